@@ -1,0 +1,34 @@
+# `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+venv: $(STAMP) ## set up .venv with every extra and the test tools
+
+demo: $(STAMP) ## the simulator and the daemon against it; Ctrl-C ends it
+	@$(BIN)/queuetick demo
+
+test: $(STAMP) ## the unit and integration tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff and mypy --strict
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+
+clean: ## remove what make made
+	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help venv demo test lint clean

@@ -1,0 +1,7 @@
+"""`python -m queuetick` is the console script `queuetick`."""
+
+import sys
+
+from queuetick.cli import main
+
+sys.exit(main())

@@ -27,8 +27,8 @@ _HANDLE_SECONDS = {"voice": 260.0, "callback": 220.0, "chat": 420.0, "email": 38
 _PATIENCE_SECONDS = {"voice": 170.0, "callback": 900.0, "chat": 240.0, "email": 2400.0, "message": 1500.0}
 
 # Share of the peak at each local hour: a quiet night, two humps, a thin evening.
-_HOURS = (8, 6, 5, 5, 5, 8, 18, 38, 66, 88, 100, 97, 84, 80, 90, 95, 88, 74, 58, 44, 34, 26, 18, 12)
-_WEEKEND = 0.35
+_HOURS = (12, 9, 8, 7, 7, 9, 18, 38, 66, 88, 100, 97, 84, 80, 90, 95, 88, 74, 58, 44, 34, 26, 20, 15)
+_WEEKEND = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Desk:
 
 def draw_profile(seed: int, index: int, utc_offset: int) -> Profile:
     rng = random.Random(f"{seed}/profile/{index}")  # noqa: S311 - chance, not secrecy
-    peak = min(240.0, rng.lognormvariate(math.log(42), 0.8))
+    peak = min(300.0, rng.lognormvariate(math.log(64), 0.75))
     weights = [rng.uniform(0.5, 1.0), 0.0, 0.0, 0.0, 0.0]
     # Few queues serve every medium: each of the others is there half of the time.
     for position in range(1, len(MEDIA)):
@@ -121,7 +121,7 @@ def contacts_per_hour(profile: Profile, at: float) -> float:
     whole = math.floor(hours)
     here, after = _HOURS[whole % 24], _HOURS[(whole + 1) % 24]
     share = (here + (after - here) * (hours - whole)) / 100.0
-    if not profile.always_open and share < 0.1:
+    if not profile.always_open and share < 0.19:
         return 0.0
     # 1970-01-01 was a Thursday; with Monday as 0, that is 3.
     weekday = (whole // 24 + 3) % 7

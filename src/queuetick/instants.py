@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 
 def utc(epoch: float) -> str:
@@ -19,3 +22,23 @@ def _boottime() -> float:
 # Counts on while the machine is suspended, and cannot be set: a pause of an hour is over after an hour's sleep.
 monotonic: Callable[[], float] = _boottime if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 """Seconds from an arbitrary start; never goes back."""
+
+
+class Clock(Struct, frozen=True):
+    """Time as everything takes it, so that a test can run an hour in a moment."""
+
+    wait: Callable[[float], bool]
+    """Waits so many seconds; returns True, at once, when the daemon is stopping."""
+    monotonic: Callable[[], float] = monotonic
+    now: Callable[[], float] = time.time
+    """Seconds since the epoch."""
+
+
+def grid_tick(now: float, interval: float) -> float:
+    """The last place on the grid at or before `now`: multiples of `interval` since the epoch."""
+    return math.floor(now / interval + 1e-6) * interval
+
+
+def next_tick(now: float, interval: float) -> float:
+    """The first place on the grid after `now`."""
+    return (math.floor(now / interval + 1e-6) + 1) * interval

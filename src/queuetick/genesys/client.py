@@ -110,7 +110,13 @@ class Client:
         )
         return self._query.read(response.data, batch, cycle=cycle, arrived=self._now())
 
-    def queues(self, *, usage: Usage | None = None, on_page: Callable[[int, int], None] | None = None) -> list[Queue]:
+    def queues(
+        self,
+        *,
+        deadline: float = math.inf,
+        usage: Usage | None = None,
+        on_page: Callable[[int, int], None] | None = None,
+    ) -> list[Queue]:
         """List the org's queues, page by page, as far as `pageCount` says (facts, section 4).
 
         `on_page` hears (page, pages) after each. Raises an ApiError or Stopped.
@@ -121,7 +127,7 @@ class Client:
         while page <= min(pages, MAX_PAGES):
             try:
                 response = self._request(
-                    "GET", "/api/v2/routing/queues", query={"pageSize": size, "pageNumber": page}, usage=usage
+                    "GET", "/api/v2/routing/queues", query={"pageSize": size, "pageNumber": page}, usage=usage, deadline=deadline
                 )
             except RequestRefused:
                 if size == SMALLER_PAGE_SIZE or page > 1:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from dotenv import dotenv_values
@@ -125,6 +126,11 @@ class Config(Struct, frozen=True):
         shown["credentials"] = {"client_id": "***", "client_secret": "***"}
         shown["source"] = self.source
         return shown
+
+    def secrets(self) -> list[str]:
+        """Every other string of the configuration that no line may hold: the proxy's password."""
+        password = urlsplit(self.genesys.proxy).password if self.genesys.proxy else None
+        return [password] if password else []
 
     def changed(self, other: Config) -> list[str]:
         """Keys whose value differs in `other`; secrets by name only."""

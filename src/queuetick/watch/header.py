@@ -72,7 +72,7 @@ def health_line(scene: Scene, width: int) -> ink.Line:
 
 def _polled(cycle: CycleCompleted) -> Segment:
     short = cycle.snapshots != cycle.queues
-    text = f"{_number(cycle.snapshots)} of {_number(cycle.queues)} queues"
+    text = f"{_number(cycle.snapshots)}/{_number(cycle.queues)} queues"
     return Segment(text, ink.WARN if short else ink.PLAIN)
 
 
@@ -102,7 +102,7 @@ def _about_input(scene: Scene) -> Iterator[tuple[str, Style]]:
             if board.rejects[reject]:
                 yield words, ink.BADGE_CRIT
     if scene.held_back is not None:
-        yield f"PAUSED at {clock_time(now)}, {scene.held_back:,} lines since; space goes on", ink.BADGE_PLAIN
+        yield f"PAUSED at {clock_time(now)}, {scene.held_back:,} lines since; space resumes", ink.BADGE_PLAIN
     if scene.printed:
         pass
     elif scene.ended:
@@ -152,7 +152,7 @@ def _number(value: int | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f} s"
+    return UNKNOWN if value is None else f"{value:.1f} s"
 
 
 def _any(value: object) -> str:

@@ -148,4 +148,4 @@ class Live:
         ended = self._source.ended
         # After the end nothing can be fresh any more; what counts is what was stale when it came.
         as_of = board.newest_at if ended else max(now, board.newest_at)
-        return Scene(board, self._view, self._thresholds, now, as_of, ended, held_back)
+        return Scene(board, self._view, self._thresholds, now, as_of, ended, held_back=held_back)

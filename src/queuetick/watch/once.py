@@ -51,7 +51,7 @@ def lines_of(scene: Scene, width: int | None) -> list[ink.Line]:
         [],
         head,
         *table.row_lines(
-            worst_first(rows, scene.view, len(rows)),
+            worst_first(rows, scene.board, scene.view, scene.as_of, len(rows)),
             columns,
             scene.board,
             scene.thresholds,

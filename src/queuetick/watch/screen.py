@@ -8,10 +8,10 @@ from rich.segment import Segment
 
 from queuetick.watch import ink, table
 from queuetick.watch.board import Row
-from queuetick.watch.formats import GAP, UNKNOWN
+from queuetick.watch.formats import GAP, UNKNOWN, clean
 from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.health import Trouble
-from queuetick.watch.view import Totals, matching, totals, worst_first
+from queuetick.watch.view import Totals, View, matching, totals, worst_first
 
 MAX_NOTICES = 3
 _HELP = (
@@ -20,14 +20,14 @@ _HELP = (
     ("a", "fewest available agents first"),
     ("n", "by name"),
     ("r", "turn the order round"),
-    ("/", "filter by name, division or id; Enter keeps it, Esc clears it"),
-    ("p", "only problems: over a threshold, stale, missing, invalid, failed"),
+    ("/", "filter by name, division or id; Esc clears it"),
+    ("p", "only queues with a problem"),
     ("space", "hold the screen still; lines are still read"),
     ("↑ ↓ PgUp PgDn g G", "scroll (also k j)"),
     ("q", "quit"),
     ("", ""),
-    ("!! !", "over the second, over the first threshold, or nobody to take the contact"),
-    ("?", "no fresh numbers, and the reason; the dim numbers are the last known"),
+    ("!! !", "above a threshold, or nobody to take a contact"),
+    ("?", "no fresh numbers; the dim ones are the last known"),
     (UNKNOWN, "the API did not say"),
     (GAP, "a cycle without a snapshot"),
 )
@@ -80,7 +80,9 @@ class Screen:
         view.offset = max(0, min(view.offset, len(self._matching) - room))
         if self._window != (view.offset, room):
             self._window = (view.offset, room)
-            self._rows = worst_first(self._matching, view, view.offset + room)[view.offset :]
+            self._rows = worst_first(self._matching, board, view, scene.as_of, view.offset + room)[
+                view.offset :
+            ]
 
 
 def _help() -> list[ink.Line]:
@@ -98,7 +100,7 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> ink.Lin
     queues = len(scene.board.rows)
     left = [
         Segment(f"{sums.waiting:,} waiting", ink.BOLD),
-        Segment(f" in {sums.queues_waiting:,} queues", ink.PLAIN),
+        Segment(f" in {_queues(sums.queues_waiting)}", ink.PLAIN),
     ]
     if sums.loud:
         left.append(Segment(f"  {sums.loud:,} over threshold", ink.CRIT))
@@ -109,15 +111,27 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> ink.Lin
         for trouble in Trouble
         if (number := sums.troubles[trouble])
     ]
-    view = scene.view
-    right = [Segment(f"by {view.sort.value}{' reversed' if view.reverse else ''}", ink.DIM)]
-    if view.problems:
-        right.append(Segment(" problems only", ink.BOLD))
+    order = Segment(f"by {scene.view.sort.value}{' reversed' if scene.view.reverse else ''}", ink.DIM)
+    chosen = _chosen(scene.view, matched, queues)
+    # That rows are left out must be seen, whatever has to give way for it.
+    for right in ([order, *chosen], chosen):
+        line = ink.spread(left, right, width)
+        if line is not left:
+            return line
+    return [*ink.exactly(left, max(0, width - ink.width_of(chosen))), *chosen]
+
+
+def _chosen(view: View, matched: int, queues: int) -> ink.Line:
+    chosen = [Segment(" problems only", ink.BOLD)] if view.problems else []
     if view.words and not view.typing:
-        right.append(Segment(f" /{view.words}", ink.BOLD))
+        chosen.append(Segment(f" /{clean(view.words)}", ink.BOLD))
     if view.words or view.problems:
-        right.append(Segment(f" {matched:,} of {queues:,}", ink.DIM))
-    return ink.spread(left, right, width)
+        chosen.append(Segment(f" {matched:,} of {queues:,}", ink.DIM))
+    return chosen
+
+
+def _queues(number: int) -> str:
+    return f"{number:,} queue{'' if number == 1 else 's'}"
 
 
 def footer(scene: Scene, matched: int, room: int, width: int) -> ink.Line:
@@ -126,7 +140,7 @@ def footer(scene: Scene, matched: int, room: int, width: int) -> ink.Line:
     if view.typing:
         return [
             Segment("filter: ", ink.BOLD),
-            Segment(f"{view.words}▏", ink.PLAIN),
+            Segment(f"{clean(view.words)}▏", ink.PLAIN),
             Segment(f"  {matched:,} of {len(board.rows):,}  Enter keeps, Esc clears", ink.DIM),
         ]
     words = (
@@ -136,9 +150,7 @@ def footer(scene: Scene, matched: int, room: int, width: int) -> ink.Line:
     )
     left = [Segment(words, ink.DIM)]
     last = min(matched, view.offset + room)
-    place = (
-        f"{view.offset + 1:,}-{last:,} of {matched:,}" if matched > room and room else f"{matched:,} queues"
-    )
+    place = f"{view.offset + 1:,}-{last:,} of {matched:,}" if matched > room and room else _queues(matched)
     odd = f", {board.skipped:,} skipped" if board.skipped else ""
     for right in (f"{place}  {board.lines_read:,} lines{odd}", f"{place}{odd}", place):
         line = ink.spread(left, [Segment(right, ink.DIM)], width)

@@ -15,9 +15,10 @@ from queuetick.watch.formats import age, clean, count, duration, level
 from queuetick.watch.health import Status, Trouble
 from queuetick.watch.view import Severity, Sort, Thresholds, View, status
 
-WIDE = 100
-WIDEST = 140
 NARROW = 64
+WIDE = 100
+WIDER = 120
+WIDEST = 140
 _NUMBER = {
     Severity.QUIET: ink.DIM,
     Severity.NORMAL: ink.BOLD,
@@ -26,10 +27,10 @@ _NUMBER = {
 }
 _BAR = {Severity.QUIET: ink.DIM, Severity.NORMAL: ink.TREND, Severity.WARN: ink.WARN, Severity.CRIT: ink.CRIT}
 _MARK = {
-    Severity.QUIET: ("  ", ink.PLAIN),
-    Severity.NORMAL: ("  ", ink.PLAIN),
-    Severity.WARN: ("! ", ink.WARN),
-    Severity.CRIT: ("!!", ink.CRIT),
+    Severity.QUIET: ("   ", ink.PLAIN),
+    Severity.NORMAL: ("   ", ink.PLAIN),
+    Severity.WARN: ("!  ", ink.WARN),
+    Severity.CRIT: ("!! ", ink.CRIT),
 }
 
 Cell = Callable[[Row, Thresholds, float], tuple[str, Style]]
@@ -104,9 +105,9 @@ _LONG = (
     Column("LONGEST", 8, _longest, Sort.LONGEST),
     Column("AVAILABLE", 9, _available, Sort.AVAILABLE),
     Column("ON QUEUE", 8, _on_queue),
-    Column("INTERACTING", 11, _interacting),
 )
-_LONGEST = (*_LONG, Column("ALERTING", 8, _alerting), Column("SEEN", 8, _seen))
+_LONGER = (*_LONG, Column("INTERACTING", 11, _interacting))
+_LONGEST = (*_LONGER, Column("ALERTING", 8, _alerting), Column("SEEN", 8, _seen))
 
 
 def layout(width: int, longest_name: int | None = None) -> Layout:
@@ -119,21 +120,30 @@ def layout(width: int, longest_name: int | None = None) -> Layout:
         numbers, division, trend = _SHORT, 0, 8
     elif width < WIDE:
         numbers, division, trend = _SHORT, 0, TREND_CYCLES
-    elif width < WIDEST:
+    elif width < WIDER:
         numbers, division, trend = _LONG, 0, TREND_CYCLES
+    elif width < WIDEST:
+        numbers, division, trend = _LONGER, 0, TREND_CYCLES
     else:
         numbers, division, trend = _LONGEST, 16, TREND_CYCLES
-    fixed = 2 + sum(1 + column.width for column in numbers) + (1 + division if division else 0) + 2 + trend
+    fixed = (
+        3
+        + sum(1 + column.width for column in numbers)
+        + (1 + division if division else 0)
+        + 2
+        + trend
+        + (width >= NARROW)
+    )
     free = max(0, width - fixed)
     if width < NARROW:
         return Layout(longest_name or max(4, free), division, numbers, trend, 0)
     name = longest_name or min(44, free * 5 // 8)
-    return Layout(name, division, numbers, trend, max(12, min(44, free - name - 1)))
+    return Layout(name, division, numbers, trend, max(11, min(44, free - name)))
 
 
 def head(columns: Layout, view: View) -> ink.Line:
     """The row of column names; the one that sorts stands out."""
-    line = [Segment("  ", ink.PLAIN)]
+    line = [Segment("   ", ink.PLAIN)]
 
     def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
         style = ink.HEAD_SORTED if sort is view.sort else ink.HEAD
@@ -150,7 +160,7 @@ def head(columns: Layout, view: View) -> ink.Line:
     put("TREND" if columns.trend < TREND_CYCLES else f"LAST {TREND_CYCLES} CYCLES", columns.trend)
     if columns.media:
         line.append(Segment(" ", ink.PLAIN))
-        put("WAITING BY MEDIA", columns.media)
+        put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
     return line
 
 
@@ -166,7 +176,7 @@ def _row_line(
 ) -> ink.Line:
     trouble = status(row, board, as_of)
     severity = thresholds.row(row)
-    mark, mark_style = _MARK[severity] if trouble is None else ("? ", ink.UNSURE)
+    mark, mark_style = _MARK[severity] if trouble is None else ("?  ", ink.UNSURE)
     quiet = trouble is None and severity is Severity.QUIET
     name_style = ink.UNSURE if trouble else _name_style(severity)
     line = [Segment(mark, mark_style), Segment(ink.fit(row.name, columns.name), name_style)]
@@ -234,8 +244,14 @@ def media_split(row: Row, width: int) -> str:
     )
     if not split:
         return ""
-    for letters in (32, 5, 3):
+    for letters in (32, 5):
         text = " ".join(f"{name[:letters]} {count(waiting)}" for waiting, name in split)
         if cell_len(text) <= width:
-            break
+            return text
+    # Two letters tell voice, email, chat, callback and message apart.
+    parts = [f"{name[:2]}{count(waiting)}" for waiting, name in split]
+    text = " ".join(parts)
+    while cell_len(text) > width and len(parts) > 1:
+        parts.pop()
+        text = " ".join(parts) + "+"
     return text

@@ -159,42 +159,43 @@ def matching(board: Board, view: View, thresholds: Thresholds, now: float) -> li
     return list(rows)
 
 
-def worst_first(rows: list[Row], view: View, limit: int) -> list[Row]:
+def worst_first(rows: list[Row], board: Board, view: View, now: float, limit: int) -> list[Row]:
     """The first `limit` rows in the view's order, which is total: the same rows look the same."""
     take = heapq.nlargest if view.reverse else heapq.nsmallest
-    return take(limit, rows, key=_KEYS[view.sort])
+    key, stale_before = _KEYS[view.sort], now - board.stale_after
+    return take(limit, rows, key=lambda row: key(row, stale_before))
 
 
-def _by_waiting(row: Row) -> Key:
+def _by_waiting(row: Row, stale_before: float) -> Key:
     # Not knowing is worse than knowing that nobody waits: unknown rows come after the last that has somebody
     # waiting and before the first that has nobody.
     latest = row.latest
     if latest is None:
         return (0, 0, 0.0, row.search, row.queue_id)
-    known = row.status is None and latest.waiting is not None
+    known = row.status is None and latest.waiting is not None and row.at >= stale_before
     return (-(latest.waiting or 0), known, -(latest.longest_wait_seconds or 0.0), row.search, row.queue_id)
 
 
-def _by_longest(row: Row) -> Key:
+def _by_longest(row: Row, stale_before: float) -> Key:
     latest = row.latest
     if latest is None:
         return (0.0, 0, 0, row.search, row.queue_id)
-    known = row.status is None and latest.longest_wait_seconds is not None
+    known = row.status is None and row.at >= stale_before
     return (-(latest.longest_wait_seconds or 0.0), -(latest.waiting or 0), known, row.search, row.queue_id)
 
 
-def _by_available(row: Row) -> Key:
+def _by_available(row: Row, _: float) -> Key:
     latest = row.latest
     if latest is None or latest.agents_available is None:
         return (float("inf"), 0, row.search, row.queue_id)
     return (latest.agents_available, -(latest.waiting or 0), row.search, row.queue_id)
 
 
-def _by_name(row: Row) -> Key:
+def _by_name(row: Row, _: float) -> Key:
     return (row.search, row.queue_id)
 
 
-_KEYS: dict[Sort, Callable[[Row], Key]] = {
+_KEYS: dict[Sort, Callable[[Row, float], Key]] = {
     Sort.WAITING: _by_waiting,
     Sort.LONGEST: _by_longest,
     Sort.AVAILABLE: _by_available,

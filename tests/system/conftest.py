@@ -1,6 +1,6 @@
 """A booted systemd (see sdbox) with queuetick installed the way an administrator installs it.
 
-Nothing here touches the machine that runs the tests: the box is an overlay of it, and is gone when the tests end.
+Nothing here touches the machine that runs the tests: the box is an overlay of it, gone when the tests end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pytest
 
 TREE = Path(__file__).parents[2]
 SDBOX = Path(__file__).with_name("sdbox")
+UNIT = "queuetick.service"
 CREDENTIALS = "/etc/queuetick/credentials"
 DEADLINE = 20.0
 
@@ -52,24 +53,30 @@ interval = 1
 """
 
 
-def start_simulator(box: Box, queues: int = 12, port: int = 8080) -> None:
-    """`queuetick simulate` as a unit of its own. Its credentials become the box's."""
-    unit = "simulator" if port == 8080 else f"simulator-{port}"
-    simulate = ("/opt/queuetick/bin/queuetick", "simulate", "--port", str(port), "--queues", str(queues), "--seed", "7")
-    box.run("systemd-run", "--quiet", f"--unit={unit}", *simulate)
+ONESHOT = "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStartPre=\nExecStart=\n"
+"""Head of a drop-in that runs another program in the service's place, under all its limits."""
+
+
+def start_simulator(box: Box, unit: str = "simulator", port: int = 8080, queues: int = 12) -> dict[str, str]:
+    """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
+    simulate = f"/opt/queuetick/bin/queuetick simulate --port {port} --queues {queues} --seed 7"
+    box.run("systemd-run", "--quiet", "--collect", f"--unit={unit}", *simulate.split())
     line = wait_for(
         "the simulator's first line",
         lambda: box.out("journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_UNIT={unit}.service"),
     )
-    box.simulator = json.loads(line.splitlines()[0])
+    started: dict[str, str] = json.loads(line.splitlines()[0])
+    return started
 
 
-def configure(box: Box, config: str = CONFIG, org: str | None = None) -> None:
+def configure(
+    box: Box, config: str = CONFIG, org: str | None = None, simulator: dict[str, str] | None = None
+) -> None:
     """What operations.md asks of an administrator: one file of configuration, two of credentials."""
     box.write(f"/etc/queuetick/{org or 'config'}.toml", config)
     directory = f"{CREDENTIALS}/{org}" if org else CREDENTIALS
-    box.write(f"{directory}/genesys_client_id", box.simulator["client_id"] + "\n", "600")
-    box.write(f"{directory}/genesys_client_secret", box.simulator["client_secret"] + "\n", "600")
+    for name in ("client_id", "client_secret"):
+        box.write(f"{directory}/genesys_{name}", (simulator or box.simulator)[name] + "\n", "600")
 
 
 class Box:
@@ -78,7 +85,7 @@ class Box:
     def __init__(self, directory: Path) -> None:
         self._env = {**os.environ, "SDBOX": str(directory)}
         self.directory = directory
-        self.simulator: dict[str, Any] = {}
+        self.simulator: dict[str, str] = {}
 
     def start(self, *options: str) -> None:
         subprocess.run([SDBOX, "start", *options], env=self._env, check=True, timeout=60)
@@ -100,7 +107,7 @@ class Box:
             check=False,
         )
         if check:
-            assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done
 
     def out(self, *command: str) -> str:
@@ -124,29 +131,27 @@ class Box:
     def wait_state(self, unit: str, state: str, deadline: float = DEADLINE) -> None:
         wait_for(f"{unit} {state}", lambda: self.show(unit, "ActiveState") == state, deadline)
 
-    def cursor(self) -> str:
-        """The place in the journal from which a test reads."""
-        self.run("logger", "-t", "cursor", "here")
-        self.run("journalctl", "--sync")
-        last = self.out("journalctl", "-n", "1", "-o", "json", "--no-pager")
-        return str(json.loads(last)["__CURSOR"])
+    def now(self) -> str:
+        """The moment from which a test reads the journal.
 
-    def journal(self, cursor: str, *match: str) -> list[dict[str, Any]]:
-        """Journal entries after the cursor, as journald stores them."""
+        Not a cursor: `journalctl --after-cursor` with a match swallows the first line that matches.
+        """
+        return f"@{time.time():.6f}"
+
+    def journal(self, since: str, *match: str) -> list[dict[str, Any]]:
+        """Journal entries since then, as journald stores them."""
         self.run("journalctl", "--sync")
-        text = self.out("journalctl", "--no-pager", "--all", "-o", "json", "--after-cursor", cursor, *match)
+        text = self.out("journalctl", "--quiet", "--all", "--output=json", f"--since={since}", *match)
         return [json.loads(line) for line in text.splitlines()]
 
-    def events(self, cursor: str, name: str | None = None, unit: str = "queuetick.service") -> list[dict[str, Any]]:
-        """The lines that the daemon wrote to the journal after the cursor, whole or not at all."""
-        lines = []
-        for entry in self.journal(cursor, f"_SYSTEMD_UNIT={unit}"):
-            if entry["MESSAGE"].startswith("{"):
-                lines.append(json.loads(entry["MESSAGE"]))
+    def events(self, since: str, name: str | None = None, unit: str = UNIT) -> list[dict[str, Any]]:
+        """The lines that the daemon wrote to the journal since then, all or those of one event."""
+        messages = [entry["MESSAGE"] for entry in self.journal(since, f"_SYSTEMD_UNIT={unit}")]
+        lines = [json.loads(message) for message in messages if message.startswith("{")]
         return [line for line in lines if name in (None, line["event"])]
 
-    def wait_event(self, cursor: str, name: str, unit: str = "queuetick.service") -> dict[str, Any]:
-        return wait_for(f"{name} of {unit}", lambda: self.events(cursor, name, unit))[0]
+    def wait_event(self, since: str, name: str, unit: str = UNIT) -> dict[str, Any]:
+        return wait_for(f"{name} of {unit}", lambda: self.events(since, name, unit))[0]
 
 
 def required(reason: str) -> None:
@@ -158,7 +163,7 @@ def required(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def systemd() -> None:
-    """Everything that boots needs this: the reason why it cannot is printed with each test that did not run."""
+    """What every test that boots needs. Where it cannot be had, the reason is printed with the test."""
     possible = subprocess.run([SDBOX, "possible"], capture_output=True, text=True, check=False)
     if possible.returncode:
         required(f"no systemd can be booted here: {possible.stdout.strip()}")
@@ -193,7 +198,8 @@ def pip_offline(store: Path | str) -> dict[str, str]:
 def deb(wheels: Path) -> Path:
     """The package, as `make deb` builds it."""
     env = {**os.environ, **pip_offline(wheels)}
-    built = subprocess.run(["make", "-s", "deb"], cwd=TREE, env=env, check=True, capture_output=True, text=True)
+    command = ["make", "--silent", "deb"]
+    built = subprocess.run(command, cwd=TREE, env=env, check=True, stdout=subprocess.PIPE, text=True)
     print(built.stdout)
     return TREE / built.stdout.split()[1]
 
@@ -219,13 +225,13 @@ def packaged(boot: Callable[[str], Box], deb: Path) -> Box:
     """A box with the package installed and a Genesys Cloud (the simulator) on 127.0.0.1:8080."""
     box = boot("service")
     box.run("dpkg", "--install", f"/srv/queuetick/{deb.relative_to(TREE)}")
-    start_simulator(box)
+    box.simulator = start_simulator(box)
     return box
 
 
 @pytest.fixture
 def box(packaged: Box) -> Iterator[Box]:
-    """queuetick configured against the simulator, and not running; afterwards as if the test had never been."""
+    """queuetick configured against the simulator and not running; afterwards as if there had been no test."""
     configure(packaged)
     yield packaged
     packaged.sh(

@@ -20,7 +20,7 @@ class Proxy(socketserver.StreamRequestHandler):
         print(self.rfile.readline().decode().strip(), flush=True)
         while self.rfile.readline().strip():
             pass
-        self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        self.wfile.write(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 dns = socketserver.ThreadingUDPServer(("127.0.0.1", 53), Dns)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import CREDENTIALS, Box
+from conftest import CREDENTIALS, UNIT, Box
 
 pytestmark = pytest.mark.system
 
-UNIT = "queuetick.service"
 IN_THE_SERVICE = "/run/credentials/queuetick.service/genesys_client_secret"
 
 
@@ -37,12 +36,12 @@ def test_the_secret_is_in_no_environment_and_on_no_command_line(box: Box) -> Non
 
 def test_the_secret_is_not_in_the_journal(box: Box) -> None:
     """daemon.started shows the configuration in force, with the secrets masked."""
-    cursor = box.cursor()
+    since = box.now()
     box.run("systemctl", "start", UNIT)
-    box.wait_event(cursor, "cycle.completed")
+    box.wait_event(since, "cycle.completed")
     box.run("systemctl", "stop", UNIT)
 
-    told = "\n".join(entry["MESSAGE"] for entry in box.journal(cursor))
+    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since))
 
     assert "daemon.started" in told
     assert box.simulator["client_secret"] not in told
@@ -69,8 +68,8 @@ def test_credentials_can_be_encrypted(box: Box) -> None:
     )
     box.run("systemctl", "daemon-reload")
 
-    cursor = box.cursor()
+    since = box.now()
     box.run("systemctl", "start", UNIT)
 
-    assert box.wait_event(cursor, "cycle.completed")["outcome"] == "ok"
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
     assert box.simulator["client_secret"] not in box.sh(f"cat {CREDENTIALS}/*").stdout

@@ -8,20 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, CREDENTIALS, TREE, Box, configure, pip_offline, start_simulator
+from conftest import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline, start_simulator
 
 pytestmark = pytest.mark.system
 
-UNIT = "queuetick.service"
+TO_FILE = CONFIG + '[output]\npath = "/var/log/queuetick-emea/queues.jsonl"\n'
+
+
+def in_box(path: Path) -> str:
+    """The same file as the box sees it."""
+    return f"/srv/queuetick/{path.relative_to(TREE)}"
 
 
 def make(box: Box, wheels: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    pip = [f"{name}={value}" for name, value in pip_offline(f"/srv/queuetick/{wheels.relative_to(TREE)}").items()]
-    return box.run("env", *pip, "make", "-s", "-C", "/srv/queuetick", *arguments, check=check)
+    pip = [f"{name}={value}" for name, value in pip_offline(in_box(wheels)).items()]
+    return box.run("env", *pip, "make", "--silent", "-C", "/srv/queuetick", *arguments, check=check)
+
+
+def credential_modes(box: Box) -> set[str]:
+    return set(box.out("find", CREDENTIALS, "-printf", "%y %m %u\\n").splitlines())
 
 
 def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path) -> None:
-    """One command installs, the same one upgrades, another one takes it all away; configuration is never lost."""
+    """One command installs and upgrades, another takes it all away, and no configuration is lost."""
     box = boot("install")
 
     # installs, says what it does, and starts nothing
@@ -29,17 +38,17 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     assert "queuetick: installed /opt/queuetick (queuetick " in said
     assert f"queuetick: created {CREDENTIALS}/genesys_client_secret (empty: it wants yours)" in said
     assert "systemctl enable --now queuetick" in said
-    assert box.out("stat", "-c", "%a %U", CREDENTIALS, f"{CREDENTIALS}/genesys_client_secret") == "700 root\n600 root"
+    assert credential_modes(box) == {"d 700 root", "f 600 root"}
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert box.run("systemctl", "is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert box.run("grep", "-rl", "/opt/.queuetick.new", "/opt/queuetick/bin", check=False).stdout == ""
 
     # runs
-    start_simulator(box)
+    box.simulator = start_simulator(box)
     configure(box)
-    cursor = box.cursor()
+    since = box.now()
     box.run("systemctl", "enable", "--now", UNIT)
-    assert box.wait_event(cursor, "cycle.completed")["outcome"] == "ok"
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
     first = box.show(UNIT, "MainPID")
 
     # an upgrade that fails leaves the old version running
@@ -70,10 +79,7 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
 
 def remains(box: Box) -> str:
     """What is left of us on the file system: nothing, after a purge."""
-    return box.out(
-        "find", "/etc", "/opt", "/lib/systemd", "/usr/bin", "/usr/local", "/usr/share/doc", "/var/lib", "/var/log",
-        "-xdev", "-name", "*queuetick*",
-    )  # fmt: skip
+    return box.sh("find /etc /opt /usr /var/lib /var/log -xdev -name '*queuetick*'").stdout
 
 
 def newer(box: Box, deb: str) -> str:
@@ -92,26 +98,26 @@ def newer(box: Box, deb: str) -> str:
 def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) -> None:
     """The .deb does what Debian's own do."""
     box = boot("package")
-    path = f"/srv/queuetick/{deb.relative_to(TREE)}"
+    path = in_box(deb)
 
     # installs, starts nothing, is to be configured
     said = box.run("dpkg", "--install", path).stdout
     assert "what is left to do" in said
     assert box.show(UNIT, "ActiveState") == "inactive"
-    assert box.out("stat", "-c", "%a %U", CREDENTIALS, f"{CREDENTIALS}/genesys_client_secret") == "700 root\n600 root"
+    assert credential_modes(box) == {"d 700 root", "f 600 root"}
     assert box.run("dpkg", "--verify", "queuetick").stdout == ""
 
     # runs
-    start_simulator(box)
+    box.simulator = start_simulator(box)
     configure(box)
-    configure(box, CONFIG.replace("[poll]", '[output]\npath = "/var/log/queuetick-emea/q.jsonl"\n[poll]'), org="emea")
-    cursor = box.cursor()
+    configure(box, TO_FILE, org="emea")
+    since = box.now()
     box.run("systemctl", "enable", "--now", UNIT, "queuetick@emea")
-    assert box.wait_event(cursor, "cycle.completed")["outcome"] == "ok"
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
     before = [box.show(unit, "MainPID") for unit in (UNIT, "queuetick@emea")]
 
     # an upgrade restarts both and loses nothing
-    said = box.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--install", "--force-confold", newer(box, path))
+    box.run("dpkg", "--force-confold", "--install", newer(box, path))
     assert box.read("/etc/queuetick/config.toml") == CONFIG
     assert box.read(f"{CREDENTIALS}/genesys_client_secret").strip() == box.simulator["client_secret"]
     assert re.search(r"\+next", box.out("dpkg-query", "-W", "queuetick"))
@@ -122,7 +128,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) ->
     box.run("dpkg", "--remove", "queuetick")
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert box.read("/etc/queuetick/config.toml") == CONFIG
-    assert box.exists("/var/log/queuetick-emea/q.jsonl")
+    assert box.exists("/var/log/queuetick-emea/queues.jsonl")
     said = box.run("dpkg", "--purge", "queuetick")
     assert "queuetick/" not in said.stderr, said.stderr
     assert remains(box) == ""
@@ -133,7 +139,7 @@ def test_package_refuses_to_mix_with_make_install(boot: Callable[[str], Box], de
     box = boot("mixed")
     box.write("/usr/local/lib/systemd/system/queuetick.service", "")
 
-    done = box.run("dpkg", "--install", f"/srv/queuetick/{deb.relative_to(TREE)}", check=False)
+    done = box.run("dpkg", "--install", in_box(deb), check=False)
 
     assert done.returncode != 0
     assert "make uninstall" in done.stderr

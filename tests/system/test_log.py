@@ -6,17 +6,16 @@ import json
 from collections import Counter
 
 import pytest
-from conftest import CONFIG, Box, configure, wait_for
+from conftest import CONFIG, ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system
 
-UNIT = "queuetick.service"
 LOG = "/var/log/queuetick/queues.jsonl"
 ROTATIONS = 6
 
 
 def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
-    """Our own logrotate file, forced again and again while cycles are written, and every line is there once and whole."""
+    """Our own logrotate file, forced again and again while cycles run: every line is there once and whole."""
     configure(box, CONFIG + f'[output]\npath = "{LOG}"\n')
     box.run("systemctl", "start", UNIT)
     for turn in range(ROTATIONS):
@@ -47,12 +46,12 @@ def test_the_journal_keeps_sixty_thousand_lines_at_once(box: Box) -> None:
     """journald's own limit would drop more than half of them; the unit lifts it."""
     box.write(
         f"/run/systemd/system/{UNIT}.d/flood.conf",
-        "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStartPre=\nExecStart=\nExecStart=/usr/bin/seq 60000\n",
+        f"{ONESHOT}ExecStart=/usr/bin/seq 60000\n",
     )
     box.run("systemctl", "daemon-reload")
-    cursor = box.cursor()
+    since = box.now()
 
     box.run("systemctl", "start", UNIT)
 
-    told = [entry["MESSAGE"] for entry in box.journal(cursor, "SYSLOG_IDENTIFIER=queuetick")]
+    told = [entry["MESSAGE"] for entry in box.journal(since, "SYSLOG_IDENTIFIER=queuetick")]
     assert told == [str(number) for number in range(1, 60001)]

@@ -144,7 +144,7 @@ class Transport:
         except (HTTPError, OSError) as error:
             if self._stopping:
                 raise Stopped from None
-            if flight.overdue or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+            if flight.overdue or _is_timeout(error):
                 raise Unreachable(f"no answer within {timeout:g} s") from None
             raise Unreachable(_in_words(error)) from None
         finally:
@@ -268,6 +268,12 @@ class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]
     def request(self, http_request_options: Any) -> Response:
         self.response = self.transport.send(http_request_options, timeout=self.timeout)
         return self.response
+
+
+def _is_timeout(error: Exception) -> bool:
+    # NewConnectionError is a ConnectTimeoutError by descent only: it says refused, unreachable, unresolved.
+    timeouts = (urllib3.exceptions.TimeoutError, TimeoutError)
+    return isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError)
 
 
 def _in_words(error: Exception) -> str:

@@ -106,8 +106,8 @@ class Transport:
     def __init__(
         self, *, connections: int, proxy: str | None, ca_bundle: str | None, environ: Mapping[str, str]
     ) -> None:
-        self.on_answer: Callable[[str, Response], None] = lambda url, response: None
-        """Hears every whole HTTP answer as it arrives, with the URL that was asked."""
+        self.on_answer: Callable[[Response], None] = lambda _: None
+        """Hears every whole HTTP answer as it arrives, on the thread that asked."""
         self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
         if ca_bundle is None:
             self.ssl_context.load_verify_locations(cafile=certifi.where())
@@ -151,7 +151,7 @@ class Transport:
             del self._flights[id(flight)]
         if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
-        self.on_answer(url, response)
+        self.on_answer(response)
         return response
 
     def _exchange(

@@ -48,16 +48,16 @@ def login(session: Session, heard: Heard) -> Check:
         session.client.login()
     except LoginRefused as error:
         message, fix = _refusal(error, session.hosts.login_url)
-        return failed("login", message, fix, code=Exit.REFUSED, **evidence_of(error))
+        return failed("login", message, fix, exits=Exit.REFUSED, **evidence_of(error))
     except LoginFailed as error:
         cause = error.__cause__
         evidence = evidence_of(error)
         if isinstance(cause, RateLimited):
             evidence |= {"status": 429, "retry_after_seconds": cause.retry_after}
             fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
-            return failed("login", f"429: {cause.reason}", fix, code=Exit.UNREACHABLE, **evidence)
+            return failed("login", f"429: {cause.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
         fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
-        return failed("login", error.reason.removeprefix("login: "), fix, code=exit_for(error), **evidence)
+        return failed("login", error.reason.removeprefix("login: "), fix, exits=exit_for(error), **evidence)
     lifetime = heard.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
     return passed("login", message, token_lifetime_seconds=lifetime)
@@ -127,9 +127,9 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
     if isinstance(error, RateLimited):
         evidence = evidence_of(error) | {"retry_after_seconds": error.retry_after}
         fix = f"{wait_words(error.retry_after)} and check again; nothing more was sent"
-        return failed(name, f"429: {error.reason}", fix, code=Exit.UNREACHABLE, **evidence)
+        return failed(name, f"429: {error.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
     fix = "see that genesys.api_url or the proxy leads to Genesys Cloud, and status.mypurecloud.com; then check again"
-    return failed(name, f"{request}: {error.reason}", fix, code=exit_for(error), **evidence_of(error))
+    return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
 
 
 def observation(
@@ -152,7 +152,7 @@ def observation(
         fix = f"{wait_words(seconds)} and check again; nothing more was sent"
         message = "429: the API's rate limit for this client is used up"
         evidence = {"status": 429, "retry_after_seconds": seconds, "source": heard.pause.source}
-        return failed(name, message, fix, code=Exit.UNREACHABLE, **evidence)
+        return failed(name, message, fix, exits=Exit.UNREACHABLE, **evidence)
     return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopping())
 
 

@@ -51,8 +51,8 @@ def skipped(name: str, why: str) -> Check:
     return Check(name, "skipped", why)
 
 
-def failed(name: str, message: str, fix: str, *, code: Exit = Exit.FAULT, **evidence: Any) -> Check:
-    return Check(name, "fail", message, fix, evidence=evidence, exit=code)
+def failed(name: str, message: str, fix: str, *, exits: Exit = Exit.FAULT, **evidence: Any) -> Check:
+    return Check(name, "fail", message, fix, evidence=evidence, exit=exits)
 
 
 def warned(name: str, message: str, fix: str, **evidence: Any) -> Check:

@@ -69,7 +69,7 @@ class Examination:
         except ssl.SSLError as error:
             fix = "name a PEM file with whole certificates in genesys.ca_bundle"
             message = f"{config.genesys.ca_bundle} cannot be loaded: {error.reason or error}"
-            yield failed("tls", message, fix, code=Exit.CONFIG)
+            yield failed("tls", message, fix, exits=Exit.CONFIG)
             yield skipped("everything else", "no connection can be made without a CA bundle")
             return
         try:

@@ -1,8 +1,8 @@
 """What `queuetick watch` costs with 5,000 queues: `python bench/watch.py [--queues N] [--seconds S]`.
 
 Prints lines read a second (from memory, a file and a pipe), the cost of a redraw in three situations, and
-what the command takes of one core on a pseudo-terminal: while every queue changes every second, and while none
-does. CPU time is counted, so that a busy machine does not change the answer.
+what the command takes of one core on a pseudo-terminal, while every queue changes every second and while nothing does.
+CPU time is counted, so that a busy machine changes the answer less.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Output(Protocol):
     def drain(self, timeout: float | None) -> bool: ...
     def close(self, timeout: float | None) -> bool: ...
     def reopen(self) -> None: ...
+    def hand_over(self, successor: BufferedOutput, timeout: float | None) -> None: ...
     def recovery(self) -> Recovery | None: ...
 
 
@@ -166,10 +167,11 @@ class FileOutput(BufferedOutput):
 
     def close(self, timeout: float | None) -> bool:
         complete = super().close(timeout)
-        with self._writing:
+        if self._writing.acquire(timeout=0.1):  # not when a thread hangs in a write
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
+            self._writing.release()
         return complete
 
     def _open(self) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
+import msgspec
 from msgspec import structs
 
 from queuetick.events import EVENTS
-from queuetick.fitting import map_strings
+from queuetick.fitting import escape, map_strings, spell_out
 from queuetick.model import MediaCounts
 
 SHORTEST = 6
@@ -24,6 +25,8 @@ MASK = "***"
 _FIELD_NAMES = frozenset(field.name for event in (*EVENTS, MediaCounts) for field in structs.fields(event))
 
 Value = TypeVar("Value")
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Redaction:
@@ -39,7 +42,7 @@ class Redaction:
         self._needles: tuple[bytes, ...] = ()
 
     def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
-        for secret in secrets:
+        for secret in map(spell_out, secrets):
             if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
                 continue
             if passing:
@@ -48,9 +51,7 @@ class Redaction:
                 self._lasting.add(secret)
         forms = {form for secret in (*self._lasting, *self._passing) for form in forms_of(secret)}
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        self._needles = tuple(
-            json.dumps(form, ensure_ascii=False)[1:-1].encode(errors="replace") for form in self._forms
-        )
+        self._needles = tuple(escape(_encode(form))[1:-1] for form in self._forms)
 
     def found(self, line: bytes) -> bool:
         return any(needle in line for needle in self._needles)
@@ -81,7 +82,7 @@ def forms_of(secret: str) -> set[str]:
         quote(secret),
         quote_plus(secret),
     }
-    octets = secret.encode(errors="surrogateescape")
+    octets = secret.encode()
     for before in range(3):
         spelled = base64.b64encode(bytes(before) + octets).decode().rstrip("=")
         start = (before * 8 + 5) // 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from conftest import CREDENTIALS, UNIT, Box
 
 pytestmark = pytest.mark.system

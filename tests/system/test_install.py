@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline, start_simulator
 
 pytestmark = pytest.mark.system

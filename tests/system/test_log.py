@@ -6,6 +6,7 @@ import json
 from collections import Counter
 
 import pytest
+
 from conftest import CONFIG, ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from conftest import ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system

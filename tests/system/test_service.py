@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+
 from conftest import CONFIG, CREDENTIALS, DEADLINE, UNIT, Box, configure, start_simulator, wait_for
 
 pytestmark = pytest.mark.system

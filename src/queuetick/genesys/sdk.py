@@ -68,7 +68,12 @@ def region_hosts() -> dict[str, str]:
 
 def _collect(*, fallback: str | None) -> Sdk:
     configuration = importlib.import_module(f"{PACKAGE}.configuration")
-    _silence(configuration)
+    try:
+        _silence(configuration)
+    except Exception:
+        if fallback is None:
+            raise
+        # The plain import already kept it from file and watcher; only a later change of its path could wake it.
     hosts = importlib.import_module(f"{PACKAGE}.purecloud_region_hosts").PureCloudRegionHosts
     return Sdk(
         ApiClient=importlib.import_module(f"{PACKAGE}.api_client").ApiClient,

@@ -279,9 +279,7 @@ def _is_timeout(error: Exception) -> bool:
 def _in_words(error: Exception) -> str:
     """A sentence for a connection error, without urllib3's object addresses."""
     cause: BaseException = error
-    while (inner := cause.__cause__ or getattr(cause, "reason", None)) is not None and isinstance(
-        inner, BaseException
-    ):
+    while (inner := _inner(cause)) is not None:
         cause = inner
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS: the server's certificate is not trusted ({cause.verify_message}); see genesys.ca_bundle"
@@ -293,3 +291,11 @@ def _in_words(error: Exception) -> str:
         return f"connection failed: {cause.strerror}"
     text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__
     return f"connection failed: {text}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """The error that `error` wraps: urllib3 keeps it as cause, as `reason`, or among the arguments."""
+    for inner in (error.__cause__, getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return inner
+    return None

@@ -24,7 +24,7 @@ _UNSAFE = dict.fromkeys(
     ],
     "\N{REPLACEMENT CHARACTER}",
 )
-_MAX_SECONDS = 9999 * 86_400.0
+_MAX_SECONDS = 999 * 86_400.0
 
 
 def clean(text: object) -> str:

@@ -71,9 +71,8 @@ class Screen:
 
     def _sort(self, scene: Scene, room: int) -> None:
         view, board = scene.view, scene.board
-        # Staleness goes by the second: within one, without lines, the rows need not be gone through again.
-        key = (id(board), board.lines_read, int(scene.as_of), view.order)
-        if key != self._key:
+        key = (id(board), board.lines_read, view.order)
+        if key != self._key or scene.as_of > self._totals.next_stale:
             self._key, self._window = key, None
             self._matching = matching(board, view, scene.thresholds, scene.as_of)
             self._totals = totals(board, scene.thresholds, scene.as_of)

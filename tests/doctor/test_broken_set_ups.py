@@ -183,6 +183,31 @@ def test_a_proxy_that_wants_a_login_is_named(check, credentials, server):
     assert diagnosis["dns"]["message"] == "the proxy resolves the names"
 
 
+def test_certificates_are_judged_through_the_proxy_as_the_daemon_sees_them(
+    check, credentials, self_signed, server, proxy
+):
+    certificate = self_signed()
+    port = server(401, b"{}", certificate)
+    url, asked = proxy
+    env = {**credentials, "GENESYS_API_URL": f"https://localhost:{port}", "HTTPS_PROXY": url}
+    diagnosis = check(env=env, config=f'[genesys]\nca_bundle = "{certificate.certificate}"\n')
+    assert diagnosis["proxy"]["status"] == "pass"
+    assert "Example Proxy" in diagnosis["tls"]["message"]
+    assert asked == [f"localhost:{port}"] * 2  # the handshake, then the login
+    assert diagnosis.failed == ["login"]
+
+
+def test_of_two_hosts_the_one_that_is_away_is_named(check, credentials, closed_port):
+    env = {**credentials, "GENESYS_LOGIN_URL": f"http://127.0.0.1:{closed_port}"}
+    diagnosis = check(env=env)
+    assert diagnosis.failed == ["connection"]
+    assert diagnosis["connection"]["message"].startswith(
+        f"127.0.0.1:{closed_port}: the login host takes no connection"
+    )
+    assert "login_url" in diagnosis["connection"]["fix"]
+    assert [item["status"] for item in diagnosis["connection"]["items"]] == ["pass", "fail"]
+
+
 @pytest.mark.parametrize(("skew", "direction"), [(300, "behind"), (-300, "ahead of")])
 def test_a_skewed_clock_is_measured_against_the_date_header(check, credentials, simulator, skew, direction):
     simulator.set_faults(clock_skew=float(skew))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import ONESHOT, UNIT, Box, configure, wait_for
+
+from .booted import ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -39,6 +40,13 @@ def start(box: Box, unit: str = UNIT) -> str:
 
 def main_pid(box: Box) -> int:
     return int(box.show(UNIT, "MainPID"))
+
+
+def only_json(box: Box, since: str) -> bool:
+    """Whether every line with our identifier is one whole JSON object."""
+    return all(
+        isinstance(json.loads(entry["MESSAGE"]), dict) for entry in box.journal(since, "-t", "queuetick")
+    )
 
 
 def back(box: Box, before: int) -> bool:
@@ -79,10 +87,9 @@ def test_snapshots_are_in_the_journal_as_whole_json(box: Box) -> None:
     since = start(box)
     box.wait_event(since, "cycle.completed")
 
-    messages = [entry["MESSAGE"] for entry in box.journal(since, "SYSLOG_IDENTIFIER=queuetick")]
     first = [line for line in box.events(since, "queue.snapshot") if line["cycle"] == 1]
 
-    assert all(message.startswith("{") and message.endswith("}") for message in messages), messages
+    assert only_json(box, since)
     assert len({line["queue_id"] for line in first}) == 12
 
 
@@ -118,6 +125,7 @@ def test_reload_puts_a_good_configuration_in_force(box: Box) -> None:
     box.run("systemctl", "reload", UNIT)
 
     assert "poll.interval" in box.wait_event(since, "config.reloaded")["changed"]
+    assert only_json(box, since)
     assert (main_pid(box), box.show(UNIT, "ActiveState")) == (before, "active")
 
 
@@ -217,14 +225,14 @@ def test_a_wrong_secret_fails_with_77_and_is_not_restarted(box: Box) -> None:
     assert done.returncode != 0
     assert box.show(UNIT, "ExecMainStatus") == "77"
     assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "NRestarts")) == ("failed", "0")
-    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since, f"_SYSTEMD_UNIT={UNIT}"))
-    assert re.search("credential|refused|secret", told, re.IGNORECASE), told
+    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since, "-t", "queuetick", "-p", "err"))
+    assert "the client secret is wrong" in told, told
     assert "not-the-secret" not in told
 
 
 def test_a_bad_configuration_fails_with_78_and_is_not_restarted(box: Box) -> None:
     """Every problem is in the journal, and nothing loops."""
-    configure(box, CONFIG + "\n[pol]\nintervall = 15\n")
+    configure(box, CONFIG + "intervall = 15\n")
     since = box.now()
 
     done = box.run("systemctl", "start", UNIT, check=False)
@@ -232,7 +240,8 @@ def test_a_bad_configuration_fails_with_78_and_is_not_restarted(box: Box) -> Non
     assert done.returncode != 0
     assert box.show(UNIT, "ExecMainStatus") == "78"
     assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "NRestarts")) == ("failed", "0")
-    assert "pol" in "\n".join(entry["MESSAGE"] for entry in box.journal(since, f"_SYSTEMD_UNIT={UNIT}"))
+    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since, "-t", "queuetick", "-p", "err"))
+    assert "poll.intervall" in told, told
 
 
 def test_empty_credentials_fail_with_78(box: Box) -> None:

@@ -167,8 +167,8 @@ def journalled(box: Box, lines: list[bytes]) -> None:
         level = line.partition(b'"level":"')[2].partition(b'"')[0].decode()
         prefixed.append(b"<%d>%s\n" % (LEVELS[level], line) if level in LEVELS else line + b"\n")
     box.sh("cat > /run/queuetick-replay", stdin=b"".join(prefixed))
-    unit = "StandardOutput=journal SyslogIdentifier=queuetick LogRateLimitIntervalSec=1s LogRateLimitBurst=1000000"
-    properties = " ".join(f"-p {each}" for each in unit.split())
+    unit = {"SyslogIdentifier": "queuetick", "LogRateLimitIntervalSec": "1s", "LogRateLimitBurst": "1000000"}
+    properties = " ".join(f"-p {key}={value}" for key, value in unit.items())
     box.sh(
         f"systemd-run --quiet --wait --collect {properties} cat /run/queuetick-replay && journalctl --sync"
     )

@@ -32,3 +32,18 @@ clean: ## remove what make made
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: help venv demo test lint clean
+
+# --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
+install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]
+	@START='$(START)' deploy/install/install $(FROM)
+
+uninstall: ## remove the service: sudo make uninstall [PURGE=yes]
+	@PURGE='$(PURGE)' deploy/install/uninstall
+
+deb: ## build dist/queuetick_*.deb for Debian 12
+	@deploy/debian/build $(FROM)
+
+test-system: $(STAMP) ## the service in a booted systemd (root, systemd-container); names what it could not run
+	$(BIN)/python -m pytest -m system -vv -rs --durations=8 tests/system
+
+.PHONY: install uninstall deb test-system

@@ -196,9 +196,7 @@ class BufferedOutput:
             if not known:
                 self._trouble = (self._clock(), error.strerror or str(error))
         if not known:
-            self._warn(
-                f"cannot write {self.name}: {error.strerror or error}; lines wait in memory"
-            )
+            self._warn(f"cannot write {self.name}: {error.strerror or error}; lines wait in memory")
 
     def _end_trouble(self) -> None:
         with self._lock:

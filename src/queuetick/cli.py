@@ -59,7 +59,9 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, Command]]:
     demo = command("demo", _demo, "the simulator and the daemon against it; no credentials needed")
     demo.add_argument("--cycles", type=_positive, metavar="N", help="end after N cycles (default: at Ctrl-C)")
     demo.add_argument("--interval", type=float, default=15.0, metavar="S", help="seconds (default 15)")
-    demo.add_argument("--queues", type=_positive, default=12, metavar="N", help="queues to simulate (default 12)")
+    demo.add_argument(
+        "--queues", type=_positive, default=12, metavar="N", help="queues to simulate (default 12)"
+    )
     demo.add_argument("--seed", type=int, default=1, help="seed of the simulated contact centre (default 1)")
     _add_simulate(command("simulate", _simulate, "the embedded Genesys Cloud, alone, with its fault knobs"))
     command("schema", _schema, "JSON Schema of the lines")

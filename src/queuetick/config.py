@@ -31,17 +31,26 @@ ENVIRONMENT = {
 
 Names = tuple[str, ...]
 
+_STAND_IN = "00000000-0000-0000-0000-000000000000"
+
 
 class Genesys(Struct, frozen=True):
     """Where the API is and how to reach it."""
 
-    region: Annotated[str, Meta(description="a region of the SDK's own table, such as us-east-1")] = "us-east-1"
+    region: Annotated[str, Meta(description="a region of the SDK's own table, such as us-east-1")] = (
+        "us-east-1"
+    )
     endpoint: Annotated[
-        Literal["observations", "details"], Meta(description='"observations" or, for gateways that offer it, "details"')
+        Literal["observations", "details"],
+        Meta(description='"observations" or, for gateways that offer it, "details"'),
     ] = "observations"
     api_url: Annotated[str | None, Meta(description="https URL that replaces the region's API host")] = None
-    login_url: Annotated[str | None, Meta(description="https URL that replaces the region's login host")] = None
-    timeout: Annotated[float, Meta(gt=0, le=120, description="seconds for one request, above 0 and up to 120")] = 10
+    login_url: Annotated[str | None, Meta(description="https URL that replaces the region's login host")] = (
+        None
+    )
+    timeout: Annotated[
+        float, Meta(gt=0, le=120, description="seconds for one request, above 0 and up to 120")
+    ] = 10
     proxy: Annotated[str | None, Meta(description="URL of an HTTP proxy; HTTPS_PROXY is honoured too")] = None
     ca_bundle: Annotated[str | None, Meta(description="path of a PEM file with the CAs to trust")] = None
 
@@ -51,7 +60,8 @@ class Queues(Struct, frozen=True):
 
     ids: Annotated[Names, Meta(description="list of queue UUIDs")] = ()
     names: Annotated[
-        Names | None, Meta(description='list of globs on the queue name; default ["*"], or [] where ids are given')
+        Names | None,
+        Meta(description='list of globs on the queue name; default ["*"], or [] where ids are given'),
     ] = None
     divisions: Annotated[Names, Meta(description="list of division names or ids; empty: all")] = ()
     exclude: Annotated[Names, Meta(description="list of globs on the name, or ids, that are left out")] = ()
@@ -68,8 +78,12 @@ class Queues(Struct, frozen=True):
 class Poll(Struct, frozen=True):
     """How often and how wide."""
 
-    interval: Annotated[float, Meta(ge=0.1, le=3600, description="seconds from cycle to cycle, 0.1 to 3600")] = 15
-    batch_size: Annotated[int, Meta(ge=1, le=200, description="queues a request, 1 to 200 (the API's maximum)")] = 20
+    interval: Annotated[
+        float, Meta(ge=0.1, le=3600, description="seconds from cycle to cycle, 0.1 to 3600")
+    ] = 15
+    batch_size: Annotated[
+        int, Meta(ge=1, le=200, description="queues a request, 1 to 200 (the API's maximum)")
+    ] = 20
     concurrency: Annotated[int, Meta(ge=1, le=64, description="requests under way at once, 1 to 64")] = 4
     requests_per_minute: Annotated[int, Meta(ge=1, description="the token's budget, 1 or more")] = 300
 
@@ -140,8 +154,11 @@ class Config(Struct, frozen=True):
             for name in getattr(self, section).__struct_fields__
             if getattr(getattr(self, section), name) != getattr(getattr(other, section), name)
         ]
-        keys += [name for name in ("client_id", "client_secret")
-                 if getattr(self.credentials, name) != getattr(other.credentials, name)]
+        keys += [
+            name
+            for name in ("client_id", "client_secret")
+            if getattr(self.credentials, name) != getattr(other.credentials, name)
+        ]
         return keys
 
 
@@ -184,10 +201,10 @@ def load(
     for variable, (section, name) in ENVIRONMENT.items():
         if settings.get(variable) and isinstance(table := document.setdefault(section, {}), dict):
             table[name] = settings[variable]
-    sections = {name: _section(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()}
-    for name in document:
-        if name not in SECTIONS:
-            problems.append(_unknown(name, str(name), SECTIONS))
+    sections = {
+        name: _section(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()
+    }
+    problems += [_unknown(name, name, SECTIONS) for name in document if name not in SECTIONS]
     credentials = _read_credentials(settings, environ, problems)
     config = Config(**sections, credentials=credentials, source=str(source) if source else None)  # type: ignore[arg-type]
     problems += check_rules(config, regions)
@@ -205,8 +222,12 @@ def _read_file(path: Path | None, base: Path, problems: list[Problem]) -> tuple[
         try:
             return file, tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-            problems.append(Problem(str(candidate), f"cannot be read: {reason}", "give --config a readable TOML file"))
+            reason = (
+                error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
+            )
+            problems.append(
+                Problem(str(candidate), f"cannot be read: {reason}", "give --config a readable TOML file")
+            )
         except tomllib.TOMLDecodeError as error:
             problems.append(Problem(str(candidate), f"is not valid TOML: {error}", "mend that line"))
         return file, {}
@@ -239,7 +260,11 @@ def _read_credentials(
             except FileNotFoundError:
                 pass
             except (OSError, UnicodeDecodeError):
-                problems.append(Problem(variable, f"the credential genesys_{name} cannot be read", "check LoadCredential="))
+                problems.append(
+                    Problem(
+                        variable, f"the credential genesys_{name} cannot be read", "check LoadCredential="
+                    )
+                )
         if not value:
             problems.append(
                 Problem(
@@ -263,14 +288,35 @@ def _section(name: str, kind: type[Struct], table: Any, problems: list[Problem])
         if key not in hints:
             problems.append(_unknown(f"{name}.{key}", key, hints))
             continue
-        try:
-            values[key] = msgspec.convert(value, hints[key])
-        except msgspec.ValidationError as error:
-            shown = "" if is_secret_key(key) or isinstance(value, str) and "@" in value else f" (it is {value!r:.60})"
-            problems.append(
-                Problem(f"{name}.{key}", _in_words(str(error)) + shown, f"set {describe(hints[key])}")
-            )
+        converted = _value(f"{name}.{key}", value, hints[key], problems)
+        if converted is not msgspec.UNSET:
+            values[key] = converted
     return kind(**values)
+
+
+def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
+    """Convert one value, UNSET where it is wrong.
+
+    A list goes element by element: in place of a wrong one stands a value that no rule objects to, so that the rules
+    still see the others at their own index.
+    """
+    if isinstance(value, list):
+        bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
+        problems += [
+            Problem(f"{key}[{index}]", f"needs text (it is {value[index]!r:.60})", f"set a {describe(hint)}")
+            for index in bad
+        ]
+        value = [element if index not in bad else _STAND_IN for index, element in enumerate(value)]
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        shown = (
+            ""
+            if is_secret_key(key) or (isinstance(value, str) and "@" in value)
+            else f" (it is {value!r:.60})"
+        )
+        problems.append(Problem(key, _in_words(str(error)) + shown, f"give {describe(hint)}"))
+        return msgspec.UNSET
 
 
 def describe(hint: Any) -> str:
@@ -284,7 +330,11 @@ def _in_words(message: str) -> str:
 
 def _unknown(key: str, last: str, known: Mapping[str, Any]) -> Problem:
     if is_secret_key(last):
-        return Problem(key, "is not a setting", "keep secrets out of the file: use GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET")
+        return Problem(
+            key,
+            "is not a setting",
+            "keep secrets out of the file: use GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET",
+        )
     near = difflib.get_close_matches(last, list(known), n=1)
     prefix = key[: len(key) - len(last)]
     if near:

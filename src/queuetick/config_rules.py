@@ -64,7 +64,9 @@ def check_warnings(config: Config) -> list[ConfigWarning]:
         )
     if len(set(config.queues.ids)) < len(config.queues.ids):
         warnings.append(
-            ConfigWarning(key="queues.ids", problem="an id stands there twice; it is polled once", fix="remove one")
+            ConfigWarning(
+                key="queues.ids", problem="an id stands there twice; it is polled once", fix="remove one"
+            )
         )
     return warnings
 
@@ -72,10 +74,14 @@ def check_warnings(config: Config) -> list[ConfigWarning]:
 def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
     if region in regions:
         return
-    by_domain = [name for name, host in regions.items() if region and host.endswith(region.removeprefix("api."))]
+    by_domain = [
+        name for name, host in regions.items() if region and host.endswith(region.removeprefix("api."))
+    ]
     hint = f"use {by_domain[0]!r}, the region of that domain" if by_domain else "use one of the known regions"
     yield Problem(
-        "genesys.region", f"{region!r} is not a Genesys Cloud region", f"{hint}; known: {', '.join(sorted(regions))}"
+        "genesys.region",
+        f"{region!r} is not a Genesys Cloud region",
+        f"{hint}; known: {', '.join(sorted(regions))}",
     )
 
 
@@ -89,7 +95,9 @@ def _url(key: str, url: str | None) -> Iterator[Problem]:
         yield Problem(key, "is not a URL", "write https://HOST or https://HOST:PORT/PATH")
         return
     if parts.scheme not in ("http", "https") or not host:
-        yield Problem(key, f"{_shown(url)} is not an http(s) URL", "write https://HOST or https://HOST:PORT/PATH")
+        yield Problem(
+            key, f"{_shown(url)} is not an http(s) URL", "write https://HOST or https://HOST:PORT/PATH"
+        )
     elif parts.username or parts.password or parts.query or parts.fragment:
         yield Problem(key, "carries a login, a query or a fragment", "leave only https://HOST:PORT/PATH")
     elif parts.scheme == "http" and not is_loopback(host):
@@ -116,7 +124,9 @@ def _proxy(config: Config) -> Iterator[Problem]:
     if host is None or parts.scheme not in ("http", "https"):
         yield Problem("genesys.proxy", "is not an http(s) URL", "write http://HOST:PORT")
         return
-    plain = [url for url in (config.genesys.api_url, config.genesys.login_url) if url and url.startswith("http:")]
+    plain = [
+        url for url in (config.genesys.api_url, config.genesys.login_url) if url and url.startswith("http:")
+    ]
     if plain and not is_loopback(host):
         yield Problem(
             "genesys.proxy",
@@ -131,10 +141,14 @@ def _ca_bundle(path: str | None) -> Iterator[Problem]:
     try:
         text = Path(path).read_text(encoding="ascii", errors="replace")
     except OSError as error:
-        yield Problem("genesys.ca_bundle", f"{path} cannot be read: {error.strerror}", "name a readable PEM file")
+        yield Problem(
+            "genesys.ca_bundle", f"{path} cannot be read: {error.strerror}", "name a readable PEM file"
+        )
         return
     if "-----BEGIN CERTIFICATE-----" not in text:
-        yield Problem("genesys.ca_bundle", f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust")
+        yield Problem(
+            "genesys.ca_bundle", f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust"
+        )
 
 
 def _ids(ids: tuple[str, ...]) -> Iterator[Problem]:
@@ -149,12 +163,16 @@ def _ids(ids: tuple[str, ...]) -> Iterator[Problem]:
 
 def _selection(config: Config) -> Iterator[Problem]:
     if not config.queues.ids and not config.queues.name_globs:
-        yield Problem("queues", "ids and names are both empty: nothing to poll", 'set names = ["*"], or list ids')
+        yield Problem(
+            "queues", "ids and names are both empty: nothing to poll", 'set names = ["*"], or list ids'
+        )
 
 
 def _output(path: str) -> Iterator[Problem]:
     if path != "-" and not Path(path).parent.is_dir():
-        yield Problem("output.path", f"the directory {Path(path).parent} does not exist", "make it, or set another path")
+        yield Problem(
+            "output.path", f"the directory {Path(path).parent} does not exist", "make it, or set another path"
+        )
 
 
 def _listen(listen: str | None) -> Iterator[Problem]:

@@ -151,7 +151,10 @@ class Cycles:
             if self.refused is None:
                 self._emit(
                     QueuesRefreshFailed(
-                        status=error.status, code=error.code, correlation_id=error.correlation_id, reason=error.reason
+                        status=error.status,
+                        code=error.code,
+                        correlation_id=error.correlation_id,
+                        reason=error.reason,
                     )
                 )
             self.refused = error
@@ -272,7 +275,9 @@ class Cycles:
             why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}; {fix}"
             self._emit(IntervalStretched(from_=before, to=fitting, why=why))
         else:
-            why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
+            why = (
+                f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
+            )
             self._emit(IntervalRestored(from_=before, to=fitting, why=why))
 
     def _set_interval(self, interval: float) -> None:

@@ -148,7 +148,9 @@ class Daemon:
             return self._refuse(error.reason)
         except LoginFailed as error:
             outage = error  # not a start failure: the daemon waits for the API to come back
-        self._notify("READY=1\nSTATUS=" + (f"waiting for the API: {outage.reason}" if outage else "logged in"))
+        self._notify(
+            "READY=1\nSTATUS=" + (f"waiting for the API: {outage.reason}" if outage else "logged in")
+        )
         if outage is None:
             self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
             if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
@@ -157,9 +159,9 @@ class Daemon:
         if self.stop.is_set():
             return None
         report = self._cycles.tick(self._clock.now())
-        error = self._cycles.session.poller.last_error
-        if report is not None and report.outcome == "failed" and isinstance(error, Forbidden):
-            return self._refuse(_missing_permission(error, session.client.permission))
+        last = self._cycles.session.poller.last_error
+        if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
+            return self._refuse(_missing_permission(last, session.client.permission))
         if not self.stop.is_set():
             self._schedule()
         return None
@@ -292,7 +294,9 @@ class Daemon:
             return
         except Exception as error:
             log.exception("reload failed")
-            problems = [Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")]
+            problems = [
+                Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")
+            ]
         if problems:
             self._emit(ConfigRejected(problems=problems))
         self._emitter.output.reopen()
@@ -313,7 +317,11 @@ class Daemon:
             session.client.login()
         except LoginRefused as error:
             session.close()
-            return [Problem("GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", error.reason, "correct them and reload again")]
+            return [
+                Problem(
+                    "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", error.reason, "correct them and reload again"
+                )
+            ]
         except LoginFailed as error:
             log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
         self._cycles.adopt(session).close()

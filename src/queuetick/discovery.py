@@ -32,7 +32,10 @@ def select(settings: Queues, listing: Iterable[Queue]) -> list[Queue]:
         name = (queue.name or "").lower()
         if (
             _any_match(name, globs)
-            and (not divisions or {(queue.division or "").lower(), (queue.division_id or "").lower()} & divisions)
+            and (
+                not divisions
+                or {(queue.division or "").lower(), (queue.division_id or "").lower()} & divisions
+            )
             and not _any_match(name, exclude)
             and queue.id not in exclude
         ):

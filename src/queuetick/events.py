@@ -23,7 +23,9 @@ class Event(Struct, tag_field="event", kw_only=True):
 
     level: ClassVar[Level] = "info"
 
-    part: Annotated[int | UnsetType, Meta(description="number of this line, where one event took several")] = UNSET
+    part: Annotated[
+        int | UnsetType, Meta(description="number of this line, where one event took several")
+    ] = UNSET
     parts: Annotated[int | UnsetType, Meta(description="how many lines the event took")] = UNSET
 
 
@@ -40,7 +42,9 @@ class DaemonStarted(Event, tag="daemon.started", kw_only=True):
     version: str
     schema_version: Annotated[str, Meta(description="version of this line contract")]
     config: Annotated[dict[str, Any], Meta(description="the configuration in force, secrets masked")]
-    queues: Annotated[int | None, Meta(description="queues to poll; null when discovery has not answered yet")]
+    queues: Annotated[
+        int | None, Meta(description="queues to poll; null when discovery has not answered yet")
+    ]
     batches: Annotated[int | None, Meta(description="requests a cycle; null like queues")]
     requests_per_minute: RequestsPerMinute | None
 
@@ -53,12 +57,16 @@ class CycleSkipped(Event, tag="cycle.skipped", kw_only=True):
     cycle: int
     reason: Annotated[
         Literal["overrun", "rate_limit", "stalled"],
-        Meta(description="overrun: a cycle still ran; rate_limit: inside a pause; stalled: the machine slept or hung"),
+        Meta(
+            description="overrun: a cycle still ran; rate_limit: inside a pause; stalled: the machine slept or hung"
+        ),
     ]
     scheduled_at: Annotated[str, Meta(description="the tick's place on the grid (UTC)")]
     until: Annotated[str | None, Meta(description="end of the pause or the stall (UTC); null when not known")]
     running_cycle: Annotated[int | None, Meta(description="the cycle that still ran, for overrun")] = None
-    ticks: Annotated[int, Meta(description="ticks that this line stands for; more than 1 only after a stall")] = 1
+    ticks: Annotated[
+        int, Meta(description="ticks that this line stands for; more than 1 only after a stall")
+    ] = 1
 
 
 class CycleCrashed(Event, tag="cycle.crashed", kw_only=True):
@@ -157,7 +165,9 @@ class RateLimitPaused(Event, tag="rate_limit.paused", kw_only=True):
     retry_after_seconds: float
     source: Annotated[
         PauseSource,
-        Meta(description="where the length comes from; the seconds named in a 429's body count as retry-after"),
+        Meta(
+            description="where the length comes from; the seconds named in a 429's body count as retry-after"
+        ),
     ]
     until: str
 

@@ -97,7 +97,7 @@ EXAMPLES: tuple[Fact, ...] = (
     CycleCrashed(
         cycle=44,
         error="KeyError: 'results'",
-        traceback="Traceback (most recent call last):\n  File \"poller.py\", line 88, in poll\nKeyError: 'results'",
+        traceback="Traceback (most recent call last):\n  [...]\nKeyError: 'results'",
     ),
     BatchFailed(
         cycle=42,

@@ -68,7 +68,8 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
     ]
     agents_on_queue: Annotated[int | None, Meta(description="on-queue agents, over all routing statuses")]
     agents_by_status: Annotated[
-        dict[str, int | None] | None, Meta(description="agents by routing status; unknown statuses pass through")
+        dict[str, int | None] | None,
+        Meta(description="agents by routing status; unknown statuses pass through"),
     ]
     members: Annotated[int | None, Meta(description="members of the queue")]
     members_joined: Annotated[int | None, Meta(description="members who have joined (activated) the queue")]
@@ -76,7 +77,8 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
         dict[str, MediaCounts] | None, Meta(description="counts by media type; unknown types pass through")
     ]
     media_omitted: Annotated[
-        int | UnsetType, Meta(description="media types left out to keep the line under 4 KiB; the sums include them")
+        int | UnsetType,
+        Meta(description="media types left out to keep the line under 4 KiB; the sums include them"),
     ] = UNSET
     observed_at: Annotated[str, Meta(description="when the answer arrived (UTC); the API stamps nothing")]
 
@@ -91,13 +93,18 @@ class CycleReport(Struct, tag_field="event", tag="cycle.completed", kw_only=True
 
     cycle: int
     outcome: Annotated[
-        Outcome, Meta(description="ok: nothing failed or deferred; failed: no answer at all; partial: between")
+        Outcome,
+        Meta(description="ok: nothing failed or deferred; failed: no answer at all; partial: between"),
     ]
     queues: Annotated[int, Meta(description="queues that the cycle set out to poll")]
     snapshots: Annotated[int, Meta(description="queues with a queue.snapshot line in this cycle")]
     missing: Annotated[int, Meta(description="queues that the answer left out")]
-    invalid: Annotated[int, Meta(description="queues whose id the API refuses, set aside until the next refresh")]
-    failed: Annotated[int, Meta(description="queues whose batch failed; each is named in a batch.failed line")]
+    invalid: Annotated[
+        int, Meta(description="queues whose id the API refuses, set aside until the next refresh")
+    ]
+    failed: Annotated[
+        int, Meta(description="queues whose batch failed; each is named in a batch.failed line")
+    ]
     deferred: Annotated[int, Meta(description="queues that lost their turn to a pause or to the deadline")]
     batches: int
     batches_failed: int

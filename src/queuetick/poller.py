@@ -175,9 +175,13 @@ class Poller:
         try:
             while True:
                 try:
-                    answer = self.client.observe(batch, cycle=tally.cycle, deadline=tally.deadline, usage=usage)
+                    answer = self.client.observe(
+                        batch, cycle=tally.cycle, deadline=tally.deadline, usage=usage
+                    )
                 except RateLimited:
-                    usage.retries += 1  # the budget knows of the pause: the next attempt waits for it or is deferred
+                    usage.retries += (
+                        1  # the budget knows of the pause: the next attempt waits for it or is deferred
+                    )
                 except Transient as error:
                     failures += 1
                     if failures >= MAX_ATTEMPTS or not self._retry_in_time(failures, tally.deadline):
@@ -212,7 +216,9 @@ class Poller:
             tally.missing.update(queue.id for queue, _ in answer.missing)
             if self._missing or self._invalid:
                 present = {snapshot.queue_id for snapshot in answer.snapshots}
-                facts += self._recovered((queue for queue in batch.queues if queue.id in present), tally.cycle)
+                facts += self._recovered(
+                    (queue for queue in batch.queues if queue.id in present), tally.cycle
+                )
             for queue, reason in answer.missing:
                 self._invalid.pop(queue.id, None)
                 if queue.id not in self._missing:

@@ -68,7 +68,7 @@ def event_name(event: type[Fact]) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a line in the plain profile: `$defs` has one schema per event, under its name."""
+    """JSON Schema (2020-12) of a line in the plain profile; `$defs` has one schema per event, by its name."""
     _, components = json.schema_components(EVENTS, ref_template="#/$defs/{name}")
     for type_ in _structs():
         component = components[type_.__name__]
@@ -125,9 +125,10 @@ def events_markdown() -> str:
         "",
         "<!-- Generated from src/queuetick/events.py by `python -m queuetick.schema`; a test compares. -->",
         "",
-        f"Version {SCHEMA_VERSION} of the line contract, in the plain profile; `queuetick schema` prints it as JSON",
-        "Schema. Within a major version no field is removed and none changes its type; new fields and events may",
-        "come, so readers ignore what they do not know. `null` is not knowing; an absent field does not apply.",
+        f"Version {SCHEMA_VERSION} of the line contract, in the plain profile; `queuetick schema` prints it as",
+        "JSON Schema. Within a major version no field is removed and none changes its type; new fields and",
+        "events may come, so readers ignore what they do not know. `null` is not knowing; an absent field does",
+        "not apply.",
         "",
         "Every line has these three, first and in this order:",
         "",
@@ -136,10 +137,10 @@ def events_markdown() -> str:
             for name, type_ in _EVERY.items()
         ),
         "",
-        "An operational event too long for one line (4,095 bytes) is written as several: each repeats the other",
-        "fields, has a piece of the long list, and `part` and `parts` (1 of 3, 2 of 3, 3 of 3). Long strings end in",
-        "`…`; of a traceback the end is kept. A snapshot is always one line. A number that is none (NaN, infinity)",
-        "is written as `null`.",
+        "An operational event too long for one line (4,095 bytes) is written as several: each repeats the",
+        "other fields, has a piece of the long list, and `part` and `parts` (1 of 3, 2 of 3, 3 of 3). Long",
+        "strings end in `…`; of a traceback the end is kept. A snapshot is always one line. A number that is",
+        "none (NaN, infinity) is written as `null`.",
         "",
         "| event | level | what |",
         "|---|---|---|",

@@ -48,7 +48,7 @@ class Session:
             environ=environ,
         )
         if earlier is not None and earlier.config.credentials == config.credentials:
-            self.throttle = earlier.throttle
+            self.throttle: Throttle = earlier.throttle
             self.throttle.configure(config.poll.requests_per_minute)
         else:
             self.throttle = Throttle(

@@ -93,7 +93,9 @@ class Throttle:
             if left <= 0 and self._pause is not None:
                 resumed, self._pause = self._pause, None
         if resumed is not None:
-            self._emit(RateLimitResumed(retry_after_seconds=resumed.retry_after_seconds, source=resumed.source))
+            self._emit(
+                RateLimitResumed(retry_after_seconds=resumed.retry_after_seconds, source=resumed.source)
+            )
         return max(0.0, left)
 
     def acquire(self, deadline: float) -> None:

@@ -127,7 +127,9 @@ def _entity_group(item: dict[str, Any]) -> EntityGroup:
     entities = item.get("entities")
     return EntityGroup(
         Entity(_str(_dict(item.get("entity")).get("id"))),
-        [_interval(entity) for entity in entities if isinstance(entity, dict)] if isinstance(entities, list) else None,
+        [_interval(entity) for entity in entities if isinstance(entity, dict)]
+        if isinstance(entities, list)
+        else None,
     )
 
 

@@ -22,7 +22,6 @@ from queuetick.genesys.errors import (
     LoginFailed,
     LoginRefused,
     RateLimited,
-    Transient,
     Unreachable,
     from_answer,
 )
@@ -93,11 +92,15 @@ class Login:
             raise LoginFailed(f"login: {error.reason}") from error
         if response.status == 200:
             return _read_token(response)
-        error = from_answer(response.status, response.headers, response.data, now=self._now())
-        facts = {"status": error.status, "code": error.code, "correlation_id": error.correlation_id}
-        if response.status in (400, 401, 403):
-            raise LoginRefused(_refusal(response.status, error.reason), **facts) from error
-        raise LoginFailed(f"login: {error.reason}", **facts) from error
+        refused = response.status in (400, 401, 403)
+        cause = from_answer(response.status, response.headers, response.data, now=self._now())
+        kind = LoginRefused if refused else LoginFailed
+        raise kind(
+            _refusal(response.status, cause.reason) if refused else f"login: {cause.reason}",
+            status=cause.status,
+            code=cause.code,
+            correlation_id=cause.correlation_id,
+        ) from cause
 
 
 def _refusal(status: int, reason: str) -> str:
@@ -118,9 +121,15 @@ def _read_token(response: Response) -> Token:
     try:
         grant = msgspec.json.decode(response.data, type=_Grant)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise LoginFailed("login: the answer is not a token; check login_url", status=response.status) from None
+        raise LoginFailed(
+            "login: the answer is not a token; check login_url", status=response.status
+        ) from None
     # The value goes into a header: anything but visible ASCII would break or forge one.
-    if not grant.access_token.isascii() or not grant.access_token.isprintable() or not grant.access_token.strip():
+    if (
+        not grant.access_token.isascii()
+        or not grant.access_token.isprintable()
+        or not grant.access_token.strip()
+    ):
         raise LoginFailed("login: the token holds characters that no token has", status=response.status)
     try:
         lifetime = float(grant.expires_in)
@@ -185,7 +194,9 @@ class TokenSource:
                 return
             fresh, self._token, self._reason = not self._accepted, None, "rejected"
             if fresh:
-                self._failed(LoginFailed("the API rejects each new token (401)", status=401), self._monotonic())
+                self._failed(
+                    LoginFailed("the API rejects each new token (401)", status=401), self._monotonic()
+                )
                 raise self._not_yet(self._monotonic())
             self._renew()
 

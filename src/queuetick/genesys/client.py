@@ -106,7 +106,12 @@ class Client:
         if usage.retries:
             timeout = min(timeout, max(0.5, deadline - self._monotonic()))
         response = self._request(
-            "POST", self._query.path, body=self._query.body(batch.queue_ids), deadline=deadline, usage=usage, timeout=timeout
+            "POST",
+            self._query.path,
+            body=self._query.body(batch.queue_ids),
+            deadline=deadline,
+            usage=usage,
+            timeout=timeout,
         )
         return self._query.read(response.data, batch, cycle=cycle, arrived=self._now())
 
@@ -127,7 +132,11 @@ class Client:
         while page <= min(pages, MAX_PAGES):
             try:
                 response = self._request(
-                    "GET", "/api/v2/routing/queues", query={"pageSize": size, "pageNumber": page}, usage=usage, deadline=deadline
+                    "GET",
+                    "/api/v2/routing/queues",
+                    query={"pageSize": size, "pageNumber": page},
+                    usage=usage,
+                    deadline=deadline,
                 )
             except RequestRefused:
                 if size == SMALLER_PAGE_SIZE or page > 1:
@@ -163,7 +172,9 @@ class Client:
             self._budget.acquire(deadline)
             token = self._tokens.token()
             usage.requests += 1
-            response = self._send(method, path, query, body, token, timeout or self._timeout)
+            response = self._send(
+                method, path, query=query, body=body, token=token, timeout=timeout or self._timeout
+            )
             self._budget.observe(rate_limit(response.headers))
             if 200 <= response.status < 300:
                 self._tokens.accepted()
@@ -184,6 +195,7 @@ class Client:
         self,
         method: str,
         path: str,
+        *,
         query: Mapping[str, Any] | None,
         body: str | None,
         token: str,

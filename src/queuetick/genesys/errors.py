@@ -41,7 +41,12 @@ class ApiError(Exception):
     """One failed request. `str()` is a sentence for a person."""
 
     def __init__(
-        self, reason: str, *, status: int | None = None, code: str | None = None, correlation_id: str | None = None
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        correlation_id: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -126,7 +131,7 @@ def from_answer(status: int, headers: Mapping[str, str], data: bytes, *, now: fl
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """Read the `inin-ratelimit-*` headers (sample 1 / 180 / 61: developer-center-blog 2021-05-06); None without them."""
+    """Read the `inin-ratelimit-*` headers (sample 1/180/61: developer-center-blog 2021-05-06); None without them."""
     allowed = _number(headers.get("inin-ratelimit-allowed"))
     used = _number(headers.get("inin-ratelimit-count"))
     reset = _number(headers.get("inin-ratelimit-reset"))

@@ -67,14 +67,18 @@ class Observations:
         for queue in batch.queues:
             described = found.get(queue.id)
             if described is None:
-                answer.missing.append((queue, "the answer has no data for it: unknown id, or a division the role lacks"))
+                answer.missing.append(
+                    (queue, "the answer has no data for it: unknown id, or a division the role lacks")
+                )
             else:
-                answer.snapshots.append(described.snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at))
+                answer.snapshots.append(
+                    described.snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
+                )
         return answer
 
 
 class Details:
-    """`POST /api/v2/analytics/queues/details/query`: the tutorial's contract, to the letter, for gateways that offer it."""
+    """`POST /api/v2/analytics/queues/details/query`: the tutorial's contract, for gateways that offer it."""
 
     path = "/api/v2/analytics/queues/details/query"
     permission = "statistics:queue:read"
@@ -104,7 +108,13 @@ class Details:
                 answer.missing.append((queue, "the answer has no metrics for it"))
                 continue
             answer.snapshots.append(
-                _snapshot(queue, cycle, observed_at, waiting=metrics.waiting, agents_available=metrics.agentsAvailable)
+                _snapshot(
+                    queue,
+                    cycle,
+                    observed_at,
+                    waiting=metrics.waiting,
+                    agents_available=metrics.agentsAvailable,
+                )
             )
         return answer
 
@@ -141,7 +151,9 @@ class _Described:
         media: dict[str, MediaCounts] = {}
         waiting = interacting = alerting = oldest = None
         for media_type, stats in self.media.items():
-            counts = MediaCounts(_count(stats, "oWaiting"), _count(stats, "oInteracting"), _count(stats, "oAlerting"))
+            counts = MediaCounts(
+                _count(stats, "oWaiting"), _count(stats, "oInteracting"), _count(stats, "oAlerting")
+            )
             if "oWaiting" in stats:
                 waiting = _add(waiting, counts.waiting)
             if "oInteracting" in stats:
@@ -200,7 +212,12 @@ def _count(stats: Mapping[str | None, Stats], metric: str) -> int | None:
 
 def _began(stats: Stats | None) -> float | None:
     """Epoch milliseconds when the oldest wait began (facts, 1.2: not a duration); None when nobody waits."""
-    if stats is None or stats.count == 0 or not stats.calculatedMetricValue or stats.calculatedMetricValue < 0:
+    if (
+        stats is None
+        or stats.count == 0
+        or not stats.calculatedMetricValue
+        or stats.calculatedMetricValue < 0
+    ):
         return None
     return stats.calculatedMetricValue
 
@@ -209,7 +226,9 @@ def _age(began: float, arrived: float) -> float:
     return max(0.0, round(arrived - began / 1000, 1))
 
 
-def _statuses(users: Mapping[tuple[str | None, str | None], int | None]) -> tuple[int | None, dict[str, int | None]]:
+def _statuses(
+    users: Mapping[tuple[str | None, str | None], int | None],
+) -> tuple[int | None, dict[str, int | None]]:
     """Agents on queue in all, and by routing status. A status with nobody is left out by the API: it is 0."""
     by_status: dict[str, int | None] = {snake(status): 0 for status in _ON_QUEUE_STATUSES}
     total: int | None = None
@@ -217,7 +236,9 @@ def _statuses(users: Mapping[tuple[str | None, str | None], int | None]) -> tupl
         if metric == "oOnQueueUsers" and qualifier is not None:
             by_status[snake(qualifier)] = count
             total = _add(total, count)
-    said = {qualifier: count for (metric, qualifier), count in users.items() if metric == "oUserRoutingStatuses"}
+    said = {
+        qualifier: count for (metric, qualifier), count in users.items() if metric == "oUserRoutingStatuses"
+    }
     for qualifier, count in said.items():
         if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
             by_status.setdefault(snake(qualifier), count)

@@ -87,7 +87,11 @@ def _register_lean() -> None:
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(f"{PACKAGE} is not a package")
     root = Path(next(iter(spec.submodule_search_locations)))
-    for name, folder in ((PACKAGE, root), (f"{PACKAGE}.models", root / "models"), (f"{PACKAGE}.apis", root / "apis")):
+    for name, folder in (
+        (PACKAGE, root),
+        (f"{PACKAGE}.models", root / "models"),
+        (f"{PACKAGE}.apis", root / "apis"),
+    ):
         module = types.ModuleType(name)
         module.__path__ = [str(folder)]
         module.__spec__ = importlib.util.spec_from_file_location(
@@ -105,7 +109,9 @@ def _on_demand(package: str, folder: Path) -> Any:
     @functools.cache
     def index() -> dict[str, str]:
         text = (folder / "__init__.py").read_text(encoding="utf-8")
-        return {name: module for module, name in re.findall(r"^from \.(\S+) import (\w+)", text, re.MULTILINE)}
+        return {
+            name: module for module, name in re.findall(r"^from \.(\S+) import (\w+)", text, re.MULTILINE)
+        }
 
     def get(name: str) -> Any:
         if name.startswith("__") or name not in index():
@@ -130,7 +136,7 @@ def _silence(configuration: types.ModuleType) -> None:
 
 def _import_plain() -> None:
     """Import the whole SDK; while it does, it finds no home directory to read and no Observer to watch with."""
-    observers = importlib.import_module("watchdog.observers")
+    observers: Any = importlib.import_module("watchdog.observers")
     home, observer = os.environ.get("HOME"), observers.Observer
     os.environ["HOME"] = "/nonexistent"
     observers.Observer = _InertObserver

@@ -135,19 +135,21 @@ class Transport:
         self._take_off(flight)
         try:
             response = self._exchange(options.method, url, body, options.headers, timeout)
-            if flight.overdue:  # cut off by the watcher; without Content-Length the rest looks like the whole
-                raise TimeoutError
-            return response
         except (HTTPError, OSError) as error:
             if self._stopping:
                 raise Stopped from None
-            if flight.overdue or isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+            if flight.overdue or _is_timeout(error):
                 raise Unreachable(f"no answer within {timeout:g} s") from None
             raise Unreachable(_in_words(error)) from None
         finally:
             del self._flights[id(flight)]
+        if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
+            raise Unreachable(f"no answer within {timeout:g} s")
+        return response
 
-    def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: float) -> Response:
+    def _exchange(
+        self, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: float
+    ) -> Response:
         raw = self._pool(url).request(
             method,
             url,
@@ -190,7 +192,9 @@ class Transport:
         if self._watcher is None:
             with self._changed:
                 if self._watcher is None:
-                    self._watcher = threading.Thread(target=self._watch, name="queuetick-deadlines", daemon=True)
+                    self._watcher = threading.Thread(
+                        target=self._watch, name="queuetick-deadlines", daemon=True
+                    )
                     self._watcher.start()
 
     def _watch(self) -> None:
@@ -214,7 +218,9 @@ class Transport:
         if proxy not in self._proxied:
             parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-            address = f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+            address = (
+                f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+            )
             self._proxied[proxy] = _with_tracking(
                 urllib3.ProxyManager(
                     address,
@@ -256,10 +262,18 @@ class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]
         return self.response
 
 
+def _is_timeout(error: Exception) -> bool:
+    # NewConnectionError is a ConnectTimeoutError by descent only: it says refused, unreachable, unresolved.
+    timeouts = (urllib3.exceptions.TimeoutError, TimeoutError)
+    return isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError)
+
+
 def _in_words(error: Exception) -> str:
     """A sentence for a connection error, without urllib3's object addresses."""
     cause: BaseException = error
-    while (inner := cause.__cause__ or getattr(cause, "reason", None)) is not None and isinstance(inner, BaseException):
+    while (inner := cause.__cause__ or getattr(cause, "reason", None)) is not None and isinstance(
+        inner, BaseException
+    ):
         cause = inner
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS: the server's certificate is not trusted ({cause.verify_message}); see genesys.ca_bundle"

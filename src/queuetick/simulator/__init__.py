@@ -20,11 +20,11 @@ __all__ = ["Faults", "LoggedRequest", "Simulator", "UnknownFaultError"]
 def __getattr__(name: str) -> Any:
     # Simulator needs aiohttp, an extra; the command's arguments and the faults must not.
     if name == "Simulator":
-        from queuetick.simulator.simulator import Simulator  # noqa: PLC0415
+        from queuetick.simulator.simulator import Simulator
 
         return Simulator
     if name == "LoggedRequest":
-        from queuetick.simulator.api import LoggedRequest  # noqa: PLC0415
+        from queuetick.simulator.api import LoggedRequest
 
         return LoggedRequest
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -243,7 +243,7 @@ class Api:
             raise problems.unsupported_media_type()
         try:
             return json.loads(call.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise problems.bad_request("The request body is not valid JSON.") from None
 
     def _observations(self, call: _Call) -> Answer:

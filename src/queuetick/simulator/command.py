@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     except (UnknownFaultError, tomllib.TOMLDecodeError, OSError) as error:
         return _complain(f"faults: {error}", 2)
     try:
-        from queuetick.simulator.simulator import Simulator  # noqa: PLC0415 - needs the extra
+        from queuetick.simulator.simulator import Simulator
     except ModuleNotFoundError as error:
         if error.name != "aiohttp":
             raise

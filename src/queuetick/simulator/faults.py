@@ -246,7 +246,12 @@ def _problem(name: str, value: Any) -> str | None:  # noqa: PLR0912 - a decision
         if not isinstance(value, Mapping):
             return f"{name} maps HTTP statuses to probabilities, not {value!r}"
         for status, chance in value.items():
-            if not 400 <= status <= 599 or not _is_number(chance) or not 0 <= chance <= 1:
+            if (
+                not isinstance(status, int)
+                or not 400 <= status <= 599
+                or not _is_number(chance)
+                or not 0 <= chance <= 1
+            ):
                 return f"{name} maps 400..599 to probabilities, not {status!r} to {chance!r}"
     elif name in _CHOICES:
         if value not in _CHOICES[name]:

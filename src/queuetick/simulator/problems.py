@@ -22,7 +22,7 @@ class Answer:
 
 
 @dataclass(eq=False)
-class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
+class Problem(Exception):
     """An error the API answers with; raised anywhere below the front, turned into an Answer there."""
 
     status: int

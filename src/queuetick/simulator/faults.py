@@ -41,10 +41,6 @@ class UnknownFaultError(ValueError):
     """A fault nobody has heard of, or a value it cannot have. The message is for people."""
 
 
-def _probability(help_text: str) -> Any:
-    return field(default=0.0, metadata={"probability": True, "help": help_text})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """The knobs. Durations are seconds, probabilities 0 to 1."""
@@ -146,16 +142,18 @@ class Faults:
         problems = [
             problem for each in fields(self) if (problem := _problem(each.name, getattr(self, each.name)))
         ]
-        for table in ("", "login_"):
-            names = ("hang", "reset", "html", "garbage") if table else ANSWER_FAULTS
-            total = sum(getattr(self, table + name) for name in names)
-            total += sum(getattr(self, f"{table}status").values())
-            if total > 1.0 + 1e-9:
-                problems.append(
-                    f"the probabilities of {table or 'answer '}faults add up to {total:g}, above 1"
-                )
+        if not problems:
+            problems = [problem for table in ("", "login_") if (problem := self._sum_problem(table))]
         if problems:
             raise UnknownFaultError("; ".join(problems))
+
+    def _sum_problem(self, table: str) -> str | None:
+        names = ("hang", "reset", "html", "garbage") if table else ANSWER_FAULTS
+        total: float = sum(getattr(self, table + name) for name in names)
+        total += sum(getattr(self, f"{table}status").values())
+        if total > 1.0 + 1e-9:
+            return f"the probabilities of {table or 'answer '}faults add up to {total:g}, above 1"
+        return None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:

@@ -63,8 +63,9 @@ def _duplicate_groups(answer: Answer, _faults: Faults, _rng: random.Random) -> A
 
 
 def _huge_body(answer: Answer, faults: Faults, _rng: random.Random) -> Answer:
-    padding = max(0, int(faults.huge_body_bytes) - len(answer.body) - len(b'{"padding":"",'))
-    return Answer(answer.status, b'{"padding":"%s",' % (b"x" * padding) + answer.body[1:], answer.headers)
+    before, after = b'{"padding":"', b'",' + answer.body[1:]
+    padding = b"x" * max(0, int(faults.huge_body_bytes) - len(before) - len(after))
+    return Answer(answer.status, before + padding + after, answer.headers)
 
 
 _ANY_ANSWER = {"html": _html, "garbage": _garbage, "wrong_content_type": _wrong_content_type}

@@ -91,7 +91,7 @@ class Server:
 
     def batches(self, size: int) -> list[bytes]:
         def body(ids: list[str]) -> bytes:
-            predicates = [{"type": "dimension", "dimension": "queueId", "value": each} for each in ids]
+            predicates = [{"dimension": "queueId", "value": each} for each in ids]
             return json.dumps(
                 {"filter": {"type": "or", "predicates": predicates}, "metrics": METRICS}
             ).encode()

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -80,10 +79,11 @@ def javascript_sdk() -> Path:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    cache = Path(tempfile.gettempdir()) / f"queuetick-{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}-{os.getuid()}"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = caches / "queuetick-tests" / f"{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}"
     modules = cache / "node_modules"
     if not (cache / "complete").exists():
-        cache.mkdir(exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         install = subprocess.run(
             [
                 "npm",

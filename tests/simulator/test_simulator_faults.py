@@ -1,5 +1,6 @@
 """Every fault by its name: it does what docs/simulator.md says, when asked, and never unasked."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -89,6 +90,18 @@ def test_duplicate_groups_come_twice(simulator: Simulator, client: Client) -> No
     assert set(groups.values()) == {2}
 
 
+def test_a_shuffled_answer_says_the_same_in_another_order(simulator: Simulator, client: Client) -> None:
+    def groups(reply: Any) -> list[str]:
+        return [json.dumps({**each, "data": sorted(each["data"], key=str)}) for each in reply.json["results"]]
+
+    plain, shuffled = (
+        groups(scripted(simulator, client, "ok")),
+        groups(scripted(simulator, client, "shuffle")),
+    )
+    assert shuffled != plain
+    assert sorted(shuffled) == sorted(plain)
+
+
 def test_a_huge_body_is_as_huge_as_asked_and_still_json(simulator: Simulator, client: Client) -> None:
     simulator.set_faults(huge_body_bytes=3_000_000)
     reply = scripted(simulator, client, "huge_body")
@@ -123,6 +136,19 @@ def test_hang_never_answers_and_does_not_hold_up_the_stop(clock: Clock) -> None:
         assert simulator.requests[-1].fault == "hang"
         before = time.monotonic()
     assert time.monotonic() - before < 5
+
+
+def test_a_hung_request_is_let_go_when_the_client_has_gone(clock: Clock) -> None:
+    with Simulator(queues=3, clock=clock) as simulator:
+        client = Client(simulator)
+        idle = len(asyncio.all_tasks(simulator._loop))
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                scripted(simulator, client, "hang", timeout=0.1)
+        deadline = time.monotonic() + 10
+        while len(asyncio.all_tasks(simulator._loop)) > idle:
+            assert time.monotonic() < deadline, "the hung requests are still there"
+            time.sleep(0.01)
 
 
 def test_latency_is_real_time_under_a_clock_that_stands_still(simulator: Simulator, client: Client) -> None:

@@ -62,6 +62,15 @@ def _duplicate_groups(answer: Answer, _faults: Faults, _rng: random.Random) -> A
     return Answer(answer.status, json.dumps(body).encode(), answer.headers)
 
 
+def _shuffle(answer: Answer, _faults: Faults, rng: random.Random) -> Answer:
+    body = json.loads(answer.body)
+    for name in _LISTS:
+        for group in body.get(name, ()):
+            rng.shuffle(group.get("data", []))
+        rng.shuffle(body.get(name, []))
+    return Answer(answer.status, json.dumps(dict(reversed(body.items()))).encode(), answer.headers)
+
+
 def _huge_body(answer: Answer, faults: Faults, _rng: random.Random) -> Answer:
     before, after = b'{"padding":"', b'",' + answer.body[1:]
     padding = b"x" * max(0, int(faults.huge_body_bytes) - len(before) - len(after))
@@ -74,6 +83,7 @@ _GOOD_ANSWER: dict[str, Callable[[Answer, Faults, random.Random], Answer]] = {
     "wrong_types": _wrong_types,
     "no_results": _no_results,
     "duplicate_groups": _duplicate_groups,
+    "shuffle": _shuffle,
     "huge_body": _huge_body,
 }
 

@@ -98,6 +98,8 @@ def test_the_limit_holds_per_token_and_window_and_says_when_it_ends(
         "details": [],
         "errors": [],
     }
+    again = client.observe(simulator.queue_ids)
+    assert again.headers["inin-ratelimit-count"] == "4", "a refused request does not count"
     assert Client(simulator).observe(simulator.queue_ids).status == 200, "another token has its own window"
     clock.advance(43)
     assert client.observe(simulator.queue_ids).status == 200

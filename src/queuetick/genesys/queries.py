@@ -30,6 +30,11 @@ METRICS = (
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
 
 
+LEFT_OUT = "the answer leaves it out: unknown id, or a division that the role lacks"
+NO_DATA = "the answer names it without any numbers"
+"""The two ways in which an answer can lack a queue."""
+
+
 class Answer(Struct):
     """What one batch came to: a snapshot per queue that was described, a reason per queue that was not."""
 
@@ -54,10 +59,14 @@ class Observations:
     def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
         found: dict[str, _Described] = {}
+        bare: set[str] = set()
         for group in read_observations(data):
-            if group.group is None or group.group.queueId is None or not group.data:
+            if group.group is None or group.group.queueId is None:
                 continue
             queue_id = group.group.queueId.lower()
+            if not group.data:
+                bare.add(queue_id)
+                continue
             described = found.get(queue_id)
             if described is None:
                 described = found[queue_id] = _Described()
@@ -67,9 +76,7 @@ class Observations:
         for queue in batch.queues:
             described = found.get(queue.id)
             if described is None:
-                answer.missing.append(
-                    (queue, "the answer has no data for it: unknown id, or a division the role lacks")
-                )
+                answer.missing.append((queue, NO_DATA if queue.id in bare else LEFT_OUT))
             else:
                 answer.snapshots.append(
                     described.snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
@@ -105,7 +112,7 @@ class Details:
         for queue in batch.queues:
             metrics = found.get(queue.id)
             if metrics is None or (metrics.waiting is None and metrics.agentsAvailable is None):
-                answer.missing.append((queue, "the answer has no metrics for it"))
+                answer.missing.append((queue, NO_DATA if queue.id in found else LEFT_OUT))
                 continue
             snapshot = _Described().snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
             snapshot.waiting, snapshot.agents_available = metrics.waiting, metrics.agentsAvailable

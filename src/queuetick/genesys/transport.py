@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -106,10 +106,16 @@ class Transport:
     def __init__(
         self, *, connections: int, proxy: str | None, ca_bundle: str | None, environ: Mapping[str, str]
     ) -> None:
-        context = ssl.create_default_context(cafile=ca_bundle)
+        self.on_answer: Callable[[Response], None] = lambda _: None
+        """Hears every whole HTTP answer as it arrives, on the thread that asked."""
+        self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
         if ca_bundle is None:
-            context.load_verify_locations(cafile=certifi.where())
-        self._options: dict[str, Any] = {"maxsize": connections, "retries": False, "ssl_context": context}
+            self.ssl_context.load_verify_locations(cafile=certifi.where())
+        self._options: dict[str, Any] = {
+            "maxsize": connections,
+            "retries": False,
+            "ssl_context": self.ssl_context,
+        }
         self._direct = _with_tracking(urllib3.PoolManager(**self._options))
         self._proxy = proxy
         self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
@@ -145,6 +151,7 @@ class Transport:
             del self._flights[id(flight)]
         if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
+        self.on_answer(response)
         return response
 
     def _exchange(
@@ -212,7 +219,7 @@ class Transport:
                 self._changed.wait(1.0)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxy_for(url)
+        proxy = self.proxy_for(url)
         if proxy is None:
             return self._direct
         if proxy not in self._proxied:
@@ -230,7 +237,8 @@ class Transport:
             )
         return self._proxied[proxy]
 
-    def _proxy_for(self, url: str) -> str | None:
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy that a request for `url` goes through, None where it goes direct."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if urllib.request.proxy_bypass_environment(host, {"no": self._no_proxy}):  # type: ignore[attr-defined]

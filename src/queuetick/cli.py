@@ -91,7 +91,9 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _with_config(arguments.config, lambda config, load: _end(_daemon(config, load)))
+    return _with_config(
+        arguments.config, lambda config, load: _end(_daemon(config, load, serve_metrics=True))
+    )
 
 
 def _once(arguments: argparse.Namespace) -> int:
@@ -136,7 +138,13 @@ def problems_text(problems: list[Problem]) -> str:
     return "\n".join([f"queuetick: {count} in the configuration", *lines, ""])
 
 
-def _daemon(config: Config, load: Callable[[], Config], *, max_cycles: int | None = None) -> Daemon:
+def _daemon(
+    config: Config,
+    load: Callable[[], Config],
+    *,
+    max_cycles: int | None = None,
+    serve_metrics: bool = False,
+) -> Daemon:
     from queuetick.daemon import Daemon
     from queuetick.lines import Emitter, install_logging
     from queuetick.output import open_output, stdout_is_journal
@@ -150,7 +158,9 @@ def _daemon(config: Config, load: Callable[[], Config], *, max_cycles: int | Non
         journal=journal,
     )
     install_logging(emitter)
-    return Daemon(config, emitter, environ=os.environ, load=load, max_cycles=max_cycles)
+    return Daemon(
+        config, emitter, environ=os.environ, load=load, max_cycles=max_cycles, serve_metrics=serve_metrics
+    )
 
 
 def _end(daemon: Daemon) -> int:

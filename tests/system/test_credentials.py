@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import CREDENTIALS, UNIT, Box
+from .booted import CREDENTIALS, UNIT, Box
 
 pytestmark = pytest.mark.system
 

@@ -7,22 +7,35 @@ from collections import Counter
 
 import pytest
 
-from conftest import CONFIG, ONESHOT, UNIT, Box, configure, wait_for
+from .booted import ONESHOT, UNIT, Box, configure, start_simulator, wait_for
 
 pytestmark = pytest.mark.system
 
 LOG = "/var/log/queuetick/queues.jsonl"
-ROTATIONS = 6
+ROTATIONS = 12
+BUSY = f"""
+[genesys]
+api_url = "http://127.0.0.1:8091"
+login_url = "http://127.0.0.1:8091"
+[poll]
+interval = 0.1
+batch_size = 200
+requests_per_minute = 10000
+[output]
+path = "{LOG}"
+"""
+"""Ten times two hundred lines a second."""
 
 
 def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
     """Our own logrotate file, forced again and again while cycles run: every line is there once and whole."""
-    configure(box, CONFIG + f'[output]\npath = "{LOG}"\n')
+    simulator = start_simulator(box, "busy-simulator", port=8091, options="--queues 200 --rate-limit 0")
+    configure(box, BUSY, simulator=simulator)
     box.run("systemctl", "start", UNIT)
     for turn in range(ROTATIONS):
         wait_for(f"lines for rotation {turn}", lambda: box.sh(f"test -s {LOG}", check=False).returncode == 0)
         box.run("logrotate", "--force", "/etc/logrotate.d/queuetick")
-    box.run("systemctl", "stop", UNIT)
+    box.run("systemctl", "stop", UNIT, "busy-simulator")
 
     assert box.exists(f"{LOG}.{ROTATIONS}.gz"), box.out("ls", "-la", "/var/log/queuetick/")
     text = box.sh(f"for n in $(seq {ROTATIONS} -1 2); do zcat {LOG}.$n.gz; done; cat {LOG}.1 {LOG}").stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ONESHOT, UNIT, Box, configure, wait_for
+from .booted import ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system
 

@@ -31,6 +31,8 @@ ENVIRONMENT = {
 
 Names = tuple[str, ...]
 
+_STAND_IN = "00000000-0000-0000-0000-000000000000"
+
 
 class Genesys(Struct, frozen=True):
     """Where the API is and how to reach it."""
@@ -286,18 +288,35 @@ def _section(name: str, kind: type[Struct], table: Any, problems: list[Problem])
         if key not in hints:
             problems.append(_unknown(f"{name}.{key}", key, hints))
             continue
-        try:
-            values[key] = msgspec.convert(value, hints[key])
-        except msgspec.ValidationError as error:
-            shown = (
-                ""
-                if is_secret_key(key) or (isinstance(value, str) and "@" in value)
-                else f" (it is {value!r:.60})"
-            )
-            problems.append(
-                Problem(f"{name}.{key}", _in_words(str(error)) + shown, f"set {describe(hints[key])}")
-            )
+        converted = _value(f"{name}.{key}", value, hints[key], problems)
+        if converted is not msgspec.UNSET:
+            values[key] = converted
     return kind(**values)
+
+
+def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
+    """Convert one value, UNSET where it is wrong.
+
+    A list goes element by element: in place of a wrong one stands a value that no rule objects to, so that the rules
+    still see the others at their own index.
+    """
+    if isinstance(value, list):
+        bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
+        problems += [
+            Problem(f"{key}[{index}]", f"needs text (it is {value[index]!r:.60})", f"set a {describe(hint)}")
+            for index in bad
+        ]
+        value = [element if index not in bad else _STAND_IN for index, element in enumerate(value)]
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        shown = (
+            ""
+            if is_secret_key(key) or (isinstance(value, str) and "@" in value)
+            else f" (it is {value!r:.60})"
+        )
+        problems.append(Problem(key, _in_words(str(error)) + shown, f"give {describe(hint)}"))
+        return msgspec.UNSET
 
 
 def describe(hint: Any) -> str:

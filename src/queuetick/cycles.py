@@ -34,6 +34,9 @@ CYCLE_SHARE = 0.9
 
 DISCOVERY_ATTEMPTS = 3
 
+MAX_BATCH_SIZE = 200
+"""Queues a request, the API's own maximum (facts, section 1.1)."""
+
 
 class Cycles:
     """Runs or skips one cycle per tick. Ticks may come from several threads; cycles never overlap."""
@@ -270,8 +273,8 @@ class Cycles:
         self._set_interval(fitting)
         needed = self.batches * 60 / wanted
         if fitting > wanted:
-            size = math.ceil(len(self.queues or ()) * 60 / (wanted * budget))
-            fix = f"batch_size {size} would fit" if size <= 200 else "no batch_size fits"
+            size = fitting_batch_size(len(self.queues or ()), wanted, budget)
+            fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
             why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}; {fix}"
             self._emit(IntervalStretched(from_=before, to=fitting, why=why))
         else:
@@ -285,6 +288,13 @@ class Cycles:
             self.interval = interval
             self.rebase()
             self._on_interval()
+
+
+def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
+    """The smallest batch size at which `queues` stay within `budget` requests a minute; None when 200 is too small."""
+    batches = math.floor(budget * interval / 60 + 1e-9)  # a batch too many would be over: whole ones only
+    size = math.ceil(queues / batches) if batches else MAX_BATCH_SIZE + 1
+    return size if size <= MAX_BATCH_SIZE else None
 
 
 def shortest_interval(batches: int, budget: int) -> float:

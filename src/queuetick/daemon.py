@@ -34,10 +34,12 @@ from queuetick.events import (
     Problem,
 )
 from queuetick.exits import Exit
+from queuetick.exporter import CannotListen, Exporter
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
 from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
+from queuetick.metrics import Vitals
 from queuetick.model import CycleReport
 from queuetick.output import open_output
 from queuetick.session import Session
@@ -79,8 +81,12 @@ class Daemon:
         environ: Mapping[str, str],
         load: Callable[[], Config],
         max_cycles: int | None = None,
+        serve_metrics: bool = False,
     ) -> None:
-        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many."""
+        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many.
+
+        `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
+        """
         self.config = config
         self.stop = threading.Event()
         self.exit = Exit.OK
@@ -106,6 +112,8 @@ class Daemon:
             on_report=self._reported,
             on_interval=self._reschedule,
         )
+        self._exporter = Exporter(emitter, self._vitals, clock=self._clock)
+        self._serve_metrics = serve_metrics
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
         self._reload_thread: threading.Thread | None = None
 
@@ -115,6 +123,10 @@ class Daemon:
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
         """
         with _blocked(SIGNALS):
+            try:
+                self._listen(self.config)
+            except CannotListen as error:
+                return self._cannot_start(error)
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
@@ -171,6 +183,13 @@ class Daemon:
         sys.stderr.write(f"queuetick: {reason}\n")
         self._end(f"refused: {reason}", Exit.REFUSED)
 
+    def _cannot_start(self, error: CannotListen) -> Exit:
+        problem = error.problem
+        sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
+        self._emitter.close(1.0)
+        self._cycles.session.close()
+        return Exit.CONFIG if error.lasting else Exit.FAULT
+
     def _release_held(self) -> None:
         """Write daemon.started, so that it is the first line, and what happened before it."""
         known = self._cycles.queues is not None
@@ -187,6 +206,7 @@ class Daemon:
             *held,
             *check_warnings(self.config),
         )
+        self._exporter.announce()
         if (fallback := sdk.load().fallback) is not None:
             log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
 
@@ -324,6 +344,11 @@ class Daemon:
             ]
         except LoginFailed as error:
             log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
+        try:
+            self._listen(config)
+        except CannotListen as error:
+            session.close()
+            return [error.problem]
         self._cycles.adopt(session).close()
         self.config = config
         if output is not None:
@@ -337,7 +362,24 @@ class Daemon:
         if not self._cycles.discovered:
             self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
         self._emit(ConfigReloaded(changed=changed), *check_warnings(config))
+        if "metrics.listen" in changed:
+            self._exporter.announce()
         return []
+
+    def _listen(self, config: Config) -> None:
+        if self._serve_metrics:
+            self._exporter.listen(config.metrics.listen)
+
+    def _vitals(self) -> Vitals:
+        cycles, session = self._cycles, self._cycles.session
+        return Vitals(
+            interval=cycles.interval,
+            interval_configured=float(session.config.poll.interval),
+            batch_size=session.config.poll.batch_size,
+            budget_used=session.throttle.used,
+            budget_allowed=session.throttle.budget,
+            budget_needed=cycles.requests_per_minute().needed,
+        )
 
     def _session(self, config: Config, *, earlier: Session | None = None) -> Session:
         return Session(
@@ -384,6 +426,7 @@ class Daemon:
         )
         self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         self._cycles.session.close()
+        self._exporter.close()
         return self.exit
 
     def _emit(self, *facts: Fact, level: Level | None = None) -> None:

@@ -36,7 +36,7 @@ class Session:
         pause: they belong to the token's owner, not to the process.
         """
         self.config = config
-        where = hosts(
+        self.hosts = where = hosts(
             sdk.region_hosts()[config.genesys.region],
             api_url=config.genesys.api_url,
             login_url=config.genesys.login_url,

@@ -15,7 +15,14 @@ from queuetick import __version__
 from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
-from queuetick.genesys.errors import RateLimited, RequestRefused, TokenRejected, from_answer, rate_limit
+from queuetick.genesys.errors import (
+    RateLimited,
+    Refused,
+    RequestRefused,
+    TokenRejected,
+    from_answer,
+    rate_limit,
+)
 from queuetick.genesys.queries import ENDPOINTS, Answer
 from queuetick.genesys.transport import Exchange, Response, Transport
 from queuetick.model import Batch, Queue, RateLimit
@@ -153,6 +160,18 @@ class Client:
                 on_page(page, pages)
             page += 1
         return list(found.values())
+
+    def queue(self, queue_id: str, *, deadline: float = math.inf) -> Queue | None:
+        """Look one queue up by its id; None when there is none. Raises Forbidden when its division is out of reach."""
+        try:
+            response = self._request(
+                "GET", f"/api/v2/routing/queues/{queue_id}", usage=Usage(), deadline=deadline
+            )
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+        return _queue(read_object(response.data))
 
     def _request(
         self,

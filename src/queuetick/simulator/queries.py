@@ -85,7 +85,7 @@ def _metrics(value: Any, name: str, known: frozenset[str], *, empty_allowed: boo
     if not isinstance(value, list) or not (value or empty_allowed):
         raise problems.bad_request(f"{name} is required.", "constraint.validation")
     for metric in value:
-        if metric not in known:
+        if not isinstance(metric, str) or metric not in known:
             raise problems.bad_request(f"{name}: [{metric}] is not a valid metric.", "invalid.value")
     return frozenset(value)
 

@@ -1,0 +1,83 @@
+"""How numbers, times and foreign words are written in a cell. None is an en dash: not known is never 0."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+UNKNOWN = "\N{EN DASH}"
+LEVELS = "▁▂▃▄▅▆▇█"
+GAP = "·"
+
+# A queue's name comes from an organisation's settings and may hold any character. Those that move the cursor,
+# open an escape sequence or turn the direction of writing would reach past their own cell.
+_UNSAFE = dict.fromkeys(
+    [
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0x00AD,
+        *range(0x200B, 0x2010),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        0xFEFF,
+        *range(0xD800, 0xE000),
+    ],
+    "\N{REPLACEMENT CHARACTER}",
+)
+_MAX_SECONDS = 999 * 86_400.0
+
+
+def clean(text: object) -> str:
+    """Any value as words that stay inside their cell."""
+    return str(text).translate(_UNSAFE)
+
+
+def words(*parts: object) -> str:
+    """The parts that are there, as one sentence."""
+    return " ".join(clean(part) for part in parts if part is not None and part != "")
+
+
+def count(number: int | None) -> str:
+    """At most six characters."""
+    if number is None:
+        return UNKNOWN
+    if -10_000 < number < 100_000:
+        return str(number)
+    if 0 < number < 10_000_000:
+        return f"{number // 1000}k"
+    return ">9999k" if number > 0 else "<-9999"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as h:mm:ss, from 100 hours on as days and hours; at most eight characters."""
+    if seconds is None:
+        return UNKNOWN
+    whole = int(min(max(seconds, 0.0), _MAX_SECONDS))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours >= 100:
+        return f"{hours // 24}d {hours % 24:02}h"
+    return f"{hours}:{minute:02}:{second:02}"
+
+
+def age(seconds: float) -> str:
+    """How long ago, short: `7 s` up to a minute and a half, then h:mm:ss."""
+    return f"{int(max(seconds, 0.0))} s" if seconds < 90 else duration(seconds)
+
+
+def clock_time(at: float) -> str:
+    """Seconds since 1970 as UTC time of day: the lines' own time, whatever the terminal's zone."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
+    except (OverflowError, OSError, ValueError):
+        return UNKNOWN
+
+
+def level(value: int | None, top: float) -> str:
+    """One character of a trend; somebody waiting never looks like nobody waiting."""
+    if value is None:
+        return GAP
+    if value <= 0 or top <= 0:
+        return LEVELS[0]
+    steps = len(LEVELS) - 1
+    return LEVELS[max(1, min(steps, math.ceil(value / top * steps)))]

@@ -1,0 +1,161 @@
+"""The top of the screen: how the daemon fares, how much of the budget it uses, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+
+from queuetick.watch import ink
+from queuetick.watch.board import Board
+from queuetick.watch.formats import UNKNOWN, age, clean, clock_time, duration
+from queuetick.watch.lines import CycleCompleted, Reject
+from queuetick.watch.view import Thresholds, View
+
+BUDGET_WARN = 0.8
+BUDGET_CRIT = 0.95
+_BADGES = {"ok": ink.BADGE_GOOD, "partial": ink.BADGE_WARN, "failed": ink.BADGE_CRIT}
+ELSEWHERE = {
+    Reject.ECS: 'these lines are in the profile ecs; watch reads plain ones: [output] profile = "plain"',
+    Reject.OTEL: 'these lines are in the profile otel; watch reads plain ones: [output] profile = "plain"',
+    Reject.JOURNAL: "these lines are wrapped by journalctl -o json; watch reads them bare: journalctl -o cat",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to show. `now` counts ages; `as_of` decides what is stale. Seconds since 1970."""
+
+    board: Board
+    view: View
+    thresholds: Thresholds
+    now: float
+    as_of: float
+    ended: bool = False
+    printed: bool = False
+    """On paper, so to speak: nobody waits for what comes next."""
+    held_back: int | None = None
+    """Lines read since the screen was paused; None when it is not."""
+
+
+def health_line(scene: Scene, width: int) -> ink.Line:
+    """The last cycle and the budget. In the order of their weight: the last parts may not fit."""
+    clock = [Segment(clock_time(scene.now), ink.DIM)]
+    cycle = scene.board.health.cycle
+    if cycle is None:
+        left = [Segment(f" {UNKNOWN} ", ink.BADGE_PLAIN), Segment("  no cycle completed yet", ink.DIM)]
+        return ink.spread(left, clock, width)
+    late = cycle.lateness_seconds or 0.0
+    since = scene.now - scene.board.health.cycle_at
+    overdue = since > scene.board.stale_after
+    parts = [
+        Segment(f"cycle {cycle.cycle}", ink.BOLD),
+        Segment(f"{age(since)} ago", ink.CRIT if overdue else ink.PLAIN),
+        _polled(cycle),
+        *_budget(scene.board),
+        Segment(f"took {_seconds(cycle.duration_seconds)}", ink.PLAIN),
+        Segment(f"late {_seconds(cycle.lateness_seconds)}", ink.WARN if late >= 1 else ink.PLAIN),
+        Segment(f"{_number(cycle.requests)} requests", ink.DIM),
+        Segment(f"{_number(cycle.retries)} retries", ink.WARN if cycle.retries else ink.DIM),
+    ]
+    line = [Segment(f" {clean(cycle.outcome).upper()} ", _BADGES.get(cycle.outcome, ink.BADGE_PLAIN))]
+    left_over = width - ink.width_of(line)
+    # On 80 columns a narrower gap is what lets the lateness in.
+    gap = "  " if sum(2 + len(part.text) for part in parts[:6]) <= left_over else " "
+    for part in parts:
+        left_over -= len(gap) + len(part.text)
+        if left_over < 0:
+            break
+        line += [Segment(gap, ink.PLAIN), part]
+    return ink.spread(line, clock, width)
+
+
+def _polled(cycle: CycleCompleted) -> Segment:
+    short = cycle.snapshots != cycle.queues
+    text = f"{_number(cycle.snapshots)}/{_number(cycle.queues)} queues"
+    return Segment(text, ink.WARN if short else ink.PLAIN)
+
+
+def _budget(board: Board) -> Iterator[Segment]:
+    """Requests of the token's minute: what the headers say, else what the daemon computed when it started."""
+    cycle, needed = board.health.cycle, board.health.needed
+    limit = cycle.rate_limit if cycle else None
+    if limit is not None and limit.used is not None and limit.allowed:
+        share = limit.used / limit.allowed
+        style = ink.CRIT if share >= BUDGET_CRIT else ink.WARN if share >= BUDGET_WARN else ink.PLAIN
+        yield Segment(f"budget {limit.used:,}/{limit.allowed:,}", style)
+    elif needed is not None:
+        yield Segment(
+            f"budget {_any(needed.get('needed'))}/{_any(needed.get('allowed'))} a minute", ink.PLAIN
+        )
+
+
+def notices(scene: Scene) -> list[tuple[str, Style]]:
+    """What a reader must not miss, the worst first; empty when all is well."""
+    return [*_about_input(scene), *_about_daemon(scene)]
+
+
+def _about_input(scene: Scene) -> Iterator[tuple[str, Style]]:
+    board, now = scene.board, scene.now
+    if not board.rows:
+        for reject, words in ELSEWHERE.items():
+            if board.rejects[reject]:
+                yield words, ink.BADGE_CRIT
+    if scene.held_back is not None:
+        yield f"PAUSED at {clock_time(now)}, {scene.held_back:,} lines since; space resumes", ink.BADGE_PLAIN
+    if scene.printed:
+        pass
+    elif scene.ended:
+        yield f"INPUT ENDED, last line {_ago(board, now)} ago; q quits", ink.BADGE_PLAIN
+    elif board.lines_read and now - board.newest_at > board.stale_after and not board.health.stopped:
+        yield (
+            f"NO LINES FOR {_ago(board, now)}: is the daemon running, does the input still come?",
+            ink.BADGE_CRIT,
+        )
+    if board.snapshots_lost:
+        yield f"{board.snapshots_lost:,} snapshots were written but never came here", ink.BADGE_WARN
+
+
+def _about_daemon(scene: Scene) -> Iterator[tuple[str, Style]]:
+    health, now = scene.board.health, scene.now
+    if health.stopped:
+        words = f"DAEMON STOPPED {_since(health.stopped.since, now)}"
+        yield _sentence(words, health.stopped.reason), ink.BADGE_CRIT
+    if health.lost:
+        yield _sentence(f"API LOST {_since(health.lost.since, now)}", health.lost.reason), ink.BADGE_CRIT
+    if health.paused_until is not None:
+        left = f"{duration(health.paused_until - now)} left" if health.paused_until > now else "due to go on"
+        words = f"RATE LIMIT: paused until {clock_time(health.paused_until)}, {left}"
+        yield _sentence(words, health.paused_source), ink.BADGE_WARN
+    if health.crashed:
+        yield _sentence("CYCLE CRASHED", health.crashed), ink.BADGE_CRIT
+    if health.skipped:
+        yield _sentence("CYCLE SKIPPED", health.skipped), ink.BADGE_WARN
+    if health.stretched is not None:
+        yield f"INTERVAL STRETCHED to {health.stretched:g} s: the budget holds no shorter one", ink.BADGE_WARN
+
+
+def _ago(board: Board, now: float) -> str:
+    return duration(now - board.newest_at) if board.newest_at > 0 else "never"
+
+
+def _since(at: float, now: float) -> str:
+    return f"since {clock_time(at)} ({duration(now - at)})"
+
+
+def _sentence(words: str, reason: str) -> str:
+    return f"{words}: {reason}" if reason else words
+
+
+def _number(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _seconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f} s"
+
+
+def _any(value: object) -> str:
+    return UNKNOWN if value is None else clean(value)

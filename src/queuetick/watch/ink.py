@@ -1,0 +1,84 @@
+"""Styled text of an exact width: the small layer between rich's segments and the rows of a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len, set_cell_size
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS, Console
+from rich.segment import Segment
+from rich.style import Style
+
+Line = list[Segment]
+"""One row of the screen, from its left edge."""
+
+PLAIN = Style()
+DIM = Style(dim=True)
+BOLD = Style(bold=True)
+GOOD = Style(color="green")
+WARN = Style(color="yellow", bold=True)
+CRIT = Style(color="red", bold=True)
+UNSURE = Style(color="magenta", bold=True)
+TREND = Style(color="cyan")
+HEAD = Style(dim=True, underline=True)
+HEAD_SORTED = Style(bold=True, underline=True)
+BADGE_GOOD = Style(color="black", bgcolor="green")
+BADGE_WARN = Style(color="black", bgcolor="yellow", bold=True)
+BADGE_CRIT = Style(color="white", bgcolor="red", bold=True)
+BADGE_PLAIN = Style(reverse=True)
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Exactly `width` cells: padded, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    length = len(text) if text.isascii() else cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…"
+    return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+def width_of(line: Iterable[Segment]) -> int:
+    return sum(cell_len(segment.text) for segment in line)
+
+
+def exactly(line: Line, width: int) -> Line:
+    """The line cut or padded to `width` cells, so that drawing it leaves nothing of what stood there."""
+    taken: Line = []
+    left = width
+    for segment in line:
+        cells = cell_len(segment.text)
+        if cells > left:
+            if left:
+                taken.append(Segment(fit(segment.text, left), segment.style))
+            return taken
+        taken.append(segment)
+        left -= cells
+    if left:
+        taken.append(Segment(" " * left, PLAIN))
+    return taken
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Both ends of a line; where they do not both fit, the right one is left out."""
+    gap = width - width_of(left) - width_of(right)
+    return [*left, Segment(" " * gap, PLAIN), *right] if gap > 0 else left
+
+
+def ansi(line: Line, color_system: ColorSystem | None, *, no_color: bool = False) -> str:
+    """The bytes' text for a terminal; without a colour system plain text."""
+    if color_system is None:
+        return "".join(segment.text for segment in line)
+    return "".join(
+        (style.without_color if no_color else style).render(text, color_system=color_system)
+        if style
+        else text
+        for text, style, _ in line
+    )
+
+
+def color_system(console: Console) -> ColorSystem | None:
+    """What the terminal can show, as rich found out; None is plain text."""
+    name = console.color_system
+    return COLOR_SYSTEMS[name] if name else None

@@ -1,0 +1,78 @@
+"""One table of the newest snapshot of every queue, printed and done."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.segment import Segment
+
+from queuetick.watch import ink, table
+from queuetick.watch.board import Board
+from queuetick.watch.follow import Source
+from queuetick.watch.header import Scene, health_line, notices
+from queuetick.watch.screen import totals_line
+from queuetick.watch.terminal import Wait
+from queuetick.watch.view import matching, totals, worst_first
+
+# A pipe has no width: wide enough for every column.
+UNBOUNDED = 200
+
+
+def read_all(source: Source, board: Board, wait: Wait) -> None:
+    """Read a pipe to its end, or a file to where it ends now. Ctrl-C means that what came so far will do."""
+    try:
+        while not source.ended:
+            if source.descriptor is not None:
+                wait([source.descriptor], None)
+            board.feed(source.read())
+            if source.descriptor is None and not source.behind:
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        source.close()
+
+
+def lines_of(scene: Scene, width: int | None) -> list[ink.Line]:
+    """Header and every matching row. `width` None: no name is cut."""
+    rows = matching(scene.board, scene.view, scene.thresholds, scene.as_of)
+    sums = totals(scene.board, scene.thresholds, scene.as_of)
+    longest = None if width else max([10, *(cell_len(row.name) for row in rows)])
+    columns = table.layout(width or UNBOUNDED, longest)
+    head = table.head(columns, scene.view)
+    across = width or ink.width_of(head)
+    lines = [
+        health_line(scene, across),
+        totals_line(scene, sums, len(rows), across),
+        *([Segment(f" {text} ", style)] for text, style in notices(scene)),
+        [],
+        head,
+        *table.row_lines(
+            worst_first(rows, scene.board, scene.view, scene.as_of, len(rows)),
+            columns,
+            scene.board,
+            scene.thresholds,
+            now=scene.now,
+            as_of=scene.as_of,
+        ),
+    ]
+    return [ink.exactly(line, width) for line in lines] if width else lines
+
+
+def print_table(scene: Scene, stream: TextIO) -> None:
+    """Colour and the terminal's width on a terminal, plain text of any width elsewhere."""
+    console = Console(file=stream)
+    width = console.width if console.is_terminal else None
+    system = ink.color_system(console)
+    encoding = console.encoding
+    try:
+        for line in lines_of(scene, width):
+            text = ink.ansi(line, system, no_color=console.no_color).rstrip()
+            stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        # `| head` has seen enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,257 @@
+"""One queue as one row: which columns fit a width, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from queuetick.watch import ink
+from queuetick.watch.board import TREND_CYCLES, Board, Row
+from queuetick.watch.formats import age, clean, count, duration, level
+from queuetick.watch.health import Status, Trouble
+from queuetick.watch.view import Severity, Sort, Thresholds, View, status
+
+NARROW = 64
+WIDE = 100
+WIDER = 120
+WIDEST = 140
+_NUMBER = {
+    Severity.QUIET: ink.DIM,
+    Severity.NORMAL: ink.BOLD,
+    Severity.WARN: ink.WARN,
+    Severity.CRIT: ink.CRIT,
+}
+_BAR = {Severity.QUIET: ink.DIM, Severity.NORMAL: ink.TREND, Severity.WARN: ink.WARN, Severity.CRIT: ink.CRIT}
+_MARK = {
+    Severity.QUIET: ("   ", ink.PLAIN),
+    Severity.NORMAL: ("   ", ink.PLAIN),
+    Severity.WARN: ("!  ", ink.WARN),
+    Severity.CRIT: ("!! ", ink.CRIT),
+}
+
+Cell = Callable[[Row, Thresholds, float], tuple[str, Style]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A right-aligned number."""
+
+    head: str
+    width: int
+    cell: Cell
+    sort: Sort | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns from left to right: mark, name, division, numbers, trend, media. Widths in cells."""
+
+    name: int
+    division: int
+    numbers: tuple[Column, ...]
+    trend: int
+    media: int
+
+    @property
+    def tail(self) -> int:
+        """Trend and media together: where a row in trouble has its reason."""
+        return self.trend + (1 + self.media if self.media else 0)
+
+
+def _waiting(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+    latest = row.latest
+    return count(latest.waiting if latest else None), _NUMBER[thresholds.waiting(row)]
+
+
+def _longest(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+    latest = row.latest
+    return duration(latest.longest_wait_seconds if latest else None), _NUMBER[thresholds.longest(row)]
+
+
+def _available(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+    latest = row.latest
+    severity = thresholds.available(row)
+    style = ink.PLAIN if severity is Severity.NORMAL else _NUMBER[severity]
+    return count(latest.agents_available if latest else None), style
+
+
+def _on_queue(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
+    return count(row.latest.agents_on_queue if row.latest else None), ink.PLAIN
+
+
+def _interacting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
+    return count(row.latest.interacting if row.latest else None), ink.PLAIN
+
+
+def _alerting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
+    return count(row.latest.alerting if row.latest else None), ink.PLAIN
+
+
+def _seen(row: Row, _: Thresholds, now: float) -> tuple[str, Style]:
+    return (age(now - row.at) if row.snapshot else count(None)), ink.DIM
+
+
+_SHORT = (
+    Column("WAIT", 6, _waiting, Sort.WAITING),
+    Column("LONGEST", 8, _longest, Sort.LONGEST),
+    Column("AVAIL", 6, _available, Sort.AVAILABLE),
+)
+_LONG = (
+    Column("WAITING", 7, _waiting, Sort.WAITING),
+    Column("LONGEST", 8, _longest, Sort.LONGEST),
+    Column("AVAILABLE", 9, _available, Sort.AVAILABLE),
+    Column("ON QUEUE", 8, _on_queue),
+)
+_LONGER = (*_LONG, Column("INTERACTING", 11, _interacting))
+_LONGEST = (*_LONGER, Column("ALERTING", 8, _alerting), Column("SEEN", 8, _seen))
+
+
+def layout(width: int, longest_name: int | None = None) -> Layout:
+    """The columns that `width` holds. The rows have no say in it, so nothing shifts between redraws.
+
+    With `longest_name` (a table that is printed once) the name column has exactly that width.
+    """
+    numbers: tuple[Column, ...]
+    if width < NARROW:
+        numbers, division, trend = _SHORT, 0, 8
+    elif width < WIDE:
+        numbers, division, trend = _SHORT, 0, TREND_CYCLES
+    elif width < WIDER:
+        numbers, division, trend = _LONG, 0, TREND_CYCLES
+    elif width < WIDEST:
+        numbers, division, trend = _LONGER, 0, TREND_CYCLES
+    else:
+        numbers, division, trend = _LONGEST, 16, TREND_CYCLES
+    fixed = (
+        3
+        + sum(1 + column.width for column in numbers)
+        + (1 + division if division else 0)
+        + 2
+        + trend
+        + (width >= NARROW)
+    )
+    free = max(0, width - fixed)
+    if width < NARROW:
+        return Layout(longest_name or max(4, free), division, numbers, trend, 0)
+    name = longest_name or min(44, free * 5 // 8)
+    return Layout(name, division, numbers, trend, max(11, min(44, free - name)))
+
+
+def head(columns: Layout, view: View) -> ink.Line:
+    """The row of column names; the one that sorts stands out."""
+    line = [Segment("   ", ink.PLAIN)]
+
+    def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
+        style = ink.HEAD_SORTED if sort is view.sort else ink.HEAD
+        line.append(Segment(ink.fit(text, width, right=right), style))
+
+    put("QUEUE", columns.name, sort=Sort.NAME)
+    if columns.division:
+        line.append(Segment(" ", ink.PLAIN))
+        put("DIVISION", columns.division)
+    for column in columns.numbers:
+        line.append(Segment(" ", ink.PLAIN))
+        put(column.head, column.width, right=True, sort=column.sort or None)
+    line.append(Segment("  ", ink.PLAIN))
+    put("TREND" if columns.trend < TREND_CYCLES else f"LAST {TREND_CYCLES} CYCLES", columns.trend)
+    if columns.media:
+        line.append(Segment(" ", ink.PLAIN))
+        put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
+    return line
+
+
+def row_lines(
+    rows: Iterable[Row], columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
+) -> list[ink.Line]:
+    """One line a row. Ages are counted from `now`, staleness from `as_of`."""
+    return [_row_line(row, columns, board, thresholds, now=now, as_of=as_of) for row in rows]
+
+
+def _row_line(
+    row: Row, columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
+) -> ink.Line:
+    trouble = status(row, board, as_of)
+    severity = thresholds.row(row)
+    mark, mark_style = _MARK[severity] if trouble is None else ("?  ", ink.UNSURE)
+    quiet = trouble is None and severity is Severity.QUIET
+    name_style = ink.UNSURE if trouble else _name_style(severity)
+    line = [Segment(mark, mark_style), Segment(ink.fit(row.name, columns.name), name_style)]
+    if columns.division:
+        line.append(Segment(" " + ink.fit(row.division, columns.division), ink.DIM))
+    for column in columns.numbers:
+        text, style = column.cell(row, thresholds, now)
+        if trouble is not None or (quiet and style is ink.PLAIN):
+            style = ink.DIM
+        line.append(Segment(" " + ink.fit(text, column.width, right=True), style))
+    line.append(Segment("  ", ink.PLAIN))
+    if trouble is not None:
+        line.append(Segment(ink.fit(in_words(trouble, now), columns.tail), ink.UNSURE))
+        return line
+    line += trend(row, board.ordinal, columns.trend, thresholds)
+    if columns.media:
+        line.append(Segment(" " + ink.fit(media_split(row, columns.media), columns.media), ink.PLAIN))
+    return line
+
+
+def _name_style(severity: Severity) -> Style:
+    if severity is Severity.CRIT:
+        return ink.CRIT
+    return ink.DIM if severity is Severity.QUIET else ink.PLAIN
+
+
+def in_words(trouble: Status, now: float) -> str:
+    """`STALE 0:03:12 API lost: connection refused`."""
+    since = (
+        "" if trouble.trouble is Trouble.STALE and trouble.since < 0 else f" {duration(now - trouble.since)}"
+    )
+    return f"{trouble.trouble.value}{since} {trouble.reason}".rstrip()
+
+
+def trend(row: Row, newest: int, cycles: int, thresholds: Thresholds) -> ink.Line:
+    """Waiting contacts over the last cycles, the newest at the right, a gap where a cycle has no snapshot.
+
+    A row's scale ends at its highest value, but never below the warning threshold: a queue that goes from
+    0 to 1 must not look like one that goes from 0 to 40.
+    """
+    values = dict(row.trend)
+    top = max([thresholds.waiting_warn, *(value for value in values.values() if value is not None)])
+    line: ink.Line = []
+    run, run_style = "", ink.PLAIN
+    for ordinal in range(newest - cycles + 1, newest + 1):
+        value = values.get(ordinal)
+        style = _BAR[thresholds.grade_waiting(value)]
+        if style is not run_style:
+            if run:
+                line.append(Segment(run, run_style))
+            run, run_style = "", style
+        run += level(value, top)
+    line.append(Segment(run, run_style))
+    return line
+
+
+def media_split(row: Row, width: int) -> str:
+    """The waiting contacts by media type, the most first: `voice 4 email 3`, shortened until it fits."""
+    latest = row.latest
+    if latest is None or latest.media is None:
+        return count(None)
+    split = sorted(
+        ((media.waiting, clean(name)) for name, media in latest.media.items() if media.waiting),
+        key=lambda part: (-part[0], part[1]),
+    )
+    if not split:
+        return ""
+    for letters in (32, 5):
+        text = " ".join(f"{name[:letters]} {count(waiting)}" for waiting, name in split)
+        if cell_len(text) <= width:
+            return text
+    # Two letters tell voice, email, chat, callback and message apart.
+    parts = [f"{name[:2]}{count(waiting)}" for waiting, name in split]
+    text = " ".join(parts)
+    while cell_len(text) > width and len(parts) > 1:
+        parts.pop()
+        text = " ".join(parts) + "+"
+    return text

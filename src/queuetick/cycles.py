@@ -1,0 +1,306 @@
+"""From a tick to a report: numbering, skipping, discovery, outage and budget, on whatever clock it is given.
+
+Law: for each cycle number 1..N there is exactly one of cycle.completed, cycle.skipped, cycle.crashed.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import traceback
+from collections.abc import Callable
+
+from msgspec import UNSET
+
+from queuetick import discovery
+from queuetick.events import (
+    ApiLost,
+    ApiRecovered,
+    CycleCrashed,
+    CycleSkipped,
+    IntervalRestored,
+    IntervalStretched,
+    QueuesRefreshFailed,
+    RequestsPerMinute,
+)
+from queuetick.genesys.errors import ApiError, RateLimited, Stopped, Transient
+from queuetick.instants import Clock, utc
+from queuetick.model import CycleReport, Queue
+from queuetick.session import Session
+from queuetick.throttle import Deferred, Stopping
+
+CYCLE_SHARE = 0.9
+"""Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
+
+DISCOVERY_ATTEMPTS = 3
+
+MAX_BATCH_SIZE = 200
+"""Queues a request, the API's own maximum (facts, section 1.1)."""
+
+
+class Cycles:
+    """Runs or skips one cycle per tick. Ticks may come from several threads; cycles never overlap."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        clock: Clock,
+        emit: Callable[..., None],
+        on_report: Callable[[CycleReport], None] = lambda _: None,
+        on_interval: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_interval` is called when the interval in force has changed; `on_report` after each completed cycle."""
+        self.session = session
+        self.number = 0
+        self.interval = float(session.config.poll.interval)
+        self.queues: list[Queue] | None = discovery.explicit(session.config.queues) or None
+        self.discovered = False
+        self.refused: ApiError | None = None
+        """Why the last discovery failed; None when it did not."""
+        self.running: int | None = None
+        """Number of the cycle that runs now."""
+        self._clock = clock
+        self._emit = emit
+        self._on_report = on_report
+        self._on_interval = on_interval
+        self._running = threading.Lock()
+        self._numbers = threading.Lock()
+        self._last_tick: float | None = None
+        self._lost_at: float | None = None
+        self._lost_cycles = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether the API has been lost and not come back."""
+        return self._lost_at is not None
+
+    @property
+    def batches(self) -> int:
+        """Requests that a cycle needs."""
+        return math.ceil(len(self.queues or ()) / self.session.config.poll.batch_size)
+
+    def requests_per_minute(self) -> RequestsPerMinute:
+        """The budget's sum at the configured interval."""
+        needed = self.batches * 60 / self.session.config.poll.interval
+        return RequestsPerMinute(needed=round(needed, 1), allowed=self.session.throttle.budget)
+
+    def tick(self, scheduled: float) -> CycleReport | None:
+        """Poll once for the tick at `scheduled` (epoch seconds), or say why not; None when there is no report."""
+        if not self._running.acquire(blocking=False):
+            self.overrun(scheduled)
+            return None
+        try:
+            number = self._next_number(scheduled)
+            left = self.session.throttle.paused_for()
+            if left > 0:
+                self._emit(
+                    CycleSkipped(
+                        cycle=number,
+                        reason="rate_limit",
+                        scheduled_at=utc(scheduled),
+                        until=utc(self._clock.now() + left),
+                    )
+                )
+                return None
+            self.running = number
+            report = self._run(number, scheduled)
+        except Exception as error:  # noqa: BLE001 - a defect costs its cycle, not the daemon
+            self._emit(
+                CycleCrashed(
+                    cycle=number,
+                    error=f"{type(error).__name__}: {error}",
+                    traceback="".join(traceback.format_exception(error)),
+                )
+            )
+            return None
+        finally:
+            self.running = None
+            self._running.release()
+        self._on_report(report)
+        return report
+
+    def overrun(self, scheduled: float) -> None:
+        """Account for a tick that fell while a cycle still ran."""
+        running = self.running
+        number = self._next_number(scheduled)
+        self._emit(
+            CycleSkipped(
+                cycle=number, reason="overrun", scheduled_at=utc(scheduled), until=None, running_cycle=running
+            )
+        )
+
+    def rebase(self) -> None:
+        """Forget where the last tick was: the clock was set, or the grid has changed."""
+        self._last_tick = None
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until no cycle runs; False when one still does after `seconds` of real time."""
+        if self._running.acquire(timeout=seconds):
+            self._running.release()
+            return True
+        return False
+
+    def discover(self, *, deadline: float = math.inf) -> None:
+        """List the org's queues and put the selection in force.
+
+        Gives up at `deadline` (monotonic seconds) and then keeps what was known. `refused` says why it failed.
+        """
+        try:
+            listing = self._listing(deadline)
+        except (Deferred, Stopping, Stopped):
+            return
+        except ApiError as error:
+            if self.refused is None:
+                self._emit(
+                    QueuesRefreshFailed(
+                        status=error.status,
+                        code=error.code,
+                        correlation_id=error.correlation_id,
+                        reason=error.reason,
+                    )
+                )
+            self.refused = error
+            return
+        self.refused = None
+        after = discovery.select(self.session.config.queues, listing)
+        changed = discovery.changes(self.queues if self.discovered else None, after)
+        self.queues, self.discovered = after, True
+        if changed is not None:
+            self._emit(changed)
+            self._fit_interval()
+
+    def refresh(self) -> None:
+        """A discovery on its turn: also gives the ids that were set aside another try."""
+        self.discover(deadline=self._clock.monotonic() + max(60.0, self.interval))
+        self.session.poller.retry_invalid()
+
+    def adopt(self, session: Session) -> Session:
+        """Put another session in force between two cycles; returns the earlier one, for the caller to close."""
+        with self._running:
+            earlier, self.session = self.session, session
+            if earlier.config.queues != session.config.queues:
+                self.queues, self.discovered = discovery.explicit(session.config.queues) or None, False
+            self._set_interval(float(session.config.poll.interval))
+            self._fit_interval()
+        return earlier
+
+    def _listing(self, deadline: float) -> list[Queue]:
+        failures = 0
+        while True:
+            try:
+                return self.session.client.queues(deadline=deadline)
+            except RateLimited:
+                continue  # the budget holds the next request until the pause is over, or defers it
+            except Transient:
+                failures += 1
+                if failures >= DISCOVERY_ATTEMPTS or self._clock.wait(0.5 * failures):
+                    raise
+
+    def _next_number(self, scheduled: float) -> int:
+        """Number the tick at `scheduled`; ticks that were missed before it are one skipped cycle with a count."""
+        with self._numbers:
+            last, self._last_tick = self._last_tick, scheduled
+            missed = 0 if last is None else round((scheduled - last) / self.interval) - 1
+            if missed > 0:
+                self.number += 1
+                skipped = self.number
+            self.number += 1
+            number = self.number
+        if missed > 0 and last is not None:
+            self._emit(
+                CycleSkipped(
+                    cycle=skipped,
+                    reason="stalled",
+                    scheduled_at=utc(last + self.interval),
+                    until=utc(self._clock.now()),
+                    ticks=missed,
+                )
+            )
+        return number
+
+    def _run(self, number: int, scheduled: float) -> CycleReport:
+        lateness = max(0.0, self._clock.now() - scheduled)
+        deadline = self._clock.monotonic() + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
+        if self.queues is None:
+            self.discover(deadline=deadline)
+        session = self.session
+        report = session.poller.run(
+            number,
+            self.queues or [],
+            batch_size=session.config.poll.batch_size,
+            deadline=deadline,
+            lateness=lateness,
+        )
+        if self.queues is None:
+            report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
+        report.rate_limit = session.throttle.rate_limit or UNSET
+        self._emit(report)
+        self._judge(report, session.poller.last_error or self.refused)
+        self._fit_interval()
+        return report
+
+    def _judge(self, report: CycleReport, error: ApiError | None) -> None:
+        """Say on the change, and only then, that the API is lost or back."""
+        if report.outcome == "failed":
+            self._lost_cycles += 1
+            if self._lost_at is None:
+                self._lost_at = self._clock.monotonic()
+                self._emit(
+                    ApiLost(
+                        reason=error.reason if error else "no answer",
+                        status=error.status if error else None,
+                        code=error.code if error else None,
+                        correlation_id=error.correlation_id if error else None,
+                    )
+                )
+        elif self._lost_at is not None and (report.snapshots or report.missing or report.outcome == "ok"):
+            self._emit(
+                ApiRecovered(
+                    outage_seconds=round(self._clock.monotonic() - self._lost_at, 3), cycles=self._lost_cycles
+                )
+            )
+            self._lost_at, self._lost_cycles = None, 0
+
+    def _fit_interval(self) -> None:
+        """Stretch the interval to what the budget holds, or restore it; says so on the change."""
+        poll, budget = self.session.config.poll, self.session.throttle.budget
+        wanted = float(poll.interval)
+        fitting = max(wanted, shortest_interval(self.batches, budget))
+        if fitting == self.interval:
+            return
+        before = self.interval
+        self._set_interval(fitting)
+        needed = self.batches * 60 / wanted
+        if fitting > wanted:
+            size = fitting_batch_size(len(self.queues or ()), wanted, budget)
+            fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
+            why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}; {fix}"
+            self._emit(IntervalStretched(from_=before, to=fitting, why=why))
+        else:
+            why = (
+                f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
+            )
+            self._emit(IntervalRestored(from_=before, to=fitting, why=why))
+
+    def _set_interval(self, interval: float) -> None:
+        if interval != self.interval:
+            self.interval = interval
+            self.rebase()
+            self._on_interval()
+
+
+def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
+    """The smallest batch size at which `queues` stay within `budget` requests a minute; None when 200 is too small."""
+    batches = math.floor(budget * interval / 60 + 1e-9)  # a batch too many would be over: whole ones only
+    size = math.ceil(queues / batches) if batches else MAX_BATCH_SIZE + 1
+    return size if size <= MAX_BATCH_SIZE else None
+
+
+def shortest_interval(batches: int, budget: int) -> float:
+    """Seconds: the shortest interval at which `batches` requests a cycle stay within `budget` requests a minute.
+
+    Whole seconds, so that the grid stays one that a person can read; tenths below one second.
+    """
+    exact = batches * 60 / budget
+    return float(math.ceil(exact)) if exact > 1 else math.ceil(exact * 10 - 1e-9) / 10

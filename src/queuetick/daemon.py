@@ -1,0 +1,453 @@
+"""The life of the process: start, schedule, signals, reload, systemd, stop.
+
+The main thread only waits for signals and feeds the watchdog; cycles run on APScheduler's threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from queuetick import __version__
+from queuetick.config import Config, ConfigError
+from queuetick.config_rules import check_warnings
+from queuetick.cycles import Cycles
+from queuetick.events import (
+    SCHEMA_VERSION,
+    ConfigRejected,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Fact,
+    Level,
+    Problem,
+)
+from queuetick.exits import Exit
+from queuetick.exporter import CannotListen, Exporter
+from queuetick.genesys import sdk
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
+from queuetick.instants import Clock, grid_tick, monotonic, next_tick
+from queuetick.lines import Emitter
+from queuetick.metrics import Vitals
+from queuetick.model import CycleReport
+from queuetick.output import open_output
+from queuetick.session import Session
+from queuetick.systemd import notifier, reloading, watchdog_interval
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+GRACE = 8.0
+"""Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""
+
+POLL_SECONDS = 0.5
+"""How long the main thread waits for a signal before it looks at clock, output and watchdog."""
+
+CLOCK_JUMP = 1.0
+"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
+
+log = logging.getLogger(__name__)
+
+
+class Grid(BaseTrigger):  # type: ignore[misc]
+    """APScheduler trigger: the wall-clock grid. A late call gets the next place on it, never one that has passed."""
+
+    def __init__(self, interval: Callable[[], float]) -> None:
+        self._interval = interval
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        after = max(now, previous_fire_time) if previous_fire_time else now
+        return datetime.fromtimestamp(next_tick(after.timestamp(), self._interval()), UTC)
+
+
+class Daemon:
+    """One run, from start to `daemon.stopped`."""
+
+    def __init__(
+        self,
+        config: Config,
+        emitter: Emitter,
+        *,
+        environ: Mapping[str, str],
+        load: Callable[[], Config],
+        max_cycles: int | None = None,
+        serve_metrics: bool = False,
+    ) -> None:
+        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many.
+
+        `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
+        """
+        self.config = config
+        self.stop = threading.Event()
+        self.exit = Exit.OK
+        self.last_report: CycleReport | None = None
+        self._emitter = emitter
+        self._environ = environ
+        self._load = load
+        self._max_cycles = max_cycles
+        self._notify = notifier(environ)
+        self._watchdog = watchdog_interval(environ, os.getpid())
+        self._clock = Clock(wait=self.stop.wait)
+        self._began = monotonic()
+        self._progress_at = monotonic()
+        self._fed_at = 0.0
+        self._held: list[Fact] | None = []
+        self._reason: str | None = None
+        self._clock_offset = self._offset()
+        self._redact_secrets(config)
+        self._cycles = Cycles(
+            self._session(config),
+            clock=self._clock,
+            emit=self._emit,
+            on_report=self._reported,
+            on_interval=self._reschedule,
+        )
+        self._exporter = Exporter(emitter, self._vitals, clock=self._clock)
+        self._serve_metrics = serve_metrics
+        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+        self._reload_thread: threading.Thread | None = None
+
+    def run(self) -> Exit:
+        """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
+
+        Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
+        """
+        with _blocked(SIGNALS):
+            try:
+                self._listen(self.config)
+            except CannotListen as error:
+                return self._cannot_start(error)
+            starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
+            starting.start()
+            while self._reason is None:
+                received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
+                if received is not None and received.si_signo == signal.SIGHUP:
+                    self._begin_reload()
+                elif received is not None:
+                    self._end(signal.Signals(received.si_signo).name)
+                else:
+                    self._look_around()
+            return self._shut_down(starting)
+
+    # Start
+
+    def _contained_start(self) -> None:
+        try:
+            self._start()
+        except Stopped:
+            pass
+        except Exception as error:
+            log.exception("start failed")
+            self._end(f"start failed: {type(error).__name__}", Exit.FAULT)
+
+    def _start(self) -> None:
+        """Log in, find the queues, run the first cycle, then hand over to the grid."""
+        session = self._cycles.session
+        outage: LoginFailed | None = None
+        try:
+            session.client.login()
+        except LoginRefused as error:
+            return self._refuse(error.reason)
+        except LoginFailed as error:
+            outage = error  # not a start failure: the daemon waits for the API to come back
+        self._notify(
+            "READY=1\nSTATUS=" + (f"waiting for the API: {outage.reason}" if outage else "logged in")
+        )
+        if outage is None:
+            self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
+            if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
+                return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
+        self._release_held()
+        if self.stop.is_set():
+            return None
+        report = self._cycles.tick(self._clock.now())
+        last = self._cycles.session.poller.last_error
+        if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
+            return self._refuse(_missing_permission(last, session.client.permission))
+        if not self.stop.is_set():
+            self._schedule()
+        return None
+
+    def _refuse(self, reason: str) -> None:
+        self._release_held()
+        sys.stderr.write(f"queuetick: {reason}\n")
+        self._end(f"refused: {reason}", Exit.REFUSED)
+
+    def _cannot_start(self, error: CannotListen) -> Exit:
+        problem = error.problem
+        sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
+        self._emitter.close(1.0)
+        self._cycles.session.close()
+        return Exit.CONFIG if error.lasting else Exit.FAULT
+
+    def _release_held(self) -> None:
+        """Write daemon.started, so that it is the first line, and what happened before it."""
+        known = self._cycles.queues is not None
+        held, self._held = self._held or [], None
+        self._emit(
+            DaemonStarted(
+                version=__version__,
+                schema_version=SCHEMA_VERSION,
+                config=self.config.masked(),
+                queues=len(self._cycles.queues or ()) if known else None,
+                batches=self._cycles.batches if known else None,
+                requests_per_minute=self._cycles.requests_per_minute() if known else None,
+            ),
+            *held,
+            *check_warnings(self.config),
+        )
+        self._exporter.announce()
+        if (fallback := sdk.load().fallback) is not None:
+            log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
+
+    def _schedule(self) -> None:
+        # APScheduler's own words about skipped runs would say again what cycle.skipped says.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
+        now = self._clock.now()
+        # The first cycle ran at once, off the grid: where the budget has no room for it, the grid begins one later.
+        a_minute = (60 / self._cycles.interval + 1) * self._cycles.batches
+        room = a_minute <= self._cycles.session.throttle.budget
+        first = next_tick(now if room else now + self._cycles.interval, self._cycles.interval)
+        self._scheduler.add_job(
+            self._tick,
+            Grid(lambda: self._cycles.interval),
+            id="cycle",
+            next_run_time=datetime.fromtimestamp(first, UTC),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
+            self._cycles.refresh,
+            "interval",
+            seconds=self.config.queues.refresh,
+            id="refresh",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.start()
+
+    # Cycles
+
+    def _tick(self) -> None:
+        self._progress()
+        if not self.stop.is_set():
+            self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
+
+    def _overran(self, event: JobSubmissionEvent) -> None:
+        if event.job_id == "cycle":
+            self._cycles.overrun(event.scheduled_run_times[-1].timestamp())
+
+    def _reported(self, report: CycleReport) -> None:
+        self._progress()
+        self.last_report = report
+        session = self._cycles.session
+        self._notify(
+            f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
+            f"{session.throttle.used}/{session.throttle.budget} requests, waiting {session.poller.waiting}"
+        )
+        if self._max_cycles is not None and self._cycles.number >= self._max_cycles:
+            self._end("cycles done")
+
+    def _reschedule(self) -> None:
+        """Put the next tick where the grid now has it."""
+        if getattr(self, "_scheduler", None) is not None and self._scheduler.get_job("cycle") is not None:
+            self._scheduler.reschedule_job("cycle", trigger=Grid(lambda: self._cycles.interval))
+
+    def _progress(self) -> None:
+        self._progress_at = monotonic()
+
+    # The main thread's round
+
+    def _look_around(self) -> None:
+        if self._emitter.output.closed:
+            sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
+            self._end("output closed", Exit.FAULT)
+        offset = self._offset()
+        if abs(offset - self._clock_offset) > CLOCK_JUMP:
+            log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
+            self._cycles.rebase()
+            self._reschedule()
+        self._clock_offset = offset
+        now = monotonic()
+        if self._watchdog is not None and now - self._fed_at >= self._watchdog / 2 and self._healthy(now):
+            self._fed_at = now
+            self._notify("WATCHDOG=1")
+
+    def _healthy(self, now: float) -> bool:
+        """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""
+        patience = 2 * self._cycles.interval + 3 * self.config.genesys.timeout + 10
+        return now - self._progress_at < patience
+
+    def _offset(self) -> float:
+        return self._clock.now() - monotonic()
+
+    # Reload
+
+    def _begin_reload(self) -> None:
+        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it."""
+        if self._reload_thread is not None and self._reload_thread.is_alive():
+            return
+        self._notify(reloading())
+        self._reload_thread = threading.Thread(target=self._reload, name="queuetick-reload", daemon=True)
+        self._reload_thread.start()
+
+    def _reload(self) -> None:
+        try:
+            config = self._load()
+            problems = self._adopt(config)
+        except ConfigError as error:
+            problems = error.problems
+        except Stopped:
+            return
+        except Exception as error:
+            log.exception("reload failed")
+            problems = [
+                Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")
+            ]
+        if problems:
+            self._emit(ConfigRejected(problems=problems))
+        self._emitter.output.reopen()
+        self._notify("READY=1")
+
+    def _adopt(self, config: Config) -> list[Problem]:
+        """Put `config` in force, or return why not."""
+        self._redact_secrets(config)
+        changed = self.config.changed(config)
+        output = None
+        if config.output.path != self.config.output.path:
+            try:
+                output = open_output(config.output.path)
+            except OSError as error:
+                return [Problem("output.path", f"cannot be opened: {error.strerror}", "make it writable")]
+        session = self._session(config, earlier=self._cycles.session)
+        try:
+            session.client.login()
+        except LoginRefused as error:
+            session.close()
+            return [
+                Problem(
+                    "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", error.reason, "correct them and reload again"
+                )
+            ]
+        except LoginFailed as error:
+            log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
+        try:
+            self._listen(config)
+        except CannotListen as error:
+            session.close()
+            return [error.problem]
+        self._cycles.adopt(session).close()
+        self.config = config
+        if output is not None:
+            earlier, self._emitter.output = self._emitter.output, output
+            self._emitter.configure(level=config.log.level, profile=config.output.profile)
+            earlier.close(1.0)
+        else:
+            self._emitter.configure(level=config.log.level, profile=config.output.profile)
+        if self._scheduler.get_job("refresh") is not None:
+            self._scheduler.reschedule_job("refresh", trigger="interval", seconds=config.queues.refresh)
+        if not self._cycles.discovered:
+            self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
+        self._emit(ConfigReloaded(changed=changed), *check_warnings(config))
+        if "metrics.listen" in changed:
+            self._exporter.announce()
+        return []
+
+    def _listen(self, config: Config) -> None:
+        if self._serve_metrics:
+            self._exporter.listen(config.metrics.listen)
+
+    def _vitals(self) -> Vitals:
+        cycles, session = self._cycles, self._cycles.session
+        return Vitals(
+            interval=cycles.interval,
+            interval_configured=float(session.config.poll.interval),
+            batch_size=session.config.poll.batch_size,
+            budget_used=session.throttle.used,
+            budget_allowed=session.throttle.budget,
+            budget_needed=cycles.requests_per_minute().needed,
+        )
+
+    def _session(self, config: Config, *, earlier: Session | None = None) -> Session:
+        return Session(
+            config,
+            clock=self._clock,
+            emit=self._emit,
+            redact=lambda token: self._emitter.redact(token, passing=True),
+            environ=self._environ,
+            on_progress=self._progress,
+            earlier=earlier,
+        )
+
+    def _redact_secrets(self, config: Config) -> None:
+        pair = config.credentials
+        self._emitter.redact(pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets())
+
+    # Stop
+
+    def _end(self, reason: str, code: Exit = Exit.OK) -> None:
+        """Ask the main thread to stop; the first reason counts."""
+        if self._reason is None:
+            self.exit = code
+            self._reason = reason
+        self.stop.set()
+
+    def _shut_down(self, starting: threading.Thread) -> Exit:
+        """End within `GRACE`: requests under way are cut off, the running cycle still gives its account."""
+        began = monotonic()
+        self.stop.set()
+        self._notify("STOPPING=1\nSTATUS=stopping: " + (self._reason or ""))
+        self._cycles.session.transport.abort()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        starting.join(GRACE / 2)
+        self._cycles.wait_idle(GRACE / 2)
+        if self._held is not None:
+            self._release_held()
+        self._emit(
+            DaemonStopped(
+                reason=self._reason or "",
+                cycles=self._cycles.number,
+                uptime_seconds=round(monotonic() - self._began, 3),
+            )
+        )
+        self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
+        self._cycles.session.close()
+        self._exporter.close()
+        return self.exit
+
+    def _emit(self, *facts: Fact, level: Level | None = None) -> None:
+        if self._held is not None:
+            self._held.extend(facts)
+        else:
+            self._emitter.emit(*facts, level=level)
+
+
+def _missing_permission(error: ApiError, permission: str) -> str:
+    return (
+        f"permission refused ({error.code or error.status}: {error.reason}). Give a role of the OAuth client "
+        f"{permission}, in the divisions of the queues: Admin > Integrations > OAuth > Roles"
+    )
+
+
+@contextlib.contextmanager
+def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+    """Block `signals` here and in every thread begun within, so that only sigtimedwait receives them."""
+    before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

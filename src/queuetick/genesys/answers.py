@@ -1,0 +1,155 @@
+"""The API's answers as small types, decoded straight from their bytes.
+
+An answer that does not fit the types is read again value by value, so that one lie costs one field and not the batch;
+one that has not even the outer shape is no answer at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from queuetick.genesys.errors import Transient
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Stats(Struct, gc=False):
+    count: Count | None = None
+    calculatedMetricValue: int | float | None = None  # noqa: N815 - the API's name
+
+
+class Datum(Struct, gc=False):
+    metric: str | None = None
+    qualifier: str | None = None
+    stats: Stats | None = None
+
+
+class Key(Struct, gc=False):
+    queueId: str | None = None  # noqa: N815 - the API's name
+    mediaType: str | None = None  # noqa: N815 - the API's name
+
+
+class Group(Struct, gc=False):
+    group: Key | None = None
+    data: list[Datum] | None = None
+
+
+class Observations(Struct, gc=False):
+    results: list[Group]
+
+
+class Metrics(Struct, gc=False):
+    waiting: Count | None = None
+    agentsAvailable: Count | None = None  # noqa: N815 - the tutorial's name
+
+
+class Interval(Struct, gc=False):
+    metrics: Metrics | None = None
+
+
+class Entity(Struct, gc=False):
+    id: str | None = None
+
+
+class EntityGroup(Struct, gc=False):
+    entity: Entity | None = None
+    entities: list[Interval] | None = None
+
+
+class Details(Struct, gc=False):
+    groups: list[EntityGroup]
+
+
+_OBSERVATIONS = msgspec.json.Decoder(Observations)
+_DETAILS = msgspec.json.Decoder(Details)
+
+
+def read_observations(data: bytes) -> list[Group]:
+    """The groups of an observations answer. Raises Transient when it has none to read."""
+    try:
+        return _OBSERVATIONS.decode(data).results
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [_group(item) for item in _outer(data, "results")]
+
+
+def read_details(data: bytes) -> list[EntityGroup]:
+    """The groups of a details answer. Raises Transient when it has none to read."""
+    try:
+        return _DETAILS.decode(data).groups
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [_entity_group(item) for item in _outer(data, "groups")]
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """A JSON object. Raises Transient when the body is something else, such as a proxy's HTML page."""
+    try:
+        value = json.loads(data, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        shown = "an HTML page" if data.lstrip()[:1] == b"<" else "not JSON"
+        raise Transient(f"the answer is {shown}, though its status is 200", status=200) from None
+    if not isinstance(value, dict):
+        raise Transient("the answer is JSON of another shape, though its status is 200", status=200)
+    return value
+
+
+def _outer(data: bytes, name: str) -> list[dict[str, Any]]:
+    items = read_object(data).get(name)
+    if not isinstance(items, list):
+        raise Transient(f"the answer has no list {name!r}, though its status is 200", status=200)
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _group(item: dict[str, Any]) -> Group:
+    key, data = _dict(item.get("group")), item.get("data")
+    return Group(
+        Key(_str(key.get("queueId")), _str(key.get("mediaType"))),
+        [_datum(datum) for datum in data if isinstance(datum, dict)] if isinstance(data, list) else None,
+    )
+
+
+def _datum(item: dict[str, Any]) -> Datum:
+    stats = item.get("stats")
+    value = _dict(stats).get("calculatedMetricValue")
+    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return Datum(
+        _str(item.get("metric")),
+        _str(item.get("qualifier")),
+        Stats(_whole(_dict(stats).get("count")), value if finite else None) if stats is not None else None,
+    )
+
+
+def _entity_group(item: dict[str, Any]) -> EntityGroup:
+    entities = item.get("entities")
+    return EntityGroup(
+        Entity(_str(_dict(item.get("entity")).get("id"))),
+        [_interval(entity) for entity in entities if isinstance(entity, dict)]
+        if isinstance(entities, list)
+        else None,
+    )
+
+
+def _interval(item: dict[str, Any]) -> Interval:
+    metrics = item.get("metrics")
+    if not isinstance(metrics, dict):
+        return Interval(None)
+    return Interval(Metrics(_whole(metrics.get("waiting")), _whole(metrics.get("agentsAvailable"))))
+
+
+def _whole(value: Any) -> int | None:
+    """A count, or None where there is something else: text, 2.9, a negative number are not counts."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value >= 0 and value == int(value) else None
+
+
+def _str(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

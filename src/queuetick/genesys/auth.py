@@ -1,0 +1,246 @@
+"""The access token: asked for with client credentials, renewed ahead of its end, by one thread at a time.
+
+Facts, section 2: POST {login}/oauth/token, Basic client id and secret, form grant_type=client_credentials; the answer
+names `expires_in` (300 to 172,800 s). A token may die earlier (idle timeout, revoked): a 401 renews it once.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from queuetick.config import Credentials
+from queuetick.events import Event, TokenRenewed
+from queuetick.genesys import sdk
+from queuetick.genesys.errors import (
+    ApiError,
+    LoginFailed,
+    LoginRefused,
+    RateLimited,
+    Unreachable,
+    from_answer,
+)
+from queuetick.genesys.transport import Response, Transport
+
+MIN_LOGIN_DISTANCE = 5.0
+"""Seconds between two logins when the first failed."""
+
+MAX_LOGIN_DISTANCE = 300.0
+"""Seconds; how slow logins become while the API itself refuses them."""
+
+MAX_UNREACHABLE_DISTANCE = 12.0
+"""Seconds; under the default interval, so that each cycle of an outage tries once and the return is seen at once."""
+
+ASSUMED_LIFETIME = 300.0
+"""Seconds, the shortest that an OAuth client can be given, for an answer without `expires_in`."""
+
+
+class Token(msgspec.Struct, frozen=True):
+    """An access token and its life in seconds. The value does not show in a repr."""
+
+    value: str
+    expires_in: float
+
+    def __repr__(self) -> str:
+        return f"Token(***, expires_in={self.expires_in:g})"
+
+
+class Login:
+    """One login at the token endpoint."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        login_url: str,
+        credentials: Credentials,
+        timeout: float,
+        now: Callable[[], float],
+    ) -> None:
+        """`timeout` is in seconds; `now` gives epoch seconds, for a Retry-After that is a date."""
+        self._transport = transport
+        self._now = now
+        self._url = f"{login_url.rstrip('/')}/oauth/token"
+        self._timeout = timeout
+        pair = f"{credentials.client_id}:{credentials.client_secret}".encode()
+        self._authorization = "Basic " + base64.b64encode(pair).decode("ascii")
+
+    def __call__(self) -> Token:
+        """Ask for a token.
+
+        Raises LoginRefused when the credentials are wrong, LoginFailed when there is no token for another reason
+        (its `__cause__` is the error of the request), Stopped when the daemon stops.
+        """
+        options = sdk.load().HttpRequestOptions(
+            url=self._url,
+            method="POST",
+            headers={
+                "Authorization": self._authorization,
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Accept": "application/json",
+            },
+            body="grant_type=client_credentials",
+        )
+        try:
+            response = self._transport.send(options, timeout=self._timeout)
+        except ApiError as error:
+            raise LoginFailed(f"login: {error.reason}") from error
+        if response.status == 200:
+            return _read_token(response)
+        refused = response.status in (400, 401, 403)
+        cause = from_answer(response.status, response.headers, response.data, now=self._now())
+        kind = LoginRefused if refused else LoginFailed
+        raise kind(
+            _refusal(response.status, cause.reason) if refused else f"login: {cause.reason}",
+            status=cause.status,
+            code=cause.code,
+            correlation_id=cause.correlation_id,
+        ) from cause
+
+
+def _refusal(status: int, reason: str) -> str:
+    """What a person should do about a refused login (400: unknown client, 401: wrong secret; facts, section 2)."""
+    if status == 400:
+        return f"the login host does not know the client ({reason}): check GENESYS_CLIENT_ID and the region"
+    if status == 401:
+        return f"the client secret is wrong ({reason}): check GENESYS_CLIENT_SECRET"
+    return f"the login was forbidden ({reason}): is the OAuth client enabled?"
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: Any = None
+
+
+def _read_token(response: Response) -> Token:
+    try:
+        grant = msgspec.json.decode(response.data, type=_Grant)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LoginFailed(
+            "login: the answer is not a token; check login_url", status=response.status
+        ) from None
+    # The value goes into a header: anything but visible ASCII would break or forge one.
+    if (
+        not grant.access_token.isascii()
+        or not grant.access_token.isprintable()
+        or not grant.access_token.strip()
+    ):
+        raise LoginFailed("login: the token holds characters that no token has", status=response.status)
+    try:
+        lifetime = float(grant.expires_in)
+    except (TypeError, ValueError):
+        lifetime = ASSUMED_LIFETIME
+    return Token(grant.access_token, max(1.0, lifetime) if math.isfinite(lifetime) else ASSUMED_LIFETIME)
+
+
+class TokenSource:
+    """The token in force, for any number of threads."""
+
+    def __init__(
+        self,
+        login: Callable[[], Token],
+        *,
+        monotonic: Callable[[], float],
+        emit: Callable[[Event], None],
+        on_token: Callable[[str], None],
+    ) -> None:
+        """`on_token` hears each new token before anything else, so that no line can hold it."""
+        self._login = login
+        self._monotonic = monotonic
+        self._emit = emit
+        self._on_token = on_token
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._renew_at = 0.0
+        self._expires_at = 0.0
+        self._accepted = False
+        self._failures = 0
+        self._next_try = -math.inf
+        self._last_error: LoginFailed | None = None
+        self._reason: Literal["start", "expiring", "rejected"] = "start"
+
+    def token(self) -> str:
+        """The token to send now. Raises LoginFailed, LoginRefused or Stopped when there is none."""
+        token = self._token
+        if token is not None and self._monotonic() < self._renew_at:
+            return token.value
+        with self._lock:
+            now = self._monotonic()
+            if self._token is not None and now < self._renew_at:
+                return self._token.value  # another thread has just renewed it
+            try:
+                return self._renew()
+            except LoginFailed:
+                if self._token is not None and now < self._expires_at:
+                    return self._token.value  # renewal was ahead of time: the old one still holds
+                self._token = None
+                raise
+
+    def renew(self, rejected: str) -> None:
+        """Replace a token that the API answered with 401. Does nothing when another thread has done so.
+
+        Raises LoginFailed, also when the rejected token was itself fresh and never accepted: then logging in again
+        at once would not help.
+        """
+        with self._lock:
+            if self._token is None or self._token.value != rejected:
+                if self._token is None:
+                    raise self._not_yet(self._monotonic())
+                return
+            fresh, self._token, self._reason = not self._accepted, None, "rejected"
+            if fresh:
+                self._failed(
+                    LoginFailed("the API rejects each new token (401)", status=401), self._monotonic()
+                )
+                raise self._not_yet(self._monotonic())
+            self._renew()
+
+    def accepted(self) -> None:
+        """An answer showed that the token in force holds."""
+        if not self._accepted:
+            self._accepted = True
+            self._failures = 0
+
+    def _renew(self) -> str:
+        now = self._monotonic()
+        if now < self._next_try:
+            raise self._not_yet(now)
+        try:
+            token = self._login()
+        except LoginFailed as error:
+            self._failed(error, now)
+            raise
+        self._on_token(token.value)
+        self._token, self._accepted, self._last_error = token, False, None
+        self._next_try = -math.inf
+        self._expires_at = now + token.expires_in
+        self._renew_at = self._expires_at - min(60.0, 0.1 * token.expires_in)
+        self._emit(TokenRenewed(reason=self._reason, expires_in_seconds=token.expires_in))
+        self._reason = "expiring"
+        return token.value
+
+    def _failed(self, error: LoginFailed, now: float) -> None:
+        self._failures += 1
+        self._last_error = error
+        cause = error.__cause__
+        slowest = MAX_UNREACHABLE_DISTANCE if isinstance(cause, Unreachable) else MAX_LOGIN_DISTANCE
+        distance = min(slowest, MIN_LOGIN_DISTANCE * 2 ** min(self._failures - 1, 16))
+        if isinstance(cause, RateLimited) and cause.retry_after is not None:
+            distance = max(distance, cause.retry_after)
+        self._next_try = now + distance
+
+    def _not_yet(self, now: float) -> LoginFailed:
+        last = self._last_error or LoginFailed("no token")
+        kind = type(last)
+        seconds = max(0.0, self._next_try - now)
+        return kind(
+            f"{last.reason}; next login in {seconds:.0f} s",
+            status=last.status,
+            code=last.code,
+            correlation_id=last.correlation_id,
+        )

@@ -1,0 +1,301 @@
+"""HTTP for the SDK: urllib3 with a timeout on every request, no hidden retries, and an end to every wait.
+
+The SDK's own client (default_http_client.py, rest.py) applies no timeout, retries ten times in silence, sleeps
+Retry-After for up to six hours, and ignores HTTPS_PROXY. This one does one request per call and says what happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+import certifi
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from queuetick.genesys import sdk
+from queuetick.genesys.errors import Stopped, Transient, Unreachable
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of one answer; 200 queues take about 1 MB, so more than this is not an answer to our question."""
+
+
+class Response:
+    """An answer with its body read; also what the SDK expects of a REST response."""
+
+    __slots__ = ("data", "headers", "reason", "status")
+
+    def __init__(self, status: int, reason: str | None, headers: Mapping[str, str], data: bytes) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.data = data
+
+    def getheaders(self) -> Mapping[str, str]:
+        return self.headers
+
+    def getheader(self, name: str, default: str | None = None) -> str | None:
+        return self.headers.get(name, default)
+
+
+class _Flight:
+    """A request under way: when it must be over (monotonic seconds) and on which connection it is."""
+
+    __slots__ = ("connection", "deadline", "overdue")
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.connection: HTTPConnection | None = None
+        self.overdue = False
+
+    def abort(self) -> None:
+        # Shut down, not closed: the thread that reads wakes with an end of file and closes it itself.
+        # socket.socket's own method, because SSLSocket's drops its TLS state under the reader.
+        if self.connection is not None and (sock := self.connection.sock) is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+_present = threading.local()  # .flight: the request of this thread, so that its connection can be found
+
+
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        _present.flight.connection = self
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _present.flight.connection = self
+        super().request(*args, **kwargs)
+
+
+class _TLSConnection(HTTPSConnection):
+    def connect(self) -> None:
+        _present.flight.connection = self
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _present.flight.connection = self
+        super().request(*args, **kwargs)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class Transport:
+    """Sends one request at a time per thread, for any number of threads.
+
+    `proxy` and `ca_bundle` come from the configuration; without a proxy the environment's HTTPS_PROXY and NO_PROXY
+    count, for https only, so that plain http to loopback never leaves the machine.
+    """
+
+    def __init__(
+        self, *, connections: int, proxy: str | None, ca_bundle: str | None, environ: Mapping[str, str]
+    ) -> None:
+        self.on_answer: Callable[[Response], None] = lambda _: None
+        """Hears every whole HTTP answer as it arrives, on the thread that asked."""
+        self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
+        if ca_bundle is None:
+            self.ssl_context.load_verify_locations(cafile=certifi.where())
+        self._options: dict[str, Any] = {
+            "maxsize": connections,
+            "retries": False,
+            "ssl_context": self.ssl_context,
+        }
+        self._direct = _with_tracking(urllib3.PoolManager(**self._options))
+        self._proxy = proxy
+        self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+        self._https_proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+        self._proxied: dict[str, urllib3.PoolManager] = {}
+        self._flights: dict[int, _Flight] = {}
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._watcher: threading.Thread | None = None
+
+    def send(self, options: Any, *, timeout: float) -> Response:
+        """Send one request (an SDK HttpRequestOptions) and read its answer, in `timeout` seconds altogether.
+
+        Raises Unreachable when there is no whole HTTP answer, Transient when it is larger than `MAX_BODY`,
+        Stopped after `abort()`.
+        """
+        url = options.url
+        if options.query_params:
+            url = f"{url}?{urlencode(options.query_params)}"
+        body = options.body
+        flight = _Flight(time.monotonic() + timeout)
+        _present.flight = flight
+        self._take_off(flight)
+        try:
+            response = self._exchange(options.method, url, body, options.headers, timeout)
+        except (HTTPError, OSError) as error:
+            if self._stopping:
+                raise Stopped from None
+            if flight.overdue or _is_timeout(error):
+                raise Unreachable(f"no answer within {timeout:g} s") from None
+            raise Unreachable(_in_words(error)) from None
+        finally:
+            del self._flights[id(flight)]
+        if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
+            raise Unreachable(f"no answer within {timeout:g} s")
+        self.on_answer(response)
+        return response
+
+    def _exchange(
+        self, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: float
+    ) -> Response:
+        raw = self._pool(url).request(
+            method,
+            url,
+            body=body.encode() if isinstance(body, str) else body,
+            headers=headers,
+            timeout=timeout,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            data = raw.read(MAX_BODY + 1)
+            if len(data) > MAX_BODY:
+                raw.close()
+                raise Transient(f"the answer is larger than {MAX_BODY >> 20} MiB", status=raw.status)
+        finally:
+            raw.release_conn()
+        return Response(raw.status, raw.reason, raw.headers, data)
+
+    def abort(self) -> None:
+        """End every request under way, and refuse later ones: they raise Stopped."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        for flight in list(self._flights.values()):
+            flight.abort()
+
+    def close(self) -> None:
+        """Close idle connections and end the watching thread; requests under way go on to their end."""
+        self._direct.clear()
+        for pool in self._proxied.values():
+            pool.clear()
+        with self._changed:
+            self._watcher = None
+            self._changed.notify()
+
+    def _take_off(self, flight: _Flight) -> None:
+        if self._stopping:
+            raise Stopped
+        self._flights[id(flight)] = flight
+        if self._watcher is None:
+            with self._changed:
+                if self._watcher is None:
+                    self._watcher = threading.Thread(
+                        target=self._watch, name="queuetick-deadlines", daemon=True
+                    )
+                    self._watcher.start()
+
+    def _watch(self) -> None:
+        """End requests that outlive their deadline: a server that sends a byte now and then beats socket timeouts."""
+        me = threading.current_thread()
+        while True:
+            now = time.monotonic()
+            for flight in list(self._flights.values()):
+                if flight.deadline + 0.5 < now and not flight.overdue:
+                    flight.overdue = True
+                    flight.abort()
+            with self._changed:
+                if self._stopping or self._watcher is not me:
+                    return
+                self._changed.wait(1.0)
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        proxy = self.proxy_for(url)
+        if proxy is None:
+            return self._direct
+        if proxy not in self._proxied:
+            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+            address = (
+                f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+            )
+            self._proxied[proxy] = _with_tracking(
+                urllib3.ProxyManager(
+                    address,
+                    proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
+                    **self._options,
+                )
+            )
+        return self._proxied[proxy]
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy that a request for `url` goes through, None where it goes direct."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if urllib.request.proxy_bypass_environment(host, {"no": self._no_proxy}):  # type: ignore[attr-defined]
+            return None
+        if self._proxy is not None:
+            return self._proxy
+        return self._https_proxy if parts.scheme == "https" else None
+
+
+def _with_tracking(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return manager
+
+
+class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]
+    """The SDK's HTTP client for one call: carries the timeout in and the answer out.
+
+    One per call, because the SDK keeps the last answer on the client, where threads would share it.
+    """
+
+    def __init__(self, transport: Transport, timeout: float) -> None:
+        super().__init__()
+        self.transport = transport
+        self.timeout = timeout
+        self.response: Response | None = None
+
+    def request(self, http_request_options: Any) -> Response:
+        self.response = self.transport.send(http_request_options, timeout=self.timeout)
+        return self.response
+
+
+def _is_timeout(error: Exception) -> bool:
+    # NewConnectionError is a ConnectTimeoutError by descent only: it says refused, unreachable, unresolved.
+    timeouts = (urllib3.exceptions.TimeoutError, TimeoutError)
+    return isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError)
+
+
+def _in_words(error: Exception) -> str:
+    """A sentence for a connection error, without urllib3's object addresses."""
+    cause: BaseException = error
+    while (inner := _inner(cause)) is not None:
+        cause = inner
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"TLS: the server's certificate is not trusted ({cause.verify_message}); see genesys.ca_bundle"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed: {cause.reason or cause}"
+    if isinstance(cause, socket.gaierror):
+        return f"the host name does not resolve ({cause.strerror})"
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"connection failed: {cause.strerror}"
+    text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__
+    return f"connection failed: {text}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """The error that `error` wraps: urllib3 keeps it as cause, as `reason`, or among the arguments."""
+    for inner in (error.__cause__, getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return inner
+    return None

@@ -1,0 +1,137 @@
+"""The facts that flow through queuetick, and pure functions on them.
+
+A fact is a type; turning it into a line is the business of `lines.py` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+
+class Queue(Struct, frozen=True):
+    """A queue that is polled. `name` and `division` are None until a discovery has named it."""
+
+    id: str
+    name: str | None = None
+    division: str | None = None
+    division_id: str | None = None
+
+
+class Batch(Struct, frozen=True):
+    """The queues of one request. `number` counts from 1 within a cycle."""
+
+    number: int
+    queues: tuple[Queue, ...]
+
+    @property
+    def queue_ids(self) -> list[str]:
+        return [queue.id for queue in self.queues]
+
+
+class RateLimit(Struct, frozen=True):
+    """What the `inin-ratelimit-*` headers of an answer said; they are reported deprecated, so any may be absent."""
+
+    allowed: Annotated[int | None, Meta(description="requests a minute that the token may send")] = None
+    used: Annotated[int | None, Meta(description="requests counted in the present window")] = None
+    reset_seconds: Annotated[float | None, Meta(description="seconds until the window starts anew")] = None
+
+
+class MediaCounts(Struct, omit_defaults=True, gc=False):
+    """One media type of one queue. A count the API did not give is null."""
+
+    waiting: int | None
+    interacting: int | None
+    alerting: int | None
+    longest_wait_seconds: Annotated[
+        float | UnsetType, Meta(description="absent when nobody waits or the API did not say")
+    ] = UNSET
+
+
+class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True, gc=False):
+    """One queue as the API described it in one cycle. Null is not knowing; zero is a fact."""
+
+    level: ClassVar[str] = "info"
+
+    cycle: Annotated[int, Meta(description="number of the cycle; only rises")]
+    queue_id: str
+    queue_name: str | UnsetType = UNSET
+    division: Annotated[str | UnsetType, Meta(description="name of the queue's division")] = UNSET
+    waiting: Annotated[int | None, Meta(description="contacts in the queue that no agent has been offered")]
+    agents_available: Annotated[int | None, Meta(description="on-queue agents whose routing status is idle")]
+    interacting: Annotated[int | None, Meta(description="contacts connected with an agent")]
+    alerting: Annotated[int | None, Meta(description="contacts ringing at an agent")]
+    longest_wait_seconds: Annotated[
+        float | None, Meta(description="age of the oldest wait, over all media; null when nobody waits")
+    ]
+    agents_on_queue: Annotated[int | None, Meta(description="on-queue agents, over all routing statuses")]
+    agents_by_status: Annotated[
+        dict[str, int | None] | None,
+        Meta(description="agents by routing status; unknown statuses pass through"),
+    ]
+    members: Annotated[int | None, Meta(description="members of the queue")]
+    members_joined: Annotated[int | None, Meta(description="members who have joined (activated) the queue")]
+    media: Annotated[
+        dict[str, MediaCounts] | None, Meta(description="counts by media type; unknown types pass through")
+    ]
+    media_omitted: Annotated[
+        int | UnsetType,
+        Meta(description="media types left out to keep the line under 4 KiB; the sums include them"),
+    ] = UNSET
+    observed_at: Annotated[str, Meta(description="when the answer arrived (UTC); the API stamps nothing")]
+
+
+Outcome = Literal["ok", "partial", "failed"]
+
+
+class CycleReport(Struct, tag_field="event", tag="cycle.completed", kw_only=True):
+    """What became of every queue of one cycle: queues = snapshots + missing + invalid + failed + deferred."""
+
+    level: ClassVar[str] = "info"
+
+    cycle: int
+    outcome: Annotated[
+        Outcome,
+        Meta(description="ok: nothing failed or deferred; failed: no answer at all; partial: between"),
+    ]
+    queues: Annotated[int, Meta(description="queues that the cycle set out to poll")]
+    snapshots: Annotated[int, Meta(description="queues with a queue.snapshot line in this cycle")]
+    missing: Annotated[int, Meta(description="queues that the answer left out")]
+    invalid: Annotated[
+        int, Meta(description="queues whose id the API refuses, set aside until the next refresh")
+    ]
+    failed: Annotated[
+        int, Meta(description="queues whose batch failed; each is named in a batch.failed line")
+    ]
+    deferred: Annotated[int, Meta(description="queues that lost their turn to a pause or to the deadline")]
+    batches: int
+    batches_failed: int
+    requests: Annotated[int, Meta(description="API requests sent, retries and splits included")]
+    retries: Annotated[int, Meta(description="requests sent again after a failure or a 429")]
+    duration_seconds: float
+    lateness_seconds: Annotated[float, Meta(description="start of the cycle minus its place on the grid")]
+    rate_limit: Annotated[
+        RateLimit | UnsetType, Meta(description="from the last answer with inin-ratelimit-* headers")
+    ] = UNSET
+
+
+def chunk(queues: Sequence[Queue], batch_size: int) -> list[Batch]:
+    """Cut `queues` into batches of `batch_size`, in their order."""
+    return [
+        Batch(number, tuple(queues[start : start + batch_size]))
+        for number, start in enumerate(range(0, len(queues), batch_size), start=1)
+    ]
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Split a batch of two queues or more; both halves keep its number."""
+    middle = len(batch.queues) // 2
+    return Batch(batch.number, batch.queues[:middle]), Batch(batch.number, batch.queues[middle:])
+
+
+def deferred_first(queues: Iterable[Queue], deferred: Iterable[str]) -> list[Queue]:
+    """Order `queues` so that those whose id is in `deferred` come first; otherwise the order stays."""
+    lost_turn = set(deferred)
+    return sorted(queues, key=lambda queue: queue.id not in lost_turn)

@@ -1,0 +1,91 @@
+"""Strings that must never appear in a line, in every form in which they might."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Iterable
+from typing import TypeVar
+from urllib.parse import quote, quote_plus
+
+import msgspec
+from msgspec import structs
+
+from queuetick.events import EVENTS
+from queuetick.fitting import escape, map_strings, spell_out
+from queuetick.model import MediaCounts
+
+SHORTEST = 6
+"""Characters of the shortest secret that is looked for; shorter ones would blank out ordinary text."""
+PASSING = 8
+"""Passing secrets (access tokens) that are remembered, the latest ones."""
+MASK = "***"
+
+_FIELD_NAMES = frozenset(field.name for event in (*EVENTS, MediaCounts) for field in structs.fields(event))
+
+Value = TypeVar("Value")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Redaction:
+    """The secrets in force.
+
+    `found` is the cheap test on a line's bytes, `clean` the exact work on the fact.
+    """
+
+    def __init__(self) -> None:
+        self._lasting: set[str] = set()
+        self._passing: deque[str] = deque(maxlen=PASSING)
+        self._forms: tuple[str, ...] = ()
+        self._needles: tuple[bytes, ...] = ()
+
+    def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
+        for secret in map(spell_out, secrets):
+            if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
+                continue
+            if passing:
+                self._passing.append(secret)
+            else:
+                self._lasting.add(secret)
+        forms = {form for secret in (*self._lasting, *self._passing) for form in forms_of(secret)}
+        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        self._needles = tuple(escape(_encode(form))[1:-1] for form in self._forms)
+
+    def found(self, line: bytes) -> bool:
+        return any(needle in line for needle in self._needles)
+
+    def clean(self, value: Value) -> Value:
+        """A copy of `value` with every form of every secret masked; field names stay."""
+        return map_strings(value, self._mask, _FIELD_NAMES)
+
+    def _mask(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return text
+
+
+def forms_of(secret: str) -> set[str]:
+    """`secret` as it is, and as JSON, a URL, a Python literal and base64 would spell it.
+
+    In base64 a secret is found inside a longer text as well (`id:secret` of HTTP Basic): a string has three
+    spellings there, one for each place modulo three at which it may start, but for the characters at its ends
+    that also depend on the neighbours.
+    """
+    forms = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+    }
+    octets = secret.encode()
+    for before in range(3):
+        spelled = base64.b64encode(bytes(before) + octets).decode().rstrip("=")
+        start = (before * 8 + 5) // 6
+        end = (before + len(octets)) * 8 // 6
+        forms |= {spelled[start:end], spelled[start:end].replace("+", "-").replace("/", "_")}
+    return forms

@@ -1,0 +1,96 @@
+"""Which fault a request meets, and when its answer comes: the seeded draws behind Faults."""
+
+import math
+import random
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from queuetick.simulator.faults import ANSWER_FAULTS, Faults
+
+_RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What chance decided about one request."""
+
+    fault: str | None = None
+    """A name of ANSWER_FAULTS, or a status as text."""
+    delay: float = 0.0
+    """Seconds, on the real clock, before the answer."""
+
+    @property
+    def status(self) -> int | None:
+        return int(self.fault) if self.fault is not None and self.fault.isdecimal() else None
+
+
+class Chance:
+    """The draws, in the order of the requests. Used by the serving thread alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the sequence of draws, and the script, again."""
+        self.rng = random.Random(f"{self._seed}/faults")  # noqa: S311 - chance, not secrecy
+        self._script: tuple[str, ...] = ()
+        self._step = 0
+
+    def draw(self, faults: Faults, path: str) -> Drawn:
+        if faults.only and not any(part in path for part in faults.only):
+            return Drawn()
+        delay = self._latency(faults)
+        if faults.script is not self._script:
+            self._script, self._step = faults.script, 0
+        if self._step < len(self._script):
+            step = self._script[self._step]
+            self._step += 1
+            return Drawn(None if step == "ok" else step, delay)
+        roll = self.rng.random()
+        for status, chance in faults.status.items():
+            roll -= chance
+            if roll < 0:
+                return Drawn(str(status), delay)
+        for name in ANSWER_FAULTS:
+            roll -= getattr(faults, name)
+            if roll < 0:
+                return Drawn(name, delay)
+        return Drawn(None, delay)
+
+    def draw_login(self, faults: Faults) -> Drawn:
+        delay, roll = faults.login_latency, self.rng.random()
+        for status, chance in faults.login_status.items():
+            roll -= chance
+            if roll < 0:
+                return Drawn(str(status), delay)
+        for name in ("hang", "reset", "html", "garbage"):
+            roll -= getattr(faults, f"login_{name}")
+            if roll < 0:
+                return Drawn(name, delay)
+        return Drawn(None, delay)
+
+    def _latency(self, faults: Faults) -> float:
+        if faults.latency <= 0:
+            return 0.0
+        if faults.latency_sigma <= 0:
+            return min(faults.latency, faults.latency_max)
+        drawn = self.rng.lognormvariate(math.log(faults.latency), faults.latency_sigma)
+        return min(drawn, faults.latency_max)
+
+
+def status_headers(status: int, seconds: float | None) -> tuple[tuple[str, str], ...]:
+    """The Retry-After of a status fault, where that status may have one."""
+    if seconds is None or status not in _RETRY_AFTER_STATUSES:
+        return ()
+    return (("Retry-After", f"{seconds:g}"),)
+
+
+def concerns(queue_id: str, chosen: float | tuple[str, ...], seed: int, purpose: str) -> bool:
+    """Whether a queue is among those chosen by id, or by share: the same queues for a seed, always."""
+    if isinstance(chosen, tuple):
+        return queue_id in chosen
+    if chosen <= 0.0:
+        return False
+    digest = blake2b(f"{seed}/{purpose}/{queue_id}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32 < chosen

@@ -1,0 +1,119 @@
+"""The control address: faults, truth and the log, on a port of its own so that no client meets it.
+
+Plain JSON in and out, no login: it listens on loopback whatever the API listens on.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from queuetick.simulator.api import LoggedRequest, Request
+from queuetick.simulator.centre import Queue
+from queuetick.simulator.faults import Faults, UnknownFaultError
+from queuetick.simulator.problems import Answer
+
+
+class Controlled(Protocol):
+    """What the control address works on: the Simulator."""
+
+    @property
+    def faults(self) -> Faults: ...
+    @faults.setter
+    def faults(self, faults: Faults) -> None: ...
+    @property
+    def requests(self) -> list[LoggedRequest]: ...
+    @property
+    def queues(self) -> list[Queue]: ...
+    def truth(self, at: float | None = None) -> dict[str, dict[str, Any]]: ...
+    def reset(self) -> None: ...
+    def revoke_tokens(self) -> int: ...
+    def add_queue(self, name: str | None = None) -> Queue: ...
+    def rename_queue(self, queue_id: str, name: str) -> None: ...
+    def remove_queue(self, queue_id: str) -> None: ...
+
+
+ROUTES = {
+    "GET /faults": "the faults in force",
+    "PUT /faults": "these faults and no others",
+    "PATCH /faults": "change the faults named, leave the rest",
+    "POST /reset": "as at the start: faults, queues, tokens, windows, log",
+    "POST /revoke": "revoke every token",
+    "GET /requests": "the log of requests, oldest first",
+    "GET /truth": "the numbers of every queue now, or at ?at=EPOCH_SECONDS",
+    "GET /queues": "the queues",
+    "POST /queues": 'add a queue, {"name": …}',
+    "PATCH /queues/{id}": 'rename a queue, {"name": …}',
+    "DELETE /queues/{id}": "remove a queue",
+}
+
+
+class Control:
+    """Answers requests to the control address."""
+
+    def __init__(self, simulator: Controlled) -> None:
+        self._simulator = simulator
+
+    def respond(self, request: Request) -> Answer:
+        path, _, query = request.target.partition("?")
+        try:
+            body = json.loads(request.body) if request.body else {}
+            if not isinstance(body, dict):
+                return _answer(400, {"error": "the body must be a JSON object"})
+            found = self._dispatch(request.method, path.rstrip("/") or "/", query, body)
+        except UnknownFaultError as error:
+            return _answer(400, {"error": str(error)})
+        except ValueError as error:
+            return _answer(400, {"error": f"not understood: {error}"})
+        except KeyError as error:
+            return _answer(404, {"error": f"no such queue: {error.args[0]}"})
+        return (
+            _answer(404, {"error": "no such control", "routes": ROUTES})
+            if found is None
+            else _answer(200, found)
+        )
+
+    def _dispatch(self, method: str, path: str, query: str, body: dict[str, Any]) -> Any:
+        simulator = self._simulator
+        match method, path.strip("/").split("/"):
+            case "GET", [""]:
+                return {"routes": ROUTES}
+            case (("GET" | "PUT" | "PATCH"), ["faults"]):
+                if method != "GET":
+                    base = simulator.faults if method == "PATCH" else None
+                    simulator.faults = Faults.from_mapping(body, base)
+                return simulator.faults.as_mapping()
+            case "POST", ["reset"]:
+                simulator.reset()
+                return {}
+            case "POST", ["revoke"]:
+                return {"revoked": simulator.revoke_tokens()}
+            case "GET", ["requests"]:
+                return {"requests": [asdict(each) for each in simulator.requests]}
+            case "GET", ["truth"]:
+                at = parse_qs(query).get("at")
+                return simulator.truth(float(at[0]) if at else None)
+            case "GET", ["queues"]:
+                return {"queues": [_queue(each) for each in simulator.queues]}
+            case "POST", ["queues"]:
+                return _queue(simulator.add_queue(body.get("name")))
+            case "PATCH", ["queues", queue_id]:
+                simulator.rename_queue(queue_id, str(body.get("name", "")))
+                return {}
+            case "DELETE", ["queues", queue_id]:
+                simulator.remove_queue(queue_id)
+                return {}
+        return None
+
+
+def _queue(queue: Queue) -> dict[str, str]:
+    return {
+        "id": queue.id,
+        "name": queue.name,
+        "division_id": queue.division_id,
+        "division_name": queue.division_name,
+    }
+
+
+def _answer(status: int, body: Any) -> Answer:
+    return Answer(status, json.dumps(body, ensure_ascii=False).encode())

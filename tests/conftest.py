@@ -1,0 +1,78 @@
+"""What every test may use: a simulator on a real socket, and a way to run the commands as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuetick.simulator import Simulator
+
+QUEUETICK = [sys.executable, "-m", "queuetick"]
+
+
+@dataclass
+class Result:
+    """What a command did."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["event"] == name]
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A contact centre of 45 queues: three batches of the default size."""
+    with Simulator(queues=45, seed=7) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A clean environment: no credentials, no proxies, a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR")}
+    return {**kept, "HOME": str(tmp_path), "PYTHONWARNINGS": "error::ResourceWarning"}
+
+
+@pytest.fixture
+def credentials(simulator: Simulator, environment: dict[str, str]) -> dict[str, str]:
+    """The environment with what the simulator accepts."""
+    return {
+        **environment,
+        "GENESYS_API_URL": simulator.url,
+        "GENESYS_CLIENT_ID": simulator.client_id,
+        "GENESYS_CLIENT_SECRET": simulator.client_secret,
+    }
+
+
+@pytest.fixture
+def queuetick(tmp_path: Path) -> Callable[..., Result]:
+    """Run a command to its end, in an empty directory, with `config` as its config.toml."""
+
+    def run(
+        *arguments: str, env: Mapping[str, str], config: str | bytes | None = None, timeout: float = 30
+    ) -> Result:
+        command: Sequence[str] = [*QUEUETICK, *arguments]
+        if config is not None:
+            text = config.encode() if isinstance(config, str) else config
+            (tmp_path / "config.toml").write_bytes(text)
+        done = subprocess.run(
+            command, env=dict(env), cwd=tmp_path, capture_output=True, timeout=timeout, check=False
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run

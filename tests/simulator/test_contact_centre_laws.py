@@ -1,0 +1,264 @@
+"""Laws of the contact centre: what holds for every queue of every seed at every instant."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from queuetick.simulator import floor as floor_module
+from queuetick.simulator.centre import ContactCentre, off_queue_presences
+from queuetick.simulator.demand import MEDIA, SHARED, UTILIZATION, draw_profile, draw_stretch
+from queuetick.simulator.floor import Floor
+from queuetick.simulator.observations import Plan, observation_body
+from queuetick.simulator.queries import METRICS
+
+YEAR = 365 * 86400.0
+# Any second from 2025 to 2027, and between seconds.
+instants = st.floats(1_735_689_600.0, 1_735_689_600.0 + 2 * YEAR)
+seeds = st.integers(0, 10_000)
+indices = st.integers(0, 4999)
+offsets = st.sampled_from([-5, -3, 0, 1, 4, 9])
+
+many = settings(max_examples=60, deadline=None)
+few = settings(max_examples=15, deadline=None)
+
+
+def floor_at(seed: int, index: int, offset: int, now: float) -> Floor:
+    floor = Floor(seed, draw_profile(seed, index, offset))
+    floor.advance(now)
+    return floor
+
+
+def numbers(floor: Floor) -> dict[str, Any]:
+    """Everything that can be seen of a floor."""
+    return {
+        "waiting": {media: [each.arrived for each in line] for media, line in floor.waiting.items()},
+        "interacting": {media: list(held.values()) for media, held in floor.interacting.items()},
+        "alerting": dict(floor.alerting),
+        "agents": (floor.idle, floor.busy, floor.communicating, floor.not_responding),
+        "minute": floor.minute_mark,
+    }
+
+
+def every_agent_is_counted_once(floor: Floor) -> None:
+    """No count is negative, and who is on the queue has joined it, and who has joined is a member."""
+    counts = (floor.idle, floor.exclusive, floor.shared_desks, floor.communicating, floor.not_responding)
+    assert min(counts) >= 0
+    assert sum(counts) == floor.on_queue <= floor.profile.joined <= floor.profile.members
+
+
+def contacts_in_hand_fit_the_agents_who_hold_them(floor: Floor) -> None:
+    """One contact to an agent, or up to UTILIZATION chats and messages; and no busy agent without any."""
+    held = {media: len(floor.interacting[media]) + floor.alerting[media] for media in MEDIA}
+    exclusive = sum(count for media, count in held.items() if media not in SHARED)
+    shared = sum(count for media, count in held.items() if media in SHARED)
+    assert exclusive == floor.exclusive
+    assert floor.shared_desks <= shared <= floor.shared_desks * UTILIZATION
+
+
+def nobody_waits_while_somebody_is_free(floor: Floor) -> None:
+    assert not (floor.idle and floor.waiting_total)
+    if any(floor.waiting[media] for media in SHARED):
+        assert not floor.open_desks
+
+
+def nobody_is_idle_after_the_rota_sent_them_home(floor: Floor) -> None:
+    """More agents than the rota has are there only as long as they are all busy."""
+    assert not floor.idle or floor.on_queue <= floor.rota
+
+
+def who_waits_came_before_now_in_order_and_has_not_given_up(floor: Floor) -> None:
+    for line in floor.waiting.values():
+        arrivals = [contact.arrived for contact in line]
+        assert arrivals == sorted(arrivals)
+        assert all(contact.arrived <= floor.now < contact.gives_up for contact in line)
+
+
+LAWS = (
+    every_agent_is_counted_once,
+    contacts_in_hand_fit_the_agents_who_hold_them,
+    nobody_waits_while_somebody_is_free,
+    nobody_is_idle_after_the_rota_sent_them_home,
+    who_waits_came_before_now_in_order_and_has_not_given_up,
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@given(seeds, indices, offsets, instants)
+@many
+def test_at_any_instant_of_any_seed(
+    law: Callable[[Floor], None], seed: int, index: int, offset: int, now: float
+) -> None:
+    law(floor_at(seed, index, offset, now))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_all_through_a_busy_hour(law: Callable[[Floor], None]) -> None:
+    """At the very turns of the stretches as well, and often enough to meet what is rare."""
+    for queue in ContactCentre(4, 60).queues:
+        floor = queue.floor
+        turn = floor.profile.phase + 300.0 * (1_764_072_000 // 300)
+        for step in range(120):
+            floor.advance(turn + 30.0 * step)
+            law(floor)
+
+
+@given(seeds, indices, offsets, instants, st.lists(st.floats(0.001, 4000.0), min_size=1, max_size=12))
+@many
+def test_one_step_or_many_end_in_the_same_numbers(
+    seed: int, index: int, offset: int, now: float, steps: list[float]
+) -> None:
+    many = floor_at(seed, index, offset, now)
+    for step in steps:
+        now += step
+        many.advance(now)
+    assert numbers(many) == numbers(floor_at(seed, index, offset, now))
+
+
+@given(seeds, indices, offsets, instants, st.floats(-86400.0, 86400.0))
+@many
+def test_an_instant_looks_the_same_however_the_clock_came_to_it(
+    seed: int, index: int, offset: int, now: float, away: float
+) -> None:
+    floor = floor_at(seed, index, offset, now)
+    before = numbers(floor)
+    floor.advance(now + away)
+    floor.advance(now)
+    assert numbers(floor) == before
+
+
+@given(st.integers(0, 5000))
+@many
+def test_off_queue_members_split_over_presences_without_rest(count: int) -> None:
+    split = dict(off_queue_presences(count))
+    assert sum(split.values()) == count
+    assert 0 not in split.values()
+
+
+@given(seeds, instants, st.lists(st.floats(0.0, 400.0), min_size=2, max_size=8))
+@few
+def test_a_kept_rendering_is_never_stale(seed: int, now: float, steps: list[float]) -> None:
+    """The bytes kept from one instant to the next equal those made from nothing."""
+    plan = Plan(METRICS)
+    live = ContactCentre(seed, 8)
+    ids = [queue.id for queue in live.queues]
+    for step in steps:
+        now += step
+        fresh = ContactCentre(seed, 8)
+        with live.at(now, ids) as kept, fresh.at(now, ids) as new:
+            assert observation_body(kept, plan, None, None) == observation_body(new, plan, None, None)
+
+
+@given(seeds, instants)
+@few
+def test_the_answer_says_what_the_truth_says(seed: int, now: float) -> None:
+    """Read back by somebody who knows only the API: counts, statuses, presences, the oldest wait."""
+    centre = ContactCentre(seed, 12)
+    ids = [queue.id for queue in centre.queues]
+    with centre.at(now, ids) as queues:
+        answer = json.loads(observation_body(queues, Plan(METRICS), None, None))
+    truth = centre.truth(now)
+    for queue_id in ids:
+        own = [each for each in answer["results"] if each["group"]["queueId"] == queue_id]
+        users = next(each["data"] for each in own if "mediaType" not in each["group"])
+        by_media = {each["group"]["mediaType"]: each["data"] for each in own if "mediaType" in each["group"]}
+
+        def count(data: list[Any], metric: str) -> int:
+            return sum(each["stats"]["count"] for each in data if each["metric"] == metric)
+
+        true = truth[queue_id]
+        for name, metric in (
+            ("waiting", "oWaiting"),
+            ("interacting", "oInteracting"),
+            ("alerting", "oAlerting"),
+        ):
+            assert sum(count(data, metric) for data in by_media.values()) == true[name]
+        oldest = [
+            each["stats"]["calculatedMetricValue"]
+            for data in by_media.values()
+            for each in data
+            if each["metric"] == "oLongestWaiting"
+        ]
+        assert min(oldest, default=None) == true["oldest_wait_epoch_ms"]
+        assert count(users, "oMemberUsers") == true["members"] == sum(true["agents_by_status"].values())
+        assert count(users, "oUserRoutingStatuses") == count(users, "oUserPresences") == true["members"]
+        assert count(users, "oOnQueueUsers") + count(users, "oOffQueueUsers") == true["members"]
+        assert count(users, "oActiveUsers") == true["joined"]
+        idle = [
+            each["stats"]["count"]
+            for each in users
+            if each["metric"] == "oOnQueueUsers" and each["qualifier"] == "IDLE"
+        ]
+        assert sum(idle) == true["agents_available"]
+        assert all(each["stats"]["count"] for each in users if "qualifier" in each)
+
+
+def test_a_jump_of_a_year_costs_one_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches drawn, not seconds passed, are the cost: at most those of the warm-up and one window."""
+    drawn = []
+
+    def counted(seed: int, profile: Any, number: int) -> Any:
+        drawn.append(number)
+        return draw_stretch(seed, profile, number)
+
+    floor = floor_at(1, 1, 0, 1_764_072_000.0)
+    monkeypatch.setattr(floor_module, "draw_stretch", counted)
+    floor.advance(1_764_072_000.0 + YEAR)
+    assert 1 <= len(drawn) <= 6
+
+
+def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend() -> None:
+    centre = ContactCentre(1, 200)
+
+    def arrivals(start: float) -> int:
+        """Contacts of an hour, in the divisions that live by UTC or an hour ahead."""
+        near = [queue.floor.profile for queue in centre.queues if queue.division.utc_offset in (0, 1)]
+        return sum(
+            len(draw_stretch(1, profile, int(start // 300) + number)[1])
+            for profile in near
+            for number in range(12)
+        )
+
+    tuesday_noon, tuesday_night, sunday_noon = 1_764_072_000.0, 1_764_032_400.0, 1_763_899_200.0
+    assert arrivals(tuesday_noon) > 3 * arrivals(tuesday_night)
+    assert arrivals(tuesday_noon) > 1.5 * arrivals(sunday_noon)
+
+
+def test_contacts_give_up_ring_out_and_make_agents_call_on() -> None:
+    """Over an afternoon every state of an agent is seen, and waiting rises and falls."""
+    centre = ContactCentre(2, 60)
+    statuses: set[str] = set()
+    waiting = []
+    for minute in range(60):
+        truth = centre.truth(1_764_072_000.0 + 60 * minute)
+        waiting.append(sum(each["waiting"] for each in truth.values()))
+        statuses |= {
+            status for each in truth.values() for status, count in each["agents_by_status"].items() if count
+        }
+    assert statuses == {"idle", "interacting", "communicating", "not_responding", "off_queue"}
+    assert 0 < min(waiting) < max(waiting)
+
+
+@pytest.mark.parametrize("count", [1, 45, 5000])
+def test_names_and_ids_are_unique_and_the_same_for_a_seed(count: int) -> None:
+    queues = ContactCentre(9, count).queues
+    assert len({queue.name for queue in queues}) == len({queue.id for queue in queues}) == count
+    if count <= 45:
+        again = ContactCentre(9, count).queues
+        assert [(queue.id, queue.name) for queue in again] == [(queue.id, queue.name) for queue in queues]
+        assert ContactCentre(10, count).queues[0].id != queues[0].id
+
+
+def test_names_are_those_of_a_company_in_many_languages() -> None:
+    queues = ContactCentre(1, 45).queues
+    assert len({queue.division.name for queue in queues}) == 11
+    assert sum(not queue.name.isascii() for queue in queues) >= 10
+
+
+@pytest.mark.parametrize("count", [0, 5001])
+def test_more_queues_than_an_organization_has_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match="between 1 and 5000"):
+        ContactCentre(1, count)

@@ -1,0 +1,143 @@
+"""Clients that nobody here wrote run on the simulator unchanged."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+
+from queuetick.simulator import Faults, Simulator
+
+CLIENTS = Path(__file__).parent / "clients"
+JAVASCRIPT_SDK = "purecloud-platform-client-v2"
+JAVASCRIPT_SDK_VERSION = "262.0.0"
+NOON = 1_764_072_000.0
+
+# The token may make these many requests: one listing, one query, and some that are refused.
+ALLOWED = 4
+
+
+def check_what_the_client_saw(seen: dict[str, Any], simulator: Simulator) -> None:
+    assert seen["hasToken"]
+    assert {(each["id"], each["name"], each["division"]) for each in seen["entities"]} == {
+        (queue.id, queue.name, queue.division_name) for queue in simulator.queues
+    }
+    waiting: Counter[str] = Counter()
+    idle: Counter[str] = Counter()
+    members: Counter[str] = Counter()
+    for result in seen["results"]:
+        queue_id = result["group"]["queueId"]
+        for each in result["data"]:
+            if each["metric"] == "oWaiting":
+                waiting[queue_id] += each["stats"]["count"]
+            elif each["metric"] == "oOnQueueUsers" and each.get("qualifier") == "IDLE":
+                idle[queue_id] += each["stats"]["count"]
+            elif each["metric"] == "oMemberUsers":
+                members[queue_id] += each["stats"]["count"]
+    for queue_id, true in simulator.truth().items():
+        assert waiting[queue_id] == true["waiting"]
+        assert idle[queue_id] == true["agents_available"]
+        assert members[queue_id] == true["members"]
+    assert sum(waiting.values()) > 0
+    assert seen["refusal"]["status"] == 429
+    assert seen["refusal"]["code"] == "too.many.requests.retry.after"
+
+
+def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(tmp_path: Path) -> None:
+    """In its own process: the plain import costs seconds and leaves threads behind."""
+    # With Retry-After the Python SDK's urllib3 would sleep through the refusal ten times, unseen.
+    faults = Faults(rate_limit=ALLOWED, retry_after="absent")
+    with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
+        client = subprocess.run(
+            [
+                sys.executable,
+                CLIENTS / "official.py",
+                simulator.url,
+                simulator.client_id,
+                simulator.client_secret,
+                str(ALLOWED + 2),
+            ],
+            # A home of its own: the SDK reads a configuration file from there.
+            env={**os.environ, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert client.returncode == 0, client.stderr
+        check_what_the_client_saw(json.loads(client.stdout), simulator)
+
+
+def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:
+    """A node_modules folder with the SDK in it, kept between runs."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            skip(f"{program} is not installed")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = caches / "queuetick-tests" / f"{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}"
+    modules = cache / "node_modules"
+    if not (cache / "complete").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        install = subprocess.run(
+            [
+                "npm",
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                cache,
+                f"{JAVASCRIPT_SDK}@{JAVASCRIPT_SDK_VERSION}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if install.returncode != 0:
+            skip(f"npm cannot install {JAVASCRIPT_SDK}: {install.stderr.strip().splitlines()[-1:]}")
+        (cache / "complete").touch()
+    return modules
+
+
+@pytest.mark.node
+def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def skip(reason: str) -> NoReturn:
+        # Printed past pytest, which tells reasons only to those who ask.
+        with capsys.disabled():
+            print(f"\nskipped: the JavaScript SDK was not tried: {reason}")
+        pytest.skip(reason)
+
+    modules = javascript_sdk(skip)
+    faults = Faults(rate_limit=ALLOWED)
+    with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
+        address = urlsplit(simulator.url)
+        client = subprocess.run(
+            [
+                "node",
+                CLIENTS / "official.js",
+                str(address.hostname),
+                str(address.port),
+                simulator.client_id,
+                simulator.client_secret,
+                str(ALLOWED + 2),
+            ],
+            env={**os.environ, "HOME": str(tmp_path), "NODE_PATH": str(modules)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert client.returncode == 0, client.stderr
+        seen = json.loads(client.stdout)
+        check_what_the_client_saw(seen, simulator)
+        assert seen["refusal"]["retryAfter"] == "60"

@@ -1,0 +1,76 @@
+"""Who can read the secret: the service, root, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from .booted import CREDENTIALS, UNIT, Box
+
+pytestmark = pytest.mark.system
+
+IN_THE_SERVICE = "/run/credentials/queuetick.service/genesys_client_secret"
+
+
+@pytest.mark.parametrize("path", [f"{CREDENTIALS}/genesys_client_secret", IN_THE_SERVICE])
+def test_another_user_cannot_read_them(box: Box, path: str) -> None:
+    """Neither the file the administrator wrote nor the copy that systemd hands over."""
+    box.run("systemctl", "start", UNIT)
+    assert box.read(path).strip() == box.simulator["client_secret"]
+
+    done = box.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "cat", path, check=False)
+
+    assert done.returncode != 0
+    assert "Permission denied" in done.stderr
+
+
+def test_the_secret_is_in_no_environment_and_on_no_command_line(box: Box) -> None:
+    """Not of the daemon, not of anything else, and not in what systemd tells about the unit."""
+    box.run("systemctl", "start", UNIT)
+    secret = box.simulator["client_secret"]
+    pid = box.show(UNIT, "MainPID")
+
+    assert "CREDENTIALS_DIRECTORY=" in box.read(f"/proc/{pid}/environ")
+    assert secret not in box.read(f"/proc/{pid}/environ")
+    assert secret not in box.out("systemctl", "show", UNIT)
+    assert secret not in box.out("ps", "-eo", "args", "eww")
+
+
+def test_the_secret_is_not_in_the_journal(box: Box) -> None:
+    """daemon.started shows the configuration in force, with the secrets masked."""
+    since = box.now()
+    box.run("systemctl", "start", UNIT)
+    box.wait_event(since, "cycle.completed")
+    box.run("systemctl", "stop", UNIT)
+
+    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since))
+
+    assert "daemon.started" in told
+    assert box.simulator["client_secret"] not in told
+
+
+def test_credentials_can_be_encrypted(box: Box) -> None:
+    """The commands of operations.md: the plain files are gone, and the service starts all the same."""
+    box.sh(
+        f"""
+        cd {CREDENTIALS}
+        systemd-creds setup
+        for name in genesys_client_id genesys_client_secret; do
+            systemd-creds encrypt --name=$name $name $name.cred
+            rm $name
+        done
+        """
+    )
+    box.write(
+        f"/etc/systemd/system/{UNIT}.d/encrypted.conf",
+        "[Service]\n"
+        "LoadCredential=\n"
+        f"LoadCredentialEncrypted=genesys_client_id:{CREDENTIALS}/genesys_client_id.cred\n"
+        f"LoadCredentialEncrypted=genesys_client_secret:{CREDENTIALS}/genesys_client_secret.cred\n",
+    )
+    box.run("systemctl", "daemon-reload")
+
+    since = box.now()
+    box.run("systemctl", "start", UNIT)
+
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
+    assert box.simulator["client_secret"] not in box.sh(f"cat {CREDENTIALS}/*").stdout

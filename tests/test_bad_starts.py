@@ -1,0 +1,114 @@
+"""A start that cannot work ends with the right code, says every fix in words, and shows no secret and no traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+SECRET = "do-not-show-this-secret"
+
+BAD_CONFIGS = {
+    "unknown key": ("[poll]\nintervall = 15\n", ["poll.intervall", "did you mean poll.interval?"]),
+    "bad UUID": ('[queues]\nids = ["not-a-uuid"]\n', ["queues.ids[0]", "'not-a-uuid' is not a UUID"]),
+    "unknown region": ('[genesys]\nregion = "euw1"\n', ["genesys.region", "eu-west-1", "eusc-de-east-1"]),
+    "batch_size 500": ("[poll]\nbatch_size = 500\n", ["poll.batch_size", "1 to 200"]),
+    "plain http to a public host": (
+        '[genesys]\napi_url = "http://example.com"\n',
+        ["genesys.api_url", "use https"],
+    ),
+    "broken TOML": ("[poll\ninterval = 15\n", ["config.toml", "not valid TOML", "line 1"]),
+    "not UTF-8": (b"\xff\xfe[poll]", ["config.toml", "not UTF-8"]),
+    "secret in the file": (
+        f'[genesys]\nclient_secret = "{SECRET}"\n',
+        ["genesys.client_secret", "GENESYS_CLIENT_SECRET"],
+    ),
+    "wrong types": ('[poll]\ninterval = "15"\n[queues]\nids = "x"\n', ["poll.interval", "queues.ids"]),
+    "a value for a section": ("poll = 3\n", ["poll", "[poll]"]),
+    "nothing to poll": ("[queues]\nnames = []\n", ["nothing to poll"]),
+    "a CA bundle that is not there": (
+        '[genesys]\nca_bundle = "/nonexistent/ca.pem"\n',
+        ["genesys.ca_bundle"],
+    ),
+    "a directory that is not there": ('[output]\npath = "/nonexistent/lines.jsonl"\n', ["output.path"]),
+    "a domain for a region": (
+        '[genesys]\nregion = "mypurecloud.ie"\n',
+        ["'eu-west-1', the region of that domain"],
+    ),
+    "proxy to another machine": (
+        '[genesys]\napi_url = "http://127.0.0.1:1"\nproxy = "http://proxy.example:3128"\n',
+        ["genesys.proxy"],
+    ),
+    "listen without a port": ('[metrics]\nlisten = "localhost"\n', ["metrics.listen", "127.0.0.1:9477"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_a_bad_configuration_exits_78_with_its_key_and_its_fix(case, queuetick, environment) -> None:
+    text, words = BAD_CONFIGS[case]
+    env = {**environment, "GENESYS_CLIENT_ID": "some-client", "GENESYS_CLIENT_SECRET": SECRET}
+    result = queuetick("run", env=env, config=text)
+    assert (78, "") == (result.code, result.stdout)
+    assert "Fix: " in result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert SECRET not in result.stderr
+
+
+def test_every_problem_is_named_at_once(queuetick, environment) -> None:
+    text = '[genesys]\nregion = "nowhere"\n[poll]\nbatch_size = 0\nx = 1\n[queues]\nids = ["a", 3, "b"]\n[what]\n'
+    result = queuetick("run", env=environment, config=text)
+    assert result.code == 78
+    for key in (
+        "genesys.region", "poll.batch_size", "poll.x", "queues.ids[0]", "queues.ids[1]", "queues.ids[2]", "what",
+        "GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET",
+    ):  # fmt: skip
+        assert f"  {key}: " in result.stderr
+
+
+def test_a_config_file_that_is_not_there_is_a_problem(queuetick, environment) -> None:
+    result = queuetick("run", "--config", "missing.toml", env=environment)
+    assert result.code == 78
+    assert "missing.toml: cannot be read" in result.stderr
+
+
+def test_no_secret_set_exits_78(queuetick, environment) -> None:
+    result = queuetick("once", env=environment)
+    assert result.code == 78
+    assert "GENESYS_CLIENT_SECRET: is not set" in result.stderr
+
+
+def test_a_wrong_secret_exits_77_and_says_which_part_is_wrong(queuetick, credentials) -> None:
+    result = queuetick("run", env={**credentials, "GENESYS_CLIENT_SECRET": SECRET})
+    assert result.code == 77
+    assert "the client secret is wrong" in result.stderr
+    assert SECRET not in result.stderr + result.stdout
+    assert result.lines[-1]["event"] == "daemon.stopped"
+
+
+def test_an_unknown_client_exits_77_and_says_so(queuetick, credentials) -> None:
+    result = queuetick(
+        "run", env={**credentials, "GENESYS_CLIENT_ID": "00000000-0000-4000-8000-000000000000"}
+    )
+    assert result.code == 77
+    assert "does not know the client" in result.stderr
+
+
+@pytest.mark.parametrize("permission", ["analytics:queueObservation:view", "routing:queue:view"])
+def test_a_missing_permission_exits_77_and_names_it(permission, queuetick, credentials, simulator) -> None:
+    simulator.set_faults(denied_permissions=(permission,))
+    result = queuetick("run", env=credentials)
+    assert result.code == 77
+    assert permission in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_command_is_a_usage_error(queuetick, environment) -> None:
+    assert queuetick(env=environment).code == 2
+    assert queuetick("run", "--no-such-flag", env=environment).code == 2
+
+
+def test_once_without_an_api_exits_75(queuetick, credentials) -> None:
+    result = queuetick("once", env={**credentials, "GENESYS_API_URL": "http://127.0.0.1:9"})
+    assert result.code == 75
+    assert [line["event"] for line in result.lines][-1] == "daemon.stopped"
+    assert result.events("api.lost")

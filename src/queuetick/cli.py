@@ -196,15 +196,17 @@ def _check(arguments: argparse.Namespace) -> int:
         return Exit.FAULT
     from queuetick.doctor import command
 
-    return _leave(
-        command.run(
+    try:
+        code = command.run(
             arguments.config,
             offline=arguments.offline,
             as_document=arguments.json,
             environ=os.environ,
             stdout=sys.stdout,
         )
-    )
+    except KeyboardInterrupt:  # not 0: `queuetick check && systemctl start queuetick` must not go on
+        code = Exit.FAULT
+    return _leave(code)
 
 
 def _add_queues(parser: argparse.ArgumentParser) -> None:

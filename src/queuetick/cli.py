@@ -172,8 +172,9 @@ def _leave(code: int) -> int:
     import threading
 
     stuck = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    until = time.monotonic() + 0.5
     for thread in stuck:
-        thread.join(0.5)
+        thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() for thread in stuck):
         sys.stderr.flush()
         os._exit(code)

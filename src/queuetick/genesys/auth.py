@@ -268,6 +268,8 @@ class TokenSource:
         if isinstance(cause, RateLimited) and cause.retry_after is not None:
             distance = max(distance, cause.retry_after)
         self._next_try = now + distance
+        if self._token is not None and self._expires_at >= now + MIN_LOGIN_DISTANCE:
+            self._next_try = min(self._next_try, self._expires_at)  # from there on each second counts
 
     def _not_yet(self, now: float) -> LoginFailed:
         last = self._last_error or LoginFailed("no token")

@@ -27,6 +27,9 @@ METRICS = (
     "oActiveUsers",
 )
 
+LATEST = 2**53
+"""Epoch milliseconds beyond which an instant is not believed."""
+
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
 
 
@@ -212,14 +215,8 @@ def _count(stats: Mapping[str | None, Stats], metric: str) -> int | None:
 
 def _began(stats: Stats | None) -> float | None:
     """Epoch milliseconds when the oldest wait began (facts, 1.2: not a duration); None when nobody waits."""
-    if (
-        stats is None
-        or stats.count == 0
-        or not stats.calculatedMetricValue
-        or stats.calculatedMetricValue < 0
-    ):
-        return None
-    return stats.calculatedMetricValue
+    began = None if stats is None or stats.count == 0 else stats.calculatedMetricValue
+    return began if began is not None and 0 < began < LATEST else None
 
 
 def _age(began: float, arrived: float) -> float:

@@ -179,5 +179,9 @@ def _listen(listen: str | None) -> Iterator[Problem]:
     if listen is None:
         return
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         yield Problem("metrics.listen", f"{listen!r} is not host:port", "write it like 127.0.0.1:9477")
+    elif host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
+        yield Problem(
+            "metrics.listen", f"{listen!r} leaves open where the port begins", "write it like [::1]:9477"
+        )

@@ -22,7 +22,7 @@ from apscheduler.triggers.base import BaseTrigger
 from queuetick import __version__
 from queuetick.config import Config, ConfigError
 from queuetick.config_rules import check_warnings
-from queuetick.cycles import Cycles
+from queuetick.cycles import CLOCK_JUMP, Cycles
 from queuetick.events import (
     SCHEMA_VERSION,
     ConfigRejected,
@@ -34,10 +34,12 @@ from queuetick.events import (
     Problem,
 )
 from queuetick.exits import Exit
+from queuetick.exporter import CannotListen, Exporter
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
 from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
+from queuetick.metrics import Vitals
 from queuetick.model import CycleReport
 from queuetick.output import open_output
 from queuetick.session import Session
@@ -50,9 +52,6 @@ GRACE = 8.0
 
 POLL_SECONDS = 0.5
 """How long the main thread waits for a signal before it looks at clock, output and watchdog."""
-
-CLOCK_JUMP = 1.0
-"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +78,12 @@ class Daemon:
         environ: Mapping[str, str],
         load: Callable[[], Config],
         max_cycles: int | None = None,
+        serve_metrics: bool = False,
     ) -> None:
-        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many."""
+        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many.
+
+        `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
+        """
         self.config = config
         self.stop = threading.Event()
         self.exit = Exit.OK
@@ -106,8 +109,11 @@ class Daemon:
             on_report=self._reported,
             on_interval=self._reschedule,
         )
+        self._exporter = Exporter(emitter, self._vitals, clock=self._clock)
+        self._serve_metrics = serve_metrics
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
         self._reload_thread: threading.Thread | None = None
+        self._reload_wanted = False
 
     def run(self) -> Exit:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -115,11 +121,16 @@ class Daemon:
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
         """
         with _blocked(SIGNALS):
+            try:
+                self._listen(self.config)
+            except CannotListen as error:
+                return self._cannot_start(error)
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
                 received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
                 if received is not None and received.si_signo == signal.SIGHUP:
+                    self._reload_wanted = True
                     self._begin_reload()
                 elif received is not None:
                     self._end(signal.Signals(received.si_signo).name)
@@ -156,20 +167,26 @@ class Daemon:
             if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
                 return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
         self._release_held()
+        self._cycles.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.tick(self._clock.now())
+        report = self._cycles.tick(self._schedule())
         last = self._cycles.session.poller.last_error
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
-        if not self.stop.is_set():
-            self._schedule()
-        return None
+        return self._end_if_done()
 
     def _refuse(self, reason: str) -> None:
         self._release_held()
         sys.stderr.write(f"queuetick: {reason}\n")
         self._end(f"refused: {reason}", Exit.REFUSED)
+
+    def _cannot_start(self, error: CannotListen) -> Exit:
+        problem = error.problem
+        sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
+        self._emitter.close(1.0)
+        self._cycles.session.close()
+        return Exit.CONFIG if error.lasting else Exit.FAULT
 
     def _release_held(self) -> None:
         """Write daemon.started, so that it is the first line, and what happened before it."""
@@ -187,10 +204,12 @@ class Daemon:
             *held,
             *check_warnings(self.config),
         )
+        self._exporter.announce()
         if (fallback := sdk.load().fallback) is not None:
             log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
 
-    def _schedule(self) -> None:
+    def _schedule(self) -> float:
+        """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
         # APScheduler's own words about skipped runs would say again what cycle.skipped says.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
@@ -218,16 +237,19 @@ class Daemon:
             misfire_grace_time=None,
         )
         self._scheduler.start()
+        return now if room else first - self._cycles.interval
 
     # Cycles
 
     def _tick(self) -> None:
-        self._progress()
-        if not self.stop.is_set():
+        if self._cycles.running is None:
+            self._progress()
+        if not self.stop.is_set() and not self._enough():
             self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
+        self._end_if_done()
 
     def _overran(self, event: JobSubmissionEvent) -> None:
-        if event.job_id == "cycle":
+        if event.job_id == "cycle" and not self.stop.is_set() and not self._enough():
             self._cycles.overrun(event.scheduled_run_times[-1].timestamp())
 
     def _reported(self, report: CycleReport) -> None:
@@ -238,8 +260,14 @@ class Daemon:
             f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
             f"{session.throttle.used}/{session.throttle.budget} requests, waiting {session.poller.waiting}"
         )
-        if self._max_cycles is not None and self._cycles.number >= self._max_cycles:
+
+    def _end_if_done(self) -> None:
+        """End a run of so many cycles, also when the last one was skipped or crashed."""
+        if self._enough() and self._cycles.running is None:
             self._end("cycles done")
+
+    def _enough(self) -> bool:
+        return self._max_cycles is not None and self._cycles.number >= self._max_cycles
 
     def _reschedule(self) -> None:
         """Put the next tick where the grid now has it."""
@@ -255,10 +283,10 @@ class Daemon:
         if self._emitter.output.closed:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
             self._end("output closed", Exit.FAULT)
+        self._begin_reload()
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._cycles.rebase()
             self._reschedule()
         self._clock_offset = offset
         now = monotonic()
@@ -277,9 +305,13 @@ class Daemon:
     # Reload
 
     def _begin_reload(self) -> None:
-        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it."""
-        if self._reload_thread is not None and self._reload_thread.is_alive():
+        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it.
+
+        A SIGHUP that comes while one runs is not lost: the next round of the main thread begins another.
+        """
+        if not self._reload_wanted or (self._reload_thread is not None and self._reload_thread.is_alive()):
             return
+        self._reload_wanted = False
         self._notify(reloading())
         self._reload_thread = threading.Thread(target=self._reload, name="queuetick-reload", daemon=True)
         self._reload_thread.start()
@@ -324,6 +356,11 @@ class Daemon:
             ]
         except LoginFailed as error:
             log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
+        try:
+            self._listen(config)
+        except CannotListen as error:
+            session.close()
+            return [error.problem]
         self._cycles.adopt(session).close()
         self.config = config
         if output is not None:
@@ -337,7 +374,24 @@ class Daemon:
         if not self._cycles.discovered:
             self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
         self._emit(ConfigReloaded(changed=changed), *check_warnings(config))
+        if "metrics.listen" in changed:
+            self._exporter.announce()
         return []
+
+    def _listen(self, config: Config) -> None:
+        if self._serve_metrics:
+            self._exporter.listen(config.metrics.listen)
+
+    def _vitals(self) -> Vitals:
+        cycles, session = self._cycles, self._cycles.session
+        return Vitals(
+            interval=cycles.interval,
+            interval_configured=float(session.config.poll.interval),
+            batch_size=session.config.poll.batch_size,
+            budget_used=session.throttle.used,
+            budget_allowed=session.throttle.budget,
+            budget_needed=cycles.requests_per_minute().needed,
+        )
 
     def _session(self, config: Config, *, earlier: Session | None = None) -> Session:
         return Session(
@@ -384,6 +438,7 @@ class Daemon:
         )
         self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         self._cycles.session.close()
+        self._exporter.close()
         return self.exit
 
     def _emit(self, *facts: Fact, level: Level | None = None) -> None:

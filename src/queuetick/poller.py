@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from msgspec import UNSET
@@ -29,6 +29,10 @@ RETRY_CAP = 5.0
 
 GIVE_UP_AFTER = 8
 """Batches in a row that failed before any was answered: the API is down, the rest of the cycle is left alone."""
+
+LAST_WORDS = 2.0
+"""Seconds of real time that requests under way have to end when the daemon stops. One that waits for a name server or
+for a connection cannot be cut off; its queues are then deferred, so that the cycle still gives its account."""
 
 GIVE_UP_SPLITTING = 40
 """Ids refused with 400 in one cycle before any was answered: then it is not the ids that are wrong."""
@@ -59,10 +63,18 @@ class _Tally:
         self.crash: BaseException | None = None
         self.fruitless = 0
         self.split_refusals = 0
+        self.closed = False
 
     @property
     def answered(self) -> bool:
         return bool(self.snapshots or self.missing)
+
+    def close(self, queues: Iterable[Queue]) -> None:
+        """Take no more results; those of `queues` that have none are deferred."""
+        with self.lock:
+            self.closed = True
+            done = self.snapshots | self.missing | self.invalid | self.failed
+            self.deferred = {queue.id for queue in queues} - done
 
 
 class Poller:
@@ -129,7 +141,8 @@ class Poller:
         batches = chunk(todo, batch_size)
         work = deque(batches)
         workers = min(self._concurrency, len(batches))
-        wait([self._threads.submit(self._work, work, tally) for _ in range(workers)])
+        self._await([self._threads.submit(self._work, work, tally) for _ in range(workers)])
+        tally.close(queues)
         if tally.crash is not None:
             raise tally.crash
         self._lost_turn = tally.deferred
@@ -153,9 +166,16 @@ class Poller:
             rate_limit=UNSET,
         )
 
+    def _await(self, workers: Iterable[Future[None]]) -> None:
+        """Wait until all have ended, or until the daemon stops and they have had time for it."""
+        under_way = wait(workers, timeout=0.5).not_done
+        while under_way and not self._pause(0.0):
+            under_way = wait(under_way, timeout=0.5).not_done
+        wait(under_way, timeout=LAST_WORDS)
+
     def _work(self, work: deque[Batch], tally: _Tally) -> None:
         """Take batches until none is left."""
-        while tally.crash is None:
+        while tally.crash is None and not tally.closed:
             try:
                 batch = work.popleft()
             except IndexError:
@@ -209,6 +229,8 @@ class Poller:
     def _answered(self, batch: Batch, tally: _Tally, answer: Answer) -> None:
         facts: list[Fact] = list(answer.snapshots)
         with tally.lock:
+            if tally.closed:
+                return
             tally.fruitless = 0
             for snapshot in answer.snapshots:
                 tally.snapshots.add(snapshot.queue_id)
@@ -265,6 +287,8 @@ class Poller:
             return None
         queue = batch.queues[0]
         with tally.lock:
+            if tally.closed:
+                return None
             tally.invalid.add(queue.id)
             tally.split_refusals += 1
             known = queue.id in self._invalid
@@ -295,6 +319,8 @@ class Poller:
 
     def _fail(self, batch: Batch, tally: _Tally, error: ApiError, attempts: int) -> None:
         with tally.lock:
+            if tally.closed:
+                return
             tally.failed.update(batch.queue_ids)
             tally.batches_failed += 1
             tally.last_error = error
@@ -315,7 +341,8 @@ class Poller:
 
     def _defer(self, batch: Batch, tally: _Tally) -> None:
         with tally.lock:
-            tally.deferred.update(batch.queue_ids)
+            if not tally.closed:
+                tally.deferred.update(batch.queue_ids)
 
     def _forget(self, queues: Iterable[Queue]) -> None:
         """Drop what is remembered of queues that are polled no more."""
@@ -329,6 +356,6 @@ class Poller:
 def _outcome(tally: _Tally) -> Outcome:
     if not tally.failed and not tally.deferred:
         return "ok"
-    if tally.failed and not tally.answered and not tally.invalid:
+    if tally.failed and not tally.answered and not tally.split_refusals:
         return "failed"
     return "partial"

@@ -58,7 +58,7 @@ class Row:
         self.search = self.name.casefold()
         self.snapshot: Snapshot | None = None
         self.at = float("-inf")
-        self.ordinal = -1
+        self.ordinal: int | None = None
         self.status: Status | None = None
         self.trend: deque[tuple[int, int | None]] = deque(maxlen=TREND_CYCLES)
 

@@ -62,11 +62,13 @@ def health_line(scene: Scene, width: int) -> ink.Line:
     ]
     line = [Segment(f" {clean(cycle.outcome).upper()} ", _BADGES.get(cycle.outcome, ink.BADGE_PLAIN))]
     left_over = width - ink.width_of(line)
+    # On 80 columns a narrower gap is what lets the lateness in.
+    gap = "  " if sum(2 + len(part.text) for part in parts[:6]) <= left_over else " "
     for part in parts:
-        left_over -= 2 + len(part.text)
+        left_over -= len(gap) + len(part.text)
         if left_over < 0:
             break
-        line += [Segment("  ", ink.PLAIN), part]
+        line += [Segment(gap, ink.PLAIN), part]
     return ink.spread(line, clock, width)
 
 

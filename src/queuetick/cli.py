@@ -172,8 +172,9 @@ def _leave(code: int) -> int:
     import threading
 
     stuck = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    until = time.monotonic() + 0.5
     for thread in stuck:
-        thread.join(0.5)
+        thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() for thread in stuck):
         sys.stderr.flush()
         os._exit(code)
@@ -196,15 +197,17 @@ def _check(arguments: argparse.Namespace) -> int:
         return Exit.FAULT
     from queuetick.doctor import command
 
-    return _leave(
-        command.run(
+    try:
+        code = command.run(
             arguments.config,
             offline=arguments.offline,
             as_document=arguments.json,
             environ=os.environ,
             stdout=sys.stdout,
         )
-    )
+    except KeyboardInterrupt:  # not 0: `queuetick check && systemctl start queuetick` must not go on
+        code = Exit.FAULT
+    return _leave(code)
 
 
 def _add_queues(parser: argparse.ArgumentParser) -> None:

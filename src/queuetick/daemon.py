@@ -22,7 +22,7 @@ from apscheduler.triggers.base import BaseTrigger
 from queuetick import __version__
 from queuetick.config import Config, ConfigError
 from queuetick.config_rules import check_warnings
-from queuetick.cycles import Cycles
+from queuetick.cycles import CLOCK_JUMP, Cycles
 from queuetick.events import (
     SCHEMA_VERSION,
     ConfigRejected,
@@ -52,9 +52,6 @@ GRACE = 8.0
 
 POLL_SECONDS = 0.5
 """How long the main thread waits for a signal before it looks at clock, output and watchdog."""
-
-CLOCK_JUMP = 1.0
-"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +113,7 @@ class Daemon:
         self._serve_metrics = serve_metrics
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
         self._reload_thread: threading.Thread | None = None
+        self._reload_wanted = False
 
     def run(self) -> Exit:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -132,6 +130,7 @@ class Daemon:
             while self._reason is None:
                 received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
                 if received is not None and received.si_signo == signal.SIGHUP:
+                    self._reload_wanted = True
                     self._begin_reload()
                 elif received is not None:
                     self._end(signal.Signals(received.si_signo).name)
@@ -168,15 +167,14 @@ class Daemon:
             if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
                 return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
         self._release_held()
+        self._cycles.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.tick(self._clock.now())
+        report = self._cycles.tick(self._schedule())
         last = self._cycles.session.poller.last_error
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
-        if not self.stop.is_set():
-            self._schedule()
-        return None
+        return self._end_if_done()
 
     def _refuse(self, reason: str) -> None:
         self._release_held()
@@ -210,7 +208,8 @@ class Daemon:
         if (fallback := sdk.load().fallback) is not None:
             log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
 
-    def _schedule(self) -> None:
+    def _schedule(self) -> float:
+        """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
         # APScheduler's own words about skipped runs would say again what cycle.skipped says.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
@@ -238,16 +237,19 @@ class Daemon:
             misfire_grace_time=None,
         )
         self._scheduler.start()
+        return now if room else first - self._cycles.interval
 
     # Cycles
 
     def _tick(self) -> None:
-        self._progress()
-        if not self.stop.is_set():
+        if self._cycles.running is None:
+            self._progress()
+        if not self.stop.is_set() and not self._enough():
             self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
+        self._end_if_done()
 
     def _overran(self, event: JobSubmissionEvent) -> None:
-        if event.job_id == "cycle":
+        if event.job_id == "cycle" and not self.stop.is_set() and not self._enough():
             self._cycles.overrun(event.scheduled_run_times[-1].timestamp())
 
     def _reported(self, report: CycleReport) -> None:
@@ -258,8 +260,14 @@ class Daemon:
             f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
             f"{session.throttle.used}/{session.throttle.budget} requests, waiting {session.poller.waiting}"
         )
-        if self._max_cycles is not None and self._cycles.number >= self._max_cycles:
+
+    def _end_if_done(self) -> None:
+        """End a run of so many cycles, also when the last one was skipped or crashed."""
+        if self._enough() and self._cycles.running is None:
             self._end("cycles done")
+
+    def _enough(self) -> bool:
+        return self._max_cycles is not None and self._cycles.number >= self._max_cycles
 
     def _reschedule(self) -> None:
         """Put the next tick where the grid now has it."""
@@ -275,10 +283,10 @@ class Daemon:
         if self._emitter.output.closed:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
             self._end("output closed", Exit.FAULT)
+        self._begin_reload()
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._cycles.rebase()
             self._reschedule()
         self._clock_offset = offset
         now = monotonic()
@@ -297,9 +305,13 @@ class Daemon:
     # Reload
 
     def _begin_reload(self) -> None:
-        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it."""
-        if self._reload_thread is not None and self._reload_thread.is_alive():
+        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it.
+
+        A SIGHUP that comes while one runs is not lost: the next round of the main thread begins another.
+        """
+        if not self._reload_wanted or (self._reload_thread is not None and self._reload_thread.is_alive()):
             return
+        self._reload_wanted = False
         self._notify(reloading())
         self._reload_thread = threading.Thread(target=self._reload, name="queuetick-reload", daemon=True)
         self._reload_thread.start()

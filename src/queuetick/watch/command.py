@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -40,6 +41,8 @@ def watch(args: argparse.Namespace) -> int:
     except OSError as error:
         sys.stderr.write(f"queuetick watch: cannot read {args.file}: {error.strerror}\n")
         return 1
+    # Rows and lines hold no cycles, so looking for some among 100,000 objects at every redraw finds nothing.
+    gc.set_threshold(50_000, 20, 100)
     view = View(sort=Sort(args.sort), words=args.filter)
     thresholds = Thresholds(*args.waiting_at, *args.longest_at)
     console = Console()

@@ -147,7 +147,7 @@ def _daemon(
 ) -> Daemon:
     from queuetick.daemon import Daemon
     from queuetick.lines import Emitter, install_logging
-    from queuetick.output import open_output, stdout_is_journal
+    from queuetick.lines.output import open_output, stdout_is_journal
 
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
     emitter = Emitter(

@@ -20,7 +20,7 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 
 # What flows down may be imported by what stands above it, never the other way round.
 LAYERS = [
-    ["model", "exits", "instants", "systemd", "terminal", "buffering", "scrape"],
+    ["model", "exits", "instants", "systemd", "terminal", "buffering", "scrape", "schedule"],
     ["events"],
     [
         "config_rules",
@@ -34,9 +34,10 @@ LAYERS = [
         "metrics",
     ],
     ["genesys", "lines", "schema", "exposition"],
-    ["discovery", "poller", "exporter"],
+    ["discovery", "tally", "poller", "exporter"],
     ["session"],
     ["cycles", "doctor", "queue_table"],
+    ["service"],
     ["daemon"],
     ["cli"],
 ]

@@ -35,7 +35,7 @@ LAYERS = [
         "metrics",
     ],
     ["genesys", "lines", "schema", "exposition"],
-    ["discovery", "poller", "exporter"],
+    ["discovery", "tally", "poller", "exporter"],
     ["session"],
     ["cycles", "doctor", "queue_table"],
     ["daemon"],

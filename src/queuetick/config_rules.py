@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,6 +155,15 @@ def _ca_bundle(path: str | None) -> Iterator[Problem]:
     if "-----BEGIN CERTIFICATE-----" not in text:
         yield Problem(
             "genesys.ca_bundle", f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust"
+        )
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        yield Problem(
+            "genesys.ca_bundle",
+            f"{path} holds a certificate that cannot be read ({error.reason or error})",
+            "copy it again, whole, from BEGIN to END CERTIFICATE",
         )
 
 

@@ -56,3 +56,9 @@ test-system: $(STAMP) ## the service in a booted systemd (root, systemd-containe
 	$(BIN)/python -m pytest -m system -vv -rs --durations=8 tests/system
 
 .PHONY: install uninstall deb test-system
+
+test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real output (root, Debian)
+	$(BIN)/python -m pip install --quiet --requirement tests/pipelines/requirements.txt
+	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines
+
+.PHONY: test-pipelines

@@ -41,7 +41,7 @@ from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
 from queuetick.metrics import Vitals
 from queuetick.model import CycleReport
-from queuetick.output import open_output
+from queuetick.output import Output, open_output
 from queuetick.session import Session
 from queuetick.systemd import notifier, reloading, watchdog_interval
 
@@ -348,19 +348,14 @@ class Daemon:
         try:
             session.client.login()
         except LoginRefused as error:
-            session.close()
-            return [
-                Problem(
-                    "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", error.reason, "correct them and reload again"
-                )
-            ]
+            key, fix = "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", "correct them and reload again"
+            return self._turn_down(session, output, Problem(key, error.reason, fix))
         except LoginFailed as error:
             log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
         try:
             self._listen(config)
         except CannotListen as error:
-            session.close()
-            return [error.problem]
+            return self._turn_down(session, output, error.problem)
         self._cycles.adopt(session).close()
         self.config = config
         if output is not None:
@@ -377,6 +372,15 @@ class Daemon:
         if "metrics.listen" in changed:
             self._exporter.announce()
         return []
+
+    def _turn_down(self, session: Session, output: Output | None, problem: Problem) -> list[Problem]:
+        """Undo what a configuration had prepared that is not to come in force."""
+        session.close()
+        if output is not None:
+            output.close(0.0)
+        # A session of the same credentials shares the budget, and has set it already.
+        self._cycles.session.throttle.configure(self.config.poll.requests_per_minute)
+        return [problem]
 
     def _listen(self, config: Config) -> None:
         if self._serve_metrics:

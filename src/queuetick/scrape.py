@@ -110,6 +110,11 @@ class Listener:
         self._connections: dict[asyncio.Task[None], None] = {}
         self._thread = threading.Thread(target=self._serve_contained, name="queuetick-metrics", daemon=True)
 
+    @property
+    def open_connections(self) -> int:
+        """How many are being answered, or still ask."""
+        return len(self._connections)
+
     def start(self) -> None:
         """Serve; returns when connections are taken. Signals must be blocked: the thread inherits the mask."""
         self._thread.start()
@@ -138,8 +143,10 @@ class Listener:
         self._ready.set()
         await self._stopping.wait()
         server.close()
-        for task in self._connections:
+        for task in (open_ones := tuple(self._connections)):
             task.cancel()
+        await asyncio.gather(*open_ones, return_exceptions=True)
+        await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
     async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

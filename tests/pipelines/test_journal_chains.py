@@ -57,7 +57,10 @@ def test_rsyslog_imjournal(lines: list[bytes], chain: str, table: Table, box: Bo
     until(all_there, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
     table.judge(f"journal > rsyslog imjournal > TCP{chain}", lines, sink.received, rejected=rejected(box))
 
+    # imjournal reads in order: once the line after it is here, it has read somebody else's line as well.
     box.sh("logger -t somebody-else one line")
+    journalled(box, lines[-1:])
+    until(lambda: len(sink.received) > len(lines), "line written after somebody else's")
     until(lambda: "somebody-else" in syslog(box), "line of another program in /var/log/syslog")
     assert syslog(box).count("somebody-else") == 1
     assert "queue.snapshot" not in syslog(box)

@@ -101,8 +101,17 @@ class Box:
             check=False,
         )
         if check:
-            assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, "\n".join(
+                [f"{command} gave {done.returncode}:", done.stdout, done.stderr, self.last_words()]
+            )
         return done
+
+    def last_words(self) -> str:
+        """The end of the journal, for a test that failed."""
+        command = ["journalctl", "--no-pager", "--lines=15", "--output=cat"]
+        return subprocess.run(
+            [SDBOX, "sh", *command], env=self._env, stdout=subprocess.PIPE, text=True, check=False
+        ).stdout
 
     def out(self, *command: str) -> str:
         return self.run(*command).stdout.strip()

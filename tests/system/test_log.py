@@ -20,13 +20,13 @@ BUSY = f"""
 api_url = "http://127.0.0.1:8091"
 login_url = "http://127.0.0.1:8091"
 [poll]
-interval = 0.1
+interval = 0.2
 batch_size = 200
 requests_per_minute = 10000
 [output]
 path = "{LOG}"
 """
-"""Ten times two hundred lines a second."""
+"""A thousand lines a second."""
 
 
 def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
@@ -45,7 +45,8 @@ def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
     assert lines[0]["event"] == "daemon.started"
     assert lines[-1]["event"] == "daemon.stopped"
     cycles = [line for line in lines if line["event"] == "cycle.completed"]
-    assert [line["cycle"] for line in cycles] == list(range(1, lines[-1]["cycles"] + 1))
+    skipped = [line for line in lines if line["event"] == "cycle.skipped"]  # on a busy machine
+    assert sorted(line["cycle"] for line in cycles + skipped) == list(range(1, lines[-1]["cycles"] + 1))
     written = Counter(line["cycle"] for line in lines if line["event"] == "queue.snapshot")
     assert written == {line["cycle"]: line["snapshots"] for line in cycles}
     print(f"{len(lines)} lines over {ROTATIONS} rotations")
@@ -71,7 +72,7 @@ def test_a_static_account_lets_a_shipper_read_the_file(box: Box) -> None:
     box.run("systemctl", "start", UNIT)
     box.run("systemctl", "stop", UNIT)
     shown = as_shipper(box, "cat", LOG)
-    box.run("deluser", "--quiet", "--system", "queuetick")
+    box.sh("deluser --quiet --system queuetick; delgroup --quiet --system queuetick")
 
     events = [json.loads(line)["event"] for line in shown.stdout.splitlines()]
     assert events.count("daemon.started") == 2, shown.stderr

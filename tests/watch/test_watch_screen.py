@@ -138,7 +138,7 @@ def test_the_header_tells_the_last_cycle_and_the_budget() -> None:
 
 def test_without_rate_limit_headers_the_budget_is_the_computed_one() -> None:
     """The headers are reported deprecated."""
-    started = line("daemon.started", START, requests_per_minute={"needed": 180, "allowed": 300})
+    started = line("daemon.started", START, requests_per_minute={"needed": 180.0, "allowed": 300})
     scene = scene_of(started, completed(1, rate_limit=None))
     assert "budget 180/300 a minute" in text(scene)[0]
 

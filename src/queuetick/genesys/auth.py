@@ -265,6 +265,8 @@ class TokenSource:
             refused = isinstance(error, LoginRefused) or error.status == 401
             slowest = MAX_LOGIN_DISTANCE if refused else MAX_FAULTY_DISTANCE
         distance = min(slowest, MIN_LOGIN_DISTANCE * 2 ** min(self._failures - 1, 16))
+        if self._token is not None and self._expires_at >= now + MIN_LOGIN_DISTANCE:
+            distance = min(distance, self._expires_at - now)  # from there on each second counts
         if isinstance(cause, RateLimited) and cause.retry_after is not None:
             distance = max(distance, cause.retry_after)
         self._next_try = now + distance

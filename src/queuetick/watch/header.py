@@ -158,4 +158,4 @@ def _seconds(value: float | None) -> str:
 
 
 def _any(value: object) -> str:
-    return UNKNOWN if value is None else clean(value)
+    return UNKNOWN if value is None else f"{value:g}" if isinstance(value, float) else clean(value)

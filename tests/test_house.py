@@ -24,6 +24,7 @@ LAYERS = [
     ["events"],
     [
         "config_rules",
+        "config_values",
         "config",
         "throttle",
         "fitting",

@@ -54,7 +54,8 @@ def start_simulator(
 ) -> dict[str, str]:
     """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
     simulate = f"/opt/queuetick/bin/queuetick simulate --port {port} --seed 7 {options}"
-    box.run("systemd-run", "--quiet", "--collect", f"--unit={unit}", *simulate.split())
+    as_unit = ["--quiet", "--collect", f"--unit={unit}", f"--property=SyslogIdentifier={unit}"]
+    box.run("systemd-run", *as_unit, *simulate.split())
     line = wait_for(
         "the simulator's first line",
         lambda: box.out("journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_UNIT={unit}.service"),

@@ -56,3 +56,12 @@ test-system: $(STAMP) ## the service in a booted systemd (root, systemd-containe
 	$(BIN)/python -m pytest -m system -vv -rs --durations=8 tests/system
 
 .PHONY: install uninstall deb test-system
+
+# --- metrics: docs/metrics.md ----------------------------------------------------------------------------------------
+test-metrics: $(STAMP) ## tests/metrics with a real Prometheus scraping the daemon (apt-get install prometheus)
+	$(BIN)/python -m pytest -m 'slow or not slow' -rs tests/metrics
+
+bench-metrics: $(STAMP) ## what observing a cycle and one scrape cost for 1,500 queues
+	$(BIN)/python bench/metrics.py
+
+.PHONY: test-metrics bench-metrics

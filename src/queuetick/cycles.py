@@ -9,6 +9,7 @@ import math
 import threading
 import traceback
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -36,6 +37,20 @@ DISCOVERY_ATTEMPTS = 3
 
 MAX_BATCH_SIZE = 200
 """Queues a request, the API's own maximum (facts, section 1.1)."""
+
+CLOCK_JUMP = 1.0
+"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
+
+HANDOVER = 1.0
+"""Seconds of real time that a tick waits while a reload puts another session in force."""
+
+
+class _Tick(NamedTuple):
+    """A tick that was accounted for: its place on the grid, and what both clocks showed then."""
+
+    scheduled: float
+    now: float
+    monotonic: float
 
 
 class Cycles:
@@ -66,7 +81,8 @@ class Cycles:
         self._on_interval = on_interval
         self._running = threading.Lock()
         self._numbers = threading.Lock()
-        self._last_tick: float | None = None
+        self._fitting = threading.RLock()
+        self._last_tick: _Tick | None = None
         self._lost_at: float | None = None
         self._lost_cycles = 0
 
@@ -87,7 +103,7 @@ class Cycles:
 
     def tick(self, scheduled: float) -> CycleReport | None:
         """Poll once for the tick at `scheduled` (epoch seconds), or say why not; None when there is no report."""
-        if not self._running.acquire(blocking=False):
+        if not self._running.acquire(timeout=0 if self.running is not None else HANDOVER):
             self.overrun(scheduled)
             return None
         try:
@@ -131,7 +147,7 @@ class Cycles:
         )
 
     def rebase(self) -> None:
-        """Forget where the last tick was: the clock was set, or the grid has changed."""
+        """Forget where the last tick was: the grid has changed."""
         self._last_tick = None
 
     def wait_idle(self, seconds: float) -> bool:
@@ -168,7 +184,7 @@ class Cycles:
         self.queues, self.discovered = after, True
         if changed is not None:
             self._emit(changed)
-            self._fit_interval()
+            self.fit_interval()
 
     def refresh(self) -> None:
         """A discovery on its turn: also gives the ids that were set aside another try."""
@@ -179,10 +195,14 @@ class Cycles:
         """Put another session in force between two cycles; returns the earlier one, for the caller to close."""
         with self._running:
             earlier, self.session = self.session, session
+            session.poller.adopt(earlier.poller)  # once more: a cycle may have run since it was made
             if earlier.config.queues != session.config.queues:
                 self.queues, self.discovered = discovery.explicit(session.config.queues) or None, False
-            self._set_interval(float(session.config.poll.interval))
-            self._fit_interval()
+            if self.interval == float(
+                earlier.config.poll.interval
+            ):  # else it is stretched, and the change is said
+                self._set_interval(float(session.config.poll.interval))
+            self.fit_interval()
         return earlier
 
     def _listing(self, deadline: float) -> list[Queue]:
@@ -200,31 +220,43 @@ class Cycles:
     def _next_number(self, scheduled: float) -> int:
         """Number the tick at `scheduled`; ticks that were missed before it are one skipped cycle with a count."""
         with self._numbers:
-            last, self._last_tick = self._last_tick, scheduled
-            missed = 0 if last is None else round((scheduled - last) / self.interval) - 1
+            missed = self._missed_before(scheduled)
             if missed > 0:
                 self.number += 1
                 skipped = self.number
             self.number += 1
             number = self.number
-        if missed > 0 and last is not None:
+        if missed > 0:
             self._emit(
                 CycleSkipped(
                     cycle=skipped,
                     reason="stalled",
-                    scheduled_at=utc(last + self.interval),
+                    scheduled_at=utc(scheduled - missed * self.interval),
                     until=utc(self._clock.now()),
                     ticks=missed,
                 )
             )
         return number
 
+    def _missed_before(self, scheduled: float) -> int:
+        """How many ticks passed unseen since the last one. A clock that was set is no time that has passed."""
+        tick = _Tick(scheduled, self._clock.now(), self._clock.monotonic())
+        last, self._last_tick = self._last_tick, tick
+        if last is None:
+            return 0
+        passed = tick.monotonic - last.monotonic
+        if abs((tick.now - last.now) - passed) <= CLOCK_JUMP:
+            passed = scheduled - last.scheduled
+        return max(0, round(passed / self.interval) - 1)
+
     def _run(self, number: int, scheduled: float) -> CycleReport:
+        began = self._clock.monotonic()
         lateness = max(0.0, self._clock.now() - scheduled)
-        deadline = self._clock.monotonic() + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
+        deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
         if self.queues is None:
             self.discover(deadline=deadline)
         session = self.session
+        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
         report = session.poller.run(
             number,
             self.queues or [],
@@ -236,16 +268,18 @@ class Cycles:
             report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
-        self._judge(report, session.poller.last_error or self.refused)
-        self._fit_interval()
+        self._judge(report, began, session.poller.last_error or self.refused)
+        self.fit_interval()
         return report
 
-    def _judge(self, report: CycleReport, error: ApiError | None) -> None:
-        """Say on the change, and only then, that the API is lost or back."""
+    def _judge(self, report: CycleReport, began: float, error: ApiError | None) -> None:
+        """Say on the change, and only then, that the API is lost or back. An outage counts from where its first
+        cycle began.
+        """
         if report.outcome == "failed":
             self._lost_cycles += 1
             if self._lost_at is None:
-                self._lost_at = self._clock.monotonic()
+                self._lost_at = began
                 self._emit(
                     ApiLost(
                         reason=error.reason if error else "no answer",
@@ -262,8 +296,12 @@ class Cycles:
             )
             self._lost_at, self._lost_cycles = None, 0
 
-    def _fit_interval(self) -> None:
+    def fit_interval(self) -> None:
         """Stretch the interval to what the budget holds, or restore it; says so on the change."""
+        with self._fitting:
+            self._fit()
+
+    def _fit(self) -> None:
         poll, budget = self.session.config.poll, self.session.throttle.budget
         wanted = float(poll.interval)
         fitting = max(wanted, shortest_interval(self.batches, budget))

@@ -12,37 +12,22 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-
-from queuetick import __version__
 from queuetick.config import Config, ConfigError
-from queuetick.config_rules import check_warnings
-from queuetick.cycles import Cycles
+from queuetick.cycles import CLOCK_JUMP
 from queuetick.events import (
-    SCHEMA_VERSION,
     ConfigRejected,
-    ConfigReloaded,
-    DaemonStarted,
     DaemonStopped,
-    Fact,
-    Level,
     Problem,
 )
 from queuetick.exits import Exit
-from queuetick.exporter import CannotListen, Exporter
-from queuetick.genesys import sdk
+from queuetick.exporter import CannotListen
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
 from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
-from queuetick.metrics import Vitals
 from queuetick.model import CycleReport
-from queuetick.output import Output, open_output
-from queuetick.session import Session
+from queuetick.service import Service
 from queuetick.systemd import notifier, reloading, watchdog_interval
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -53,21 +38,7 @@ GRACE = 8.0
 POLL_SECONDS = 0.5
 """How long the main thread waits for a signal before it looks at clock, output and watchdog."""
 
-CLOCK_JUMP = 1.0
-"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
-
 log = logging.getLogger(__name__)
-
-
-class Grid(BaseTrigger):  # type: ignore[misc]
-    """APScheduler trigger: the wall-clock grid. A late call gets the next place on it, never one that has passed."""
-
-    def __init__(self, interval: Callable[[], float]) -> None:
-        self._interval = interval
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        after = max(now, previous_fire_time) if previous_fire_time else now
-        return datetime.fromtimestamp(next_tick(after.timestamp(), self._interval()), UTC)
 
 
 class Daemon:
@@ -87,12 +58,10 @@ class Daemon:
 
         `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
         """
-        self.config = config
         self.stop = threading.Event()
         self.exit = Exit.OK
         self.last_report: CycleReport | None = None
         self._emitter = emitter
-        self._environ = environ
         self._load = load
         self._max_cycles = max_cycles
         self._notify = notifier(environ)
@@ -101,21 +70,22 @@ class Daemon:
         self._began = monotonic()
         self._progress_at = monotonic()
         self._fed_at = 0.0
-        self._held: list[Fact] | None = []
         self._reason: str | None = None
         self._clock_offset = self._offset()
-        self._redact_secrets(config)
-        self._cycles = Cycles(
-            self._session(config),
+        self._service = Service(
+            config,
+            emitter,
             clock=self._clock,
-            emit=self._emit,
+            environ=environ,
+            serve_metrics=serve_metrics,
+            on_tick=self._tick,
+            on_overrun=self._overran,
             on_report=self._reported,
-            on_interval=self._reschedule,
+            on_progress=self._progress,
         )
-        self._exporter = Exporter(emitter, self._vitals, clock=self._clock)
-        self._serve_metrics = serve_metrics
-        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+        self._cycles = self._service.cycles
         self._reload_thread: threading.Thread | None = None
+        self._reload_wanted = False
 
     def run(self) -> Exit:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -124,7 +94,7 @@ class Daemon:
         """
         with _blocked(SIGNALS):
             try:
-                self._listen(self.config)
+                self._service.listen(self._service.config)
             except CannotListen as error:
                 return self._cannot_start(error)
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
@@ -132,6 +102,7 @@ class Daemon:
             while self._reason is None:
                 received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
                 if received is not None and received.si_signo == signal.SIGHUP:
+                    self._reload_wanted = True
                     self._begin_reload()
                 elif received is not None:
                     self._end(signal.Signals(received.si_signo).name)
@@ -165,21 +136,20 @@ class Daemon:
         )
         if outage is None:
             self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-            if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
+            if isinstance(self._cycles.refused, Forbidden) and not self._service.config.queues.ids:
                 return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
-        self._release_held()
+        self._service.announce()
+        self._cycles.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.tick(self._clock.now())
+        report = self._cycles.tick(self._begin_grid())
         last = self._cycles.session.poller.last_error
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
-        if not self.stop.is_set():
-            self._schedule()
-        return None
+        return self._end_if_done()
 
     def _refuse(self, reason: str) -> None:
-        self._release_held()
+        self._service.announce()
         sys.stderr.write(f"queuetick: {reason}\n")
         self._end(f"refused: {reason}", Exit.REFUSED)
 
@@ -190,65 +160,28 @@ class Daemon:
         self._cycles.session.close()
         return Exit.CONFIG if error.lasting else Exit.FAULT
 
-    def _release_held(self) -> None:
-        """Write daemon.started, so that it is the first line, and what happened before it."""
-        known = self._cycles.queues is not None
-        held, self._held = self._held or [], None
-        self._emit(
-            DaemonStarted(
-                version=__version__,
-                schema_version=SCHEMA_VERSION,
-                config=self.config.masked(),
-                queues=len(self._cycles.queues or ()) if known else None,
-                batches=self._cycles.batches if known else None,
-                requests_per_minute=self._cycles.requests_per_minute() if known else None,
-            ),
-            *held,
-            *check_warnings(self.config),
-        )
-        self._exporter.announce()
-        if (fallback := sdk.load().fallback) is not None:
-            log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
-
-    def _schedule(self) -> None:
-        # APScheduler's own words about skipped runs would say again what cycle.skipped says.
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
+    def _begin_grid(self) -> float:
+        """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
         now = self._clock.now()
         # The first cycle ran at once, off the grid: where the budget has no room for it, the grid begins one later.
         a_minute = (60 / self._cycles.interval + 1) * self._cycles.batches
         room = a_minute <= self._cycles.session.throttle.budget
         first = next_tick(now if room else now + self._cycles.interval, self._cycles.interval)
-        self._scheduler.add_job(
-            self._tick,
-            Grid(lambda: self._cycles.interval),
-            id="cycle",
-            next_run_time=datetime.fromtimestamp(first, UTC),
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-        self._scheduler.add_job(
-            self._cycles.refresh,
-            "interval",
-            seconds=self.config.queues.refresh,
-            id="refresh",
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-        self._scheduler.start()
+        self._service.schedule.start(first, refresh=self._service.config.queues.refresh)
+        return now if room else first - self._cycles.interval
 
     # Cycles
 
     def _tick(self) -> None:
-        self._progress()
-        if not self.stop.is_set():
+        if self._cycles.running is None:
+            self._progress()
+        if not self.stop.is_set() and not self._enough():
             self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
+        self._end_if_done()
 
-    def _overran(self, event: JobSubmissionEvent) -> None:
-        if event.job_id == "cycle":
-            self._cycles.overrun(event.scheduled_run_times[-1].timestamp())
+    def _overran(self, scheduled: float) -> None:
+        if not self.stop.is_set() and not self._enough():
+            self._cycles.overrun(scheduled)
 
     def _reported(self, report: CycleReport) -> None:
         self._progress()
@@ -258,13 +191,14 @@ class Daemon:
             f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
             f"{session.throttle.used}/{session.throttle.budget} requests, waiting {session.poller.waiting}"
         )
-        if self._max_cycles is not None and self._cycles.number >= self._max_cycles:
+
+    def _end_if_done(self) -> None:
+        """End a run of so many cycles, also when the last one was skipped or crashed."""
+        if self._enough() and self._cycles.running is None:
             self._end("cycles done")
 
-    def _reschedule(self) -> None:
-        """Put the next tick where the grid now has it."""
-        if getattr(self, "_scheduler", None) is not None and self._scheduler.get_job("cycle") is not None:
-            self._scheduler.reschedule_job("cycle", trigger=Grid(lambda: self._cycles.interval))
+    def _enough(self) -> bool:
+        return self._max_cycles is not None and self._cycles.number >= self._max_cycles
 
     def _progress(self) -> None:
         self._progress_at = monotonic()
@@ -275,11 +209,12 @@ class Daemon:
         if self._emitter.output.closed:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
             self._end("output closed", Exit.FAULT)
+        self._begin_reload()
+        self._cycles.session.throttle.paused_for()  # says so when a pause is over, not only at the next tick
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._cycles.rebase()
-            self._reschedule()
+            self._service.schedule.replace_tick()
         self._clock_offset = offset
         now = monotonic()
         if self._watchdog is not None and now - self._fed_at >= self._watchdog / 2 and self._healthy(now):
@@ -288,7 +223,7 @@ class Daemon:
 
     def _healthy(self, now: float) -> bool:
         """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""
-        patience = 2 * self._cycles.interval + 3 * self.config.genesys.timeout + 10
+        patience = 2 * self._cycles.interval + 3 * self._service.config.genesys.timeout + 10
         return now - self._progress_at < patience
 
     def _offset(self) -> float:
@@ -297,9 +232,13 @@ class Daemon:
     # Reload
 
     def _begin_reload(self) -> None:
-        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it."""
-        if self._reload_thread is not None and self._reload_thread.is_alive():
+        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it.
+
+        A SIGHUP that comes while one runs is not lost: the next round of the main thread begins another.
+        """
+        if not self._reload_wanted or (self._reload_thread is not None and self._reload_thread.is_alive()):
             return
+        self._reload_wanted = False
         self._notify(reloading())
         self._reload_thread = threading.Thread(target=self._reload, name="queuetick-reload", daemon=True)
         self._reload_thread.start()
@@ -307,7 +246,7 @@ class Daemon:
     def _reload(self) -> None:
         try:
             config = self._load()
-            problems = self._adopt(config)
+            problems = self._service.adopt(config)
         except ConfigError as error:
             problems = error.problems
         except Stopped:
@@ -318,87 +257,9 @@ class Daemon:
                 Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")
             ]
         if problems:
-            self._emit(ConfigRejected(problems=problems))
+            self._service.emit(ConfigRejected(problems=problems))
         self._emitter.output.reopen()
         self._notify("READY=1")
-
-    def _adopt(self, config: Config) -> list[Problem]:
-        """Put `config` in force, or return why not."""
-        self._redact_secrets(config)
-        changed = self.config.changed(config)
-        output = None
-        if config.output.path != self.config.output.path:
-            try:
-                output = open_output(config.output.path)
-            except OSError as error:
-                return [Problem("output.path", f"cannot be opened: {error.strerror}", "make it writable")]
-        session = self._session(config, earlier=self._cycles.session)
-        try:
-            session.client.login()
-        except LoginRefused as error:
-            key, fix = "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", "correct them and reload again"
-            return self._turn_down(session, output, Problem(key, error.reason, fix))
-        except LoginFailed as error:
-            log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
-        try:
-            self._listen(config)
-        except CannotListen as error:
-            return self._turn_down(session, output, error.problem)
-        self._cycles.adopt(session).close()
-        self.config = config
-        if output is not None:
-            earlier, self._emitter.output = self._emitter.output, output
-            self._emitter.configure(level=config.log.level, profile=config.output.profile)
-            earlier.close(1.0)
-        else:
-            self._emitter.configure(level=config.log.level, profile=config.output.profile)
-        if self._scheduler.get_job("refresh") is not None:
-            self._scheduler.reschedule_job("refresh", trigger="interval", seconds=config.queues.refresh)
-        if not self._cycles.discovered:
-            self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-        self._emit(ConfigReloaded(changed=changed), *check_warnings(config))
-        if "metrics.listen" in changed:
-            self._exporter.announce()
-        return []
-
-    def _turn_down(self, session: Session, output: Output | None, problem: Problem) -> list[Problem]:
-        """Undo what a configuration had prepared that is not to come in force."""
-        session.close()
-        if output is not None:
-            output.close(0.0)
-        # A session of the same credentials shares the budget, and has set it already.
-        self._cycles.session.throttle.configure(self.config.poll.requests_per_minute)
-        return [problem]
-
-    def _listen(self, config: Config) -> None:
-        if self._serve_metrics:
-            self._exporter.listen(config.metrics.listen)
-
-    def _vitals(self) -> Vitals:
-        cycles, session = self._cycles, self._cycles.session
-        return Vitals(
-            interval=cycles.interval,
-            interval_configured=float(session.config.poll.interval),
-            batch_size=session.config.poll.batch_size,
-            budget_used=session.throttle.used,
-            budget_allowed=session.throttle.budget,
-            budget_needed=cycles.requests_per_minute().needed,
-        )
-
-    def _session(self, config: Config, *, earlier: Session | None = None) -> Session:
-        return Session(
-            config,
-            clock=self._clock,
-            emit=self._emit,
-            redact=lambda token: self._emitter.redact(token, passing=True),
-            environ=self._environ,
-            on_progress=self._progress,
-            earlier=earlier,
-        )
-
-    def _redact_secrets(self, config: Config) -> None:
-        pair = config.credentials
-        self._emitter.redact(pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets())
 
     # Stop
 
@@ -415,13 +276,11 @@ class Daemon:
         self.stop.set()
         self._notify("STOPPING=1\nSTATUS=stopping: " + (self._reason or ""))
         self._cycles.session.transport.abort()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._service.schedule.stop()
         starting.join(GRACE / 2)
         self._cycles.wait_idle(GRACE / 2)
-        if self._held is not None:
-            self._release_held()
-        self._emit(
+        self._service.announce()
+        self._service.emit(
             DaemonStopped(
                 reason=self._reason or "",
                 cycles=self._cycles.number,
@@ -430,14 +289,8 @@ class Daemon:
         )
         self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         self._cycles.session.close()
-        self._exporter.close()
+        self._service.exporter.close()
         return self.exit
-
-    def _emit(self, *facts: Fact, level: Level | None = None) -> None:
-        if self._held is not None:
-            self._held.extend(facts)
-        else:
-            self._emitter.emit(*facts, level=level)
 
 
 def _missing_permission(error: ApiError, permission: str) -> str:

@@ -5,10 +5,9 @@ Law: every queue that a cycle sets out to poll ends in exactly one of snapshots,
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from msgspec import UNSET
@@ -17,7 +16,8 @@ from queuetick.events import BatchFailed, Fact, QueueInvalid, QueueMissing, Queu
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Stopped, Transient
 from queuetick.genesys.queries import Answer
-from queuetick.model import Batch, CycleReport, Outcome, Queue, chunk, deferred_first, halves
+from queuetick.model import Batch, CycleReport, Queue, chunk, deferred_first, halves
+from queuetick.tally import Tally
 from queuetick.throttle import Deferred, Stopping
 
 MAX_ATTEMPTS = 4
@@ -30,6 +30,10 @@ RETRY_CAP = 5.0
 GIVE_UP_AFTER = 8
 """Batches in a row that failed before any was answered: the API is down, the rest of the cycle is left alone."""
 
+LAST_WORDS = 2.0
+"""Seconds of real time that requests under way have to end when the daemon stops. One that waits for a name server or
+for a connection cannot be cut off; its queues are then deferred, so that the cycle still gives its account."""
+
 GIVE_UP_SPLITTING = 40
 """Ids refused with 400 in one cycle before any was answered: then it is not the ids that are wrong."""
 
@@ -38,31 +42,6 @@ class Observer(Protocol):
     """What a cycle needs of genesys/client.py."""
 
     def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer: ...
-
-
-class _Tally:
-    """What became of the queues of one cycle, counted by several threads."""
-
-    def __init__(self, cycle: int, deadline: float) -> None:
-        self.cycle = cycle
-        self.deadline = deadline
-        self.lock = threading.Lock()
-        self.snapshots: set[str] = set()
-        self.missing: set[str] = set()
-        self.invalid: set[str] = set()
-        self.failed: set[str] = set()
-        self.deferred: set[str] = set()
-        self.batches_failed = 0
-        self.usage = Usage()
-        self.waiting = 0
-        self.last_error: ApiError | None = None
-        self.crash: BaseException | None = None
-        self.fruitless = 0
-        self.split_refusals = 0
-
-    @property
-    def answered(self) -> bool:
-        return bool(self.snapshots or self.missing)
 
 
 class Poller:
@@ -123,39 +102,33 @@ class Poller:
         self._forget(queues)
         aside = set() if self._retry_invalid else set(self._invalid)
         self._retry_invalid = False
-        tally = _Tally(cycle, deadline)
+        tally = Tally(cycle, deadline)
         tally.invalid = {queue.id for queue in queues if queue.id in aside}
         todo = deferred_first((queue for queue in queues if queue.id not in aside), self._lost_turn)
         batches = chunk(todo, batch_size)
         work = deque(batches)
         workers = min(self._concurrency, len(batches))
-        wait([self._threads.submit(self._work, work, tally) for _ in range(workers)])
+        self._await([self._threads.submit(self._work, work, tally) for _ in range(workers)])
+        tally.close(queues)
         if tally.crash is not None:
             raise tally.crash
         self._lost_turn = tally.deferred
         self.last_error = tally.last_error
         self.waiting = tally.waiting
-        return CycleReport(
-            cycle=cycle,
-            outcome=_outcome(tally),
-            queues=len(queues),
-            snapshots=len(tally.snapshots),
-            missing=len(tally.missing),
-            invalid=len(tally.invalid),
-            failed=len(tally.failed),
-            deferred=len(tally.deferred),
-            batches=len(batches),
-            batches_failed=tally.batches_failed,
-            requests=tally.usage.requests,
-            retries=tally.usage.retries,
-            duration_seconds=round(self._monotonic() - began, 3),
-            lateness_seconds=round(lateness, 3),
-            rate_limit=UNSET,
+        return tally.report(
+            queues=len(queues), batches=len(batches), duration=self._monotonic() - began, lateness=lateness
         )
 
-    def _work(self, work: deque[Batch], tally: _Tally) -> None:
+    def _await(self, workers: Iterable[Future[None]]) -> None:
+        """Wait until all have ended, or until the daemon stops and they have had time for it."""
+        under_way = wait(workers, timeout=0.5).not_done
+        while under_way and not self._pause(0.0):
+            under_way = wait(under_way, timeout=0.5).not_done
+        wait(under_way, timeout=LAST_WORDS)
+
+    def _work(self, work: deque[Batch], tally: Tally) -> None:
         """Take batches until none is left."""
-        while tally.crash is None:
+        while tally.crash is None and not tally.closed:
             try:
                 batch = work.popleft()
             except IndexError:
@@ -169,7 +142,7 @@ class Poller:
                 tally.crash = error
             self._on_progress()
 
-    def _poll(self, batch: Batch, tally: _Tally) -> None:
+    def _poll(self, batch: Batch, tally: Tally) -> None:
         usage = Usage()
         failures = 0
         try:
@@ -206,9 +179,11 @@ class Poller:
         delay = self._uniform(0.0, min(RETRY_CAP, RETRY_BASE * 2**failures))
         return self._monotonic() + delay < deadline and not self._pause(delay)
 
-    def _answered(self, batch: Batch, tally: _Tally, answer: Answer) -> None:
+    def _answered(self, batch: Batch, tally: Tally, answer: Answer) -> None:
         facts: list[Fact] = list(answer.snapshots)
         with tally.lock:
+            if tally.closed:
+                return
             tally.fruitless = 0
             for snapshot in answer.snapshots:
                 tally.snapshots.add(snapshot.queue_id)
@@ -252,7 +227,7 @@ class Poller:
                 )
         return found
 
-    def _refused(self, batch: Batch, tally: _Tally, error: RequestRefused, attempts: int) -> None:
+    def _refused(self, batch: Batch, tally: Tally, error: RequestRefused, attempts: int) -> None:
         """A 400: halve the batch until the bad ids stand alone, so that the good ones are still reported.
 
         Costs at most 2 * bad * log2(batch) further requests, once: the bad ids are set aside until the next refresh.
@@ -265,6 +240,8 @@ class Poller:
             return None
         queue = batch.queues[0]
         with tally.lock:
+            if tally.closed:
+                return None
             tally.invalid.add(queue.id)
             tally.split_refusals += 1
             known = queue.id in self._invalid
@@ -293,8 +270,10 @@ class Poller:
             return [Batch(batch.number, rest), *(Batch(batch.number, (queue,)) for queue in named)]
         return halves(batch)
 
-    def _fail(self, batch: Batch, tally: _Tally, error: ApiError, attempts: int) -> None:
+    def _fail(self, batch: Batch, tally: Tally, error: ApiError, attempts: int) -> None:
         with tally.lock:
+            if tally.closed:
+                return
             tally.failed.update(batch.queue_ids)
             tally.batches_failed += 1
             tally.last_error = error
@@ -313,9 +292,10 @@ class Poller:
             )
         )
 
-    def _defer(self, batch: Batch, tally: _Tally) -> None:
+    def _defer(self, batch: Batch, tally: Tally) -> None:
         with tally.lock:
-            tally.deferred.update(batch.queue_ids)
+            if not tally.closed:
+                tally.deferred.update(batch.queue_ids)
 
     def _forget(self, queues: Iterable[Queue]) -> None:
         """Drop what is remembered of queues that are polled no more."""
@@ -324,11 +304,3 @@ class Poller:
             for queue_id in away.keys() - polled:
                 del away[queue_id]
         self._lost_turn &= polled
-
-
-def _outcome(tally: _Tally) -> Outcome:
-    if not tally.failed and not tally.deferred:
-        return "ok"
-    if tally.failed and not tally.answered and not tally.invalid:
-        return "failed"
-    return "partial"

@@ -29,11 +29,13 @@ class Session:
         uniform: Callable[[float, float], float] = random.uniform,
         on_progress: Callable[[], None] = lambda: None,
         earlier: Session | None = None,
+        transport: Transport | None = None,
     ) -> None:
-        """`redact(token)` hears every token before a line could hold it.
+        """`redact(token)` hears every token before a line could hold it; `transport` stands in for real sockets.
 
         From `earlier` the memory of absent queues comes along, and with unchanged credentials the budget and its
-        pause: they belong to the token's owner, not to the process.
+        pause, which belong to the token's owner, not to the process, and the token itself: a reload while the login
+        host is away must not cost a cycle.
         """
         self.config = config
         self.hosts = where = hosts(
@@ -41,7 +43,8 @@ class Session:
             api_url=config.genesys.api_url,
             login_url=config.genesys.login_url,
         )
-        self.transport = Transport(
+        self._login_url = where.login_url
+        self.transport = transport or Transport(
             connections=config.poll.concurrency + 1,
             proxy=config.genesys.proxy,
             ca_bundle=config.genesys.ca_bundle,
@@ -71,6 +74,11 @@ class Session:
             emit=emit,
             on_token=redact,
         )
+        if earlier is not None and (earlier._login_url, earlier.config.credentials) == (
+            self._login_url,
+            config.credentials,
+        ):
+            self.tokens.adopt(earlier.tokens)
         self.client = Client(
             self.transport,
             self.tokens,

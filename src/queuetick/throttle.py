@@ -1,8 +1,12 @@
 """The token's request budget and its pauses. Knows nothing of Genesys Cloud.
 
-Law 1: in any 60 seconds no more requests leave than the budget allows.
+Law 1: in any 60 seconds no more requests leave, and no more arrive at the API, than the budget allows.
 Law 2: while a pause lasts, no request leaves.
 Both hold for the whole token, over all threads. Nobody waits past the deadline it gave.
+
+The API counts a request when it arrives, at some moment between its leaving and its answer. So a request takes its
+place in the budget from its leaving until 60 seconds after its answer: then a slow way there and a quick way a minute
+later cannot put one too many into the API's window.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ WINDOW = 60.0
 BACKOFF_BASE = 3.0
 BACKOFF_CAP = 60.0
 """Seconds. A 429 that names no time is answered by full jitter: uniform in 0..min(cap, base * 2**n) for the n-th in a
-row, and never less than `BACKOFF_FLOOR`."""
+row."""
 BACKOFF_FLOOR = 0.5
+"""Seconds; no pause is shorter, so that a Retry-After of a moment does not become a hot loop."""
 
 LONGEST_RESET = 120.0
 """Seconds; a reset header beyond two windows is not believed unless a 429 came with it."""
@@ -61,10 +66,12 @@ class Throttle:
         self._uniform = uniform
         self._emit = emit
         self._lock = threading.Lock()
-        self._sent: deque[float] = deque()
+        self._in_flight = 0
+        self._answered: deque[float] = deque()
         self._allowed: int | None = None
         self._pause: RateLimitPaused | None = None
         self._paused_until = 0.0
+        self._held_until = 0.0
         self._in_a_row = 0
         self.rate_limit: RateLimit | None = None
         """What the last answer with rate-limit headers said."""
@@ -76,10 +83,10 @@ class Throttle:
 
     @property
     def used(self) -> int:
-        """Requests sent within the last 60 seconds."""
+        """Requests that count against the budget now: under way, or answered within the last 60 seconds."""
         with self._lock:
             self._prune(self._monotonic())
-            return len(self._sent)
+            return self._in_flight + len(self._answered)
 
     def configure(self, requests_per_minute: int) -> None:
         """Put another budget in force; what was sent before still counts."""
@@ -99,7 +106,7 @@ class Throttle:
         return max(0.0, left)
 
     def acquire(self, deadline: float) -> None:
-        """Wait for leave to send one request, and count it.
+        """Wait for leave to send one request, and count it; `answered()` must follow, whatever becomes of it.
 
         Raises Deferred when that would be at or after `deadline` (monotonic seconds), Stopping when stop ends the wait.
         """
@@ -108,21 +115,28 @@ class Throttle:
             with self._lock:
                 now = self._monotonic()
                 self._prune(now)
-                ready = max(self._paused_until, self._slot())
+                ready = max(self._paused_until, self._held_until, self._slot(now))
                 if now >= deadline:
                     raise Deferred(max(ready, now))
                 if ready <= now:
-                    self._sent.append(now)
+                    self._in_flight += 1
                     return
             if ready >= deadline:
                 raise Deferred(ready)
             if self._wait(ready - now):
                 raise Stopping
 
+    def answered(self) -> None:
+        """The request was answered, or given up: its place is free again in 60 seconds."""
+        with self._lock:
+            self._in_flight -= 1
+            self._answered.append(self._monotonic())
+
     def observe(self, rate_limit: RateLimit | None) -> None:
         """Take in the rate-limit headers of an answer, None when it had none.
 
-        A window that the API calls used up is waited out as if it had answered 429 already.
+        A window that the API calls used up is waited out: the next request would be answered 429. No pause and no
+        line, for nothing was refused; a cycle that waits for its end too long says so by its deferred queues.
         """
         if rate_limit is None:
             return
@@ -136,7 +150,8 @@ class Throttle:
             and rate_limit.reset_seconds is not None
             and 0 < rate_limit.reset_seconds <= LONGEST_RESET
         ):
-            self._begin_pause(rate_limit.reset_seconds, "reset-header")
+            with self._lock:
+                self._held_until = max(self._held_until, self._monotonic() + rate_limit.reset_seconds)
 
     def admitted(self) -> None:
         """An answer other than 429 came: the next 429 without a time starts the backoff anew."""
@@ -145,11 +160,16 @@ class Throttle:
     def pause(self, seconds: float | None, source: PauseSource) -> None:
         """A 429 came: hold every request for `seconds`, or back off when it is None."""
         with self._lock:
-            self._in_a_row += 1
+            burst = self._paused_until > self._monotonic()
+            if not burst:
+                self._in_a_row += 1
             if seconds is None:
-                most = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(self._in_a_row - 1, 10))
-                seconds = max(BACKOFF_FLOOR, self._uniform(0.0, most))
-        self._begin_pause(seconds, source)
+                if burst:
+                    return  # one of several that were under way together: the first has begun the backoff
+                seconds = self._uniform(
+                    0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(self._in_a_row - 1, 10))
+                )
+        self._begin_pause(max(BACKOFF_FLOOR, seconds), source)
 
     def _begin_pause(self, seconds: float, source: PauseSource) -> None:
         """Pause, unless a longer one is in force: the 429s of one burst are one pause and one line."""
@@ -169,11 +189,14 @@ class Throttle:
         self._emit(paused)
 
     def _prune(self, now: float) -> None:
-        while self._sent and self._sent[0] <= now - WINDOW:
-            self._sent.popleft()
+        while self._answered and self._answered[0] + WINDOW <= now:
+            self._answered.popleft()
 
-    def _slot(self) -> float:
-        """When the window has room (monotonic seconds); in the past when it has now."""
-        if len(self._sent) < self.budget:
+    def _slot(self, now: float) -> float:
+        """When the budget has room (monotonic seconds); in the past when it has now."""
+        excess = self._in_flight + len(self._answered) - self.budget
+        if excess < 0:
             return 0.0
-        return self._sent[len(self._sent) - self.budget] + WINDOW
+        if excess < len(self._answered):
+            return self._answered[excess] + WINDOW
+        return now + WINDOW  # all of the budget is under way: not before its answers are a minute old

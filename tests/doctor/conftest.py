@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -161,3 +163,43 @@ def server() -> Iterator[Callable[..., int]]:
     for each in running:
         each.shutdown()
         each.server_close()
+
+
+class _Tunnel(socketserver.StreamRequestHandler):
+    """An HTTP proxy that knows only CONNECT."""
+
+    server: Any
+
+    def handle(self) -> None:
+        target = self.rfile.readline().split()[1].decode()
+        while self.rfile.readline().strip():
+            pass
+        self.server.asked.append(target)
+        host, _, port = target.rpartition(":")
+        with socket.create_connection((host, int(port))) as upstream:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self._pump, args=(upstream, self.connection))
+            back.start()
+            self._pump(self.connection, upstream)
+            back.join()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[str]]]:
+    """A proxy's URL, and the targets that it has been asked to connect to."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Tunnel) as running:
+        running.daemon_threads = True
+        asked: list[str] = []
+        running.asked = asked  # type: ignore[attr-defined]
+        running.handle_error = lambda *_: None  # type: ignore[method-assign,assignment]
+        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", asked
+        running.shutdown()

@@ -160,7 +160,7 @@ def test_a_ca_bundle_of_broken_certificates_is_a_config_problem(check, credentia
     bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     diagnosis = check(env=credentials, config=f'[genesys]\nca_bundle = "{bundle}"\n')
     assert diagnosis.code == 78
-    assert "broken.pem" in diagnosis.document["checks"][-2]["message"]
+    assert "broken.pem holds a certificate that cannot be read" in diagnosis["config"]["message"]
 
 
 def test_a_dead_proxy_is_named_without_its_password(check, credentials, closed_port):
@@ -181,6 +181,31 @@ def test_a_proxy_that_wants_a_login_is_named(check, credentials, server):
     assert "407" in diagnosis["tls"]["message"]
     assert "USER:PASSWORD" in diagnosis["tls"]["fix"]
     assert diagnosis["dns"]["message"] == "the proxy resolves the names"
+
+
+def test_certificates_are_judged_through_the_proxy_as_the_daemon_sees_them(
+    check, credentials, self_signed, server, proxy
+):
+    certificate = self_signed()
+    port = server(401, b"{}", certificate)
+    url, asked = proxy
+    env = {**credentials, "GENESYS_API_URL": f"https://localhost:{port}", "HTTPS_PROXY": url}
+    diagnosis = check(env=env, config=f'[genesys]\nca_bundle = "{certificate.certificate}"\n')
+    assert diagnosis["proxy"]["status"] == "pass"
+    assert "Example Proxy" in diagnosis["tls"]["message"]
+    assert asked == [f"localhost:{port}"] * 2  # the handshake, then the login
+    assert diagnosis.failed == ["login"]
+
+
+def test_of_two_hosts_the_one_that_is_away_is_named(check, credentials, closed_port):
+    env = {**credentials, "GENESYS_LOGIN_URL": f"http://127.0.0.1:{closed_port}"}
+    diagnosis = check(env=env)
+    assert diagnosis.failed == ["connection"]
+    assert diagnosis["connection"]["message"].startswith(
+        f"127.0.0.1:{closed_port}: the login host takes no connection"
+    )
+    assert "login_url" in diagnosis["connection"]["fix"]
+    assert [item["status"] for item in diagnosis["connection"]["items"]] == ["pass", "fail"]
 
 
 @pytest.mark.parametrize(("skew", "direction"), [(300, "behind"), (-300, "ahead of")])
@@ -220,16 +245,28 @@ def test_an_id_answered_400_is_named_by_id_and_name_and_costs_no_other_id(check,
     )
 
 
-def test_a_listed_queue_that_observations_leave_out_is_in_a_division_the_role_lacks(
+def test_a_division_that_observations_leave_out_whole_is_one_that_the_role_lacks(
     check, credentials, simulator
 ):
-    hidden = simulator.queues[2]
-    simulator.set_faults(missing_queues=(hidden.id,))
+    division = simulator.queues[2].division_name
+    hidden = [queue for queue in simulator.queues if queue.division_name == division]
+    simulator.set_faults(missing_queues=tuple(queue.id for queue in hidden))
     diagnosis = check(env=credentials)
     assert diagnosis.code == 1
-    message = diagnosis["queues"]["message"]
-    assert hidden.name in message
-    assert f"a division that the analytics role lacks ({hidden.division_name})" in message
+    items = diagnosis["queues"]["items"]
+    assert {item["subject"] for item in items} == {f"{queue.id} {queue.name}" for queue in hidden}
+    assert all(f"a division that the analytics role lacks ({division})" in item["message"] for item in items)
+
+
+def test_one_queue_left_out_of_an_answered_division_is_not_blamed_on_the_role(check, credentials, simulator):
+    hidden = next(
+        q for q in simulator.queues if [o.division_id for o in simulator.queues].count(q.division_id) > 1
+    )
+    simulator.set_faults(missing_queues=(hidden.id,))
+    diagnosis = check(env=credentials)
+    assert diagnosis.code == 0
+    assert diagnosis["queues"]["status"] == "warn"
+    assert "other queues of its division" in diagnosis["queues"]["message"]
 
 
 def test_a_queue_without_numbers_is_a_warning(check, credentials, simulator):

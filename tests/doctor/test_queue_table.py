@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import tomllib
 
 import pytest
 
-from queuetick.config import Queues
+from queuetick.config import Queues, load
+from queuetick.genesys import sdk
+from queuetick.instants import Clock
 from queuetick.model import Queue
-from queuetick.queue_table import Choice, as_toml, plain_table, rows
+from queuetick.queue_table import Choice, as_toml, plain_table, rows, run
 from queuetick.simulator import Simulator
 from queuetick.terminal import pad, visible, width
 
@@ -147,3 +151,22 @@ def test_a_host_that_is_not_there_exits_75(queuetick, credentials, closed_port):
     done = queuetick("queues", env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{closed_port}"})
     assert done.code == 75
     assert "Connection refused" in done.stderr
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_rich_a_terminal_gets_the_plain_table(monkeypatch, simulator, tmp_path):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    environ = {
+        "GENESYS_API_URL": simulator.url,
+        "GENESYS_CLIENT_ID": simulator.client_id,
+        "GENESYS_CLIENT_SECRET": simulator.client_secret,
+    }
+    config = load(None, regions=sdk.region_hosts(), environ=environ, directory=tmp_path)
+    stdout, stderr = _Terminal(), io.StringIO()
+    clock = Clock(wait=lambda _: False)
+    assert run(config, Choice(), "table", environ={}, clock=clock, stdout=stdout, stderr=stderr) == 0
+    assert stdout.getvalue().splitlines()[0].split() == ["name", "division", "id", "polled"]

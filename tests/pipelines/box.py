@@ -7,6 +7,7 @@ The network is the host's, so that what the box ships can be received by the tes
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -41,6 +42,8 @@ exec systemd-nspawn --quiet -D "$root" --boot --register=no --keep-unit --machin
   --console=pipe "$@" systemd.unit=pipelines.target
 """
 
+NUMBERS = itertools.count(1)
+
 OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private"]
 
 REQUIRED = {"systemd-nspawn": "systemd-container", "nsenter": "util-linux", "dbus-daemon": "dbus"}
@@ -57,7 +60,7 @@ class Box:
         self.directory = directory
         self.files = directory / "files"
         self.files.mkdir(parents=True)
-        self.name = f"pipelines{os.getpid()}"
+        self.name = f"pipelines{os.getpid()}n{next(NUMBERS)}"
         self.process: subprocess.Popen[bytes] | None = None
         self.leader = 0
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from .box import REQUIRED, Box
-from .real import record
+from .real import QUEUETICK, record
 from .tools import REPOSITORY, Sink, SyslogNg, Table, machine, missing, need, parse, unpacked_syslog_ng
 
 HERE = Path(__file__).parent
@@ -21,14 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TABLE] = Table()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark everything here and leave it out unless `-m` asks for it: it takes root, shippers and time."""
-    ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.pipelines)
-    if "pipelines" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=ours)
-        items[:] = [item for item in items if item not in ours]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here, before `-m` chooses."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.pipelines)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -81,21 +80,35 @@ def syslog_ng(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFact
     return unpacked_syslog_ng(cache.mkdir("syslog-ng") if cache else tmp_path_factory.mktemp("syslog-ng"))
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    """A booted systemd with an empty journal; `queuetick` is on its PATH."""
+@contextmanager
+def booted(directory: Path) -> Iterator[Box]:
+    """Boot a systemd with an empty journal; `queuetick` is on its PATH."""
     if os.geteuid():
         missing("not root: no systemd can be booted")
     for program, package in REQUIRED.items():
         need(program, package=package)
-    booted = Box(tmp_path / "box")
-    command = booted.files / "usr/local/bin/queuetick"
+    box = Box(directory)
+    command = box.files / "usr/local/bin/queuetick"
     command.parent.mkdir(parents=True)
-    command.symlink_to(Path(sys.executable).parent / "queuetick")
+    command.symlink_to(QUEUETICK)
     root = Path("/").stat().st_dev
     elsewhere = {path for path in (REPOSITORY, Path(sys.base_prefix)) if path.stat().st_dev != root}
     try:
-        booted.start(*(f"--bind-ro={path}" for path in elsewhere))
-        yield booted
+        box.start(*(f"--bind-ro={path}" for path in elsewhere))
+        yield box
     finally:
-        booted.stop()
+        box.stop()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    """A systemd of the test's own."""
+    with booted(tmp_path / "box") as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A systemd for the tests of a module that only read."""
+    with booted(tmp_path_factory.mktemp("box") / "box") as shared:
+        yield shared

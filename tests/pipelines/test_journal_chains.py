@@ -57,7 +57,10 @@ def test_rsyslog_imjournal(lines: list[bytes], chain: str, table: Table, box: Bo
     until(all_there, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
     table.judge(f"journal > rsyslog imjournal > TCP{chain}", lines, sink.received, rejected=rejected(box))
 
+    # imjournal reads in order: once the line after it is here, it has read somebody else's line as well.
     box.sh("logger -t somebody-else one line")
+    journalled(box, lines[-1:])
+    until(lambda: len(sink.received) > len(lines), "line written after somebody else's")
     until(lambda: "somebody-else" in syslog(box), "line of another program in /var/log/syslog")
     assert syslog(box).count("somebody-else") == 1
     assert "queue.snapshot" not in syslog(box)
@@ -79,6 +82,18 @@ def test_the_daemon_into_the_journal(table: Table, box: Box, sink: Sink) -> None
     assert [str(LEVELS[fact["level"]]) for fact in facts] == [entry["PRIORITY"] for entry in entries]
     until(lambda: len(sink.received) >= len(kept), f"{len(kept)} lines; there are {len(sink.received)}")
     table.judge("queuetick demo > journal > rsyslog imjournal > TCP", kept, sink.received)
+
+
+def test_who_can_read_what(box: Box) -> None:
+    """A dynamic user's log file is for root alone; the journal is for the group systemd-journal as well."""
+    service = "-p DynamicUser=yes -p User=queuetick -p LogsDirectory=queuetick -p SyslogIdentifier=queuetick"
+    file = "/var/log/queuetick/queuetick.jsonl"
+    box.sh(f"systemd-run --quiet --wait {service} sh -c 'echo {{}} > {file}; echo {{}}' && journalctl --sync")
+    assert box.sh(f"cat {file}") == "{}\n"
+    nobody = "setpriv --reuid nobody --regid nogroup"
+    assert box.sh(f"{nobody} --clear-groups cat {file}", check=False) == ""
+    assert box.sh(f"{nobody} --clear-groups journalctl -q -t queuetick -o cat", check=False) == ""
+    assert box.sh(f"{nobody} --groups systemd-journal journalctl -q -t queuetick -o cat") == "{}\n"
 
 
 def split(text: str) -> list[str]:

@@ -54,7 +54,8 @@ def start_simulator(
 ) -> dict[str, str]:
     """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
     simulate = f"/opt/queuetick/bin/queuetick simulate --port {port} --seed 7 {options}"
-    box.run("systemd-run", "--quiet", "--collect", f"--unit={unit}", *simulate.split())
+    as_unit = ["--quiet", "--collect", f"--unit={unit}", f"--property=SyslogIdentifier={unit}"]
+    box.run("systemd-run", *as_unit, *simulate.split())
     line = wait_for(
         "the simulator's first line",
         lambda: box.out("journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_UNIT={unit}.service"),
@@ -101,8 +102,17 @@ class Box:
             check=False,
         )
         if check:
-            assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, "\n".join(
+                [f"{command} gave {done.returncode}:", done.stdout, done.stderr, self.last_words()]
+            )
         return done
+
+    def last_words(self) -> str:
+        """The end of the journal, for a test that failed."""
+        command = ["journalctl", "--no-pager", "--lines=15", "--output=cat"]
+        return subprocess.run(
+            [SDBOX, "sh", *command], env=self._env, stdout=subprocess.PIPE, text=True, check=False
+        ).stdout
 
     def out(self, *command: str) -> str:
         return self.run(*command).stdout.strip()

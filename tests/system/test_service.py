@@ -149,6 +149,7 @@ def test_a_killed_daemon_is_back_within_the_restart_time(box: Box) -> None:
     """kill -9, and it polls again after RestartSec and one start."""
     since = start(box)
     before = main_pid(box)
+    assert (box.show(UNIT, "RestartUSec"), box.show(UNIT, "WatchdogUSec")) == (f"{RESTART_SECONDS}s", "1min")
     killed = time.monotonic()
     box.run("kill", "-9", str(before))
 

@@ -176,6 +176,14 @@ def test_a_queue_that_is_no_longer_polled_leaves_the_board() -> None:
     assert list(board.rows) == ["a"]
 
 
+def test_a_queue_that_discovery_removed_leaves_at_once() -> None:
+    """Also while cycles fail, when nothing else would tell."""
+    board = board_of(
+        snapshot("a"), snapshot("b"), line("queues.refreshed", START + 1, removed_ids=["b", "x"])
+    )
+    assert list(board.rows) == ["a"]
+
+
 def test_a_queue_whose_line_was_lost_stays_and_the_loss_is_counted() -> None:
     """The cycle counted two snapshots, one arrived: journald dropped the other."""
     board = board_of(snapshot("a"), snapshot("b"), completed(snapshots=2))
@@ -245,7 +253,7 @@ def test_standing_troubles_of_the_daemon_come_and_go() -> None:
         line("api.lost", START, reason="refused"),
         line("rate_limit.paused", START, retry_after_seconds=30, source="retry-after"),
         line("cycle.skipped", START + 1, cycle=7, reason="rate limit", until=stamp(START + 30)),
-        line("cycle.crashed", START + 1, cycle=8, reason="KeyError"),
+        line("cycle.crashed", START + 1, cycle=8, error="KeyError"),
     )
     health = board.health
     assert health.lost and health.lost.reason == "refused"

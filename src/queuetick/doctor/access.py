@@ -19,7 +19,7 @@ from queuetick.doctor.checks import (
 )
 from queuetick.doctor.heard import Heard
 from queuetick.exits import Exit
-from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
 from queuetick.model import Queue, chunk
 from queuetick.session import Session
 from queuetick.throttle import Deferred, Stopping
@@ -57,6 +57,8 @@ def login(session: Session, heard: Heard) -> Check:
             fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
             return failed("login", f"429: {cause.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
         fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
+        if isinstance(cause, Transient):
+            fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
         return failed("login", error.reason.removeprefix("login: "), fix, exits=exit_for(error), **evidence)
     lifetime = heard.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"

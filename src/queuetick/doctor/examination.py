@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,15 +14,15 @@ from queuetick.config_rules import check_warnings
 from queuetick.cycles import MAX_BATCH_SIZE
 from queuetick.doctor import access, network, selection
 from queuetick.doctor.budget import budget
-from queuetick.doctor.checks import Check, Item, failed, passed, skipped
+from queuetick.doctor.checks import Check, Item, passed, skipped
 from queuetick.doctor.heard import Heard, clock
 from queuetick.doctor.output_path import output
 from queuetick.exits import Exit
 from queuetick.genesys import sdk
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.instants import Clock
+from queuetick.lines.redaction import Redaction
 from queuetick.model import Queue
-from queuetick.redaction import Redaction
 from queuetick.session import Session
 
 NETWORK = ("proxy", "dns", "connection", "tls")
@@ -64,14 +63,7 @@ class Examination:
         yield _good_config(config)
         if offline:
             return
-        try:
-            session, heard = self._session(config)
-        except ssl.SSLError as error:
-            fix = "name a PEM file with whole certificates in genesys.ca_bundle"
-            message = f"{config.genesys.ca_bundle} cannot be loaded: {error.reason or error}"
-            yield failed("tls", message, fix, exits=Exit.CONFIG)
-            yield skipped("everything else", "no connection can be made without a CA bundle")
-            return
+        session, heard = self._session(config)
         try:
             yield from self._online(config, session, heard)
         finally:

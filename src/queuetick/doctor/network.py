@@ -251,12 +251,15 @@ def _tunnel_fix(error: str) -> str:
 
 def _gathered(name: str, items: Iterable[Item]) -> Check:
     items = tuple(items)
-    bad = next((item for item in items if item.status == "fail"), None)
-    bad = bad or next((item for item in items if item.status == "warn"), None)
+    status = worst(items)
+    alike = [item for item in items if item.status == status]
+    bad = alike[0] if status != "pass" else None
     message = "; ".join(f"{item.subject}: {item.message}" for item in ([bad] if bad else items))
+    if bad and len(alike) > 1:
+        message = f"{len(alike)} hosts, first {message}"
     return Check(
         name,
-        worst(items),
+        status,
         message,
         bad.fix if bad else None,
         evidence=bad.evidence if bad else {},

@@ -36,23 +36,24 @@ def as_text(check: Check, paint: Colour) -> str:
     """One check with its fix, its evidence and its items, each on a line."""
     lines = [f"{paint(f'{check.status:<8}', check.status)}{check.name}: {visible(check.message)}"]
     if check.status in ("warn", "fail"):
-        single = len(check.items) == 1
-        lines += _more("fix", check.fix)
+        items = [item for item in check.items if item.status != "pass"]
+        if len(items) < 2:  # the check itself says what its one item says
+            lines += _more("fix", check.fix)
+            lines += _more("evidence", _evidence(check.evidence))
+            items = []
         lines += _more("note", check.note)
-        lines += _more("evidence", _evidence(check.evidence))
-        for item in () if single else check.items[:SHOWN_ITEMS]:
+        for item in items[:SHOWN_ITEMS]:
             lines += _item(item, paint)
-        if len(check.items) > SHOWN_ITEMS:
-            lines.append(f"{'':8}… and {len(check.items) - SHOWN_ITEMS} more; --json lists all")
+        if len(items) > SHOWN_ITEMS:
+            lines.append(f"{'':8}… and {len(items) - SHOWN_ITEMS} more; --json lists all")
     return "\n".join(lines) + "\n"
 
 
 def _item(item: Item, paint: Colour) -> list[str]:
     lines = [f"{'':8}{paint(item.status, item.status)} {visible(item.subject)}: {visible(item.message)}"]
-    if item.status != "pass":
-        lines += [
-            f"{'':4}{line}" for line in _more("fix", item.fix) + _more("evidence", _evidence(item.evidence))
-        ]
+    lines += [
+        f"{'':4}{line}" for line in _more("fix", item.fix) + _more("evidence", _evidence(item.evidence))
+    ]
     return lines
 
 

@@ -99,7 +99,9 @@ def each_queue(
         session.poller.run(2, rest, batch_size=batch_size, deadline=deadline, lateness=0.0)
     known = None if listing is None else {queue.id for queue in listing}
     lookups = _Lookups(session, deadline, most=MAX_LOOKUPS if listing is not None else 0)
-    items = [item for queue in selected if (item := _judge(queue, known, heard, lookups)) is not None]
+    divisions = {queue.division_id for queue in selected if queue.id in heard.answered} - {None}
+    judged = (_judge(queue, known, heard, lookups, answered_divisions=divisions) for queue in selected)
+    items = [item for item in judged if item is not None]
     evidence = {"selected": len(selected), "answered": len(heard.answered & {queue.id for queue in selected})}
     if not items:
         return passed("queues", f"each of {len(selected)} ids is answered", **evidence)
@@ -113,7 +115,14 @@ def each_queue(
     return Check("queues", worst(items), message, "see each id below", evidence=evidence, items=tuple(items))
 
 
-def _judge(queue: Queue, known: set[str] | None, heard: Heard, lookups: _Lookups) -> Item | None:
+def _judge(
+    queue: Queue,
+    known: set[str] | None,
+    heard: Heard,
+    lookups: _Lookups,
+    *,
+    answered_divisions: set[str | None],
+) -> Item | None:
     subject = queue.id if queue.name is None else f"{queue.id} {queue.name}"
     listed = known is not None and queue.id in known
     facts: dict[str, Any] = {"queue_id": queue.id, "queue_name": queue.name, "division": queue.division}
@@ -141,6 +150,10 @@ def _judge(queue: Queue, known: set[str] | None, heard: Heard, lookups: _Lookups
         if absence.reason == NO_DATA:
             fix = "nothing, if the queue is new or unused; else look at it in Admin > Contact Center > Queues"
             return Item(subject, "warn", "the API knows it and has no numbers for it", fix, evidence)
+        if listed and queue.division_id in answered_divisions:
+            message = f"it is left out, although other queues of its division ({queue.division}) are answered"
+            fix = "check again in some minutes if it is new; else ask Genesys why observations do not know it"
+            return Item(subject, "warn", message, fix, evidence)
         if listed:
             message = (
                 f"in a division that the analytics role lacks ({queue.division or 'unnamed'}): it is left out"

@@ -15,7 +15,10 @@ from msgspec import Meta, Struct
 
 from queuetick.genesys.errors import Transient
 
-Count = Annotated[int, Meta(ge=0)]
+MOST = 1_000_000_000
+"""Contacts or agents of one queue; a larger count is not believed."""
+
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 
 
 class Stats(Struct, gc=False):
@@ -73,7 +76,7 @@ def read_observations(data: bytes) -> list[Group]:
     """The groups of an observations answer. Raises Transient when it has none to read."""
     try:
         return _OBSERVATIONS.decode(data).results
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [_group(item) for item in _outer(data, "results")]
 
 
@@ -81,7 +84,7 @@ def read_details(data: bytes) -> list[EntityGroup]:
     """The groups of a details answer. Raises Transient when it has none to read."""
     try:
         return _DETAILS.decode(data).groups
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [_entity_group(item) for item in _outer(data, "groups")]
 
 
@@ -115,7 +118,8 @@ def _group(item: dict[str, Any]) -> Group:
 def _datum(item: dict[str, Any]) -> Datum:
     stats = item.get("stats")
     value = _dict(stats).get("calculatedMetricValue")
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    finite = isinstance(value, float) and math.isfinite(value)
+    finite = finite or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
     return Datum(
         _str(item.get("metric")),
         _str(item.get("qualifier")),
@@ -142,9 +146,9 @@ def _interval(item: dict[str, Any]) -> Interval:
 
 def _whole(value: Any) -> int | None:
     """A count, or None where there is something else: text, 2.9, a negative number are not counts."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
         return None
-    return int(value) if value >= 0 and value == int(value) else None
+    return int(value) if value == int(value) else None
 
 
 def _str(value: Any) -> str | None:

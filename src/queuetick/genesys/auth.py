@@ -28,10 +28,13 @@ from queuetick.genesys.errors import (
 from queuetick.genesys.transport import Response, Transport
 
 MIN_LOGIN_DISTANCE = 5.0
-"""Seconds between two logins when the first failed."""
+"""Seconds between two logins when the first failed, or when its token is said to die sooner."""
 
 MAX_LOGIN_DISTANCE = 300.0
-"""Seconds; how slow logins become while the API itself refuses them."""
+"""Seconds; how slow logins become while the credentials, or the tokens they bring, are refused."""
+
+MAX_FAULTY_DISTANCE = 60.0
+"""Seconds; how slow they become while the token endpoint answers 5xx, 429 or nonsense: that passes."""
 
 MAX_UNREACHABLE_DISTANCE = 12.0
 """Seconds; under the default interval, so that each cycle of an outage tries once and the return is seen at once."""
@@ -120,7 +123,7 @@ class _Grant(msgspec.Struct):
 def _read_token(response: Response) -> Token:
     try:
         grant = msgspec.json.decode(response.data, type=_Grant)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise LoginFailed(
             "login: the answer is not a token; check login_url", status=response.status
         ) from None
@@ -133,9 +136,9 @@ def _read_token(response: Response) -> Token:
         raise LoginFailed("login: the token holds characters that no token has", status=response.status)
     try:
         lifetime = float(grant.expires_in)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         lifetime = ASSUMED_LIFETIME
-    return Token(grant.access_token, max(1.0, lifetime) if math.isfinite(lifetime) else ASSUMED_LIFETIME)
+    return Token(grant.access_token, lifetime if 0 < lifetime < math.inf else ASSUMED_LIFETIME)
 
 
 class TokenSource:
@@ -159,6 +162,9 @@ class TokenSource:
         self._renew_at = 0.0
         self._expires_at = 0.0
         self._accepted = False
+        self._on_trial = (
+            False  # the token took the place of a rejected one, and no answer has accepted it yet
+        )
         self._failures = 0
         self._next_try = -math.inf
         self._last_error: LoginFailed | None = None
@@ -169,42 +175,65 @@ class TokenSource:
         token = self._token
         if token is not None and self._monotonic() < self._renew_at:
             return token.value
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            # Another thread renews it. Ahead of its end the token still holds: nobody need wait for a slow login.
+            if token is not None and self._monotonic() < self._expires_at:
+                return token.value
+            self._lock.acquire()
+        try:
             now = self._monotonic()
             if self._token is not None and now < self._renew_at:
                 return self._token.value  # another thread has just renewed it
             try:
                 return self._renew()
             except LoginFailed:
-                if self._token is not None and now < self._expires_at:
+                if self._token is not None and self._monotonic() < self._expires_at:
                     return self._token.value  # renewal was ahead of time: the old one still holds
                 self._token = None
                 raise
+        finally:
+            self._lock.release()
 
     def renew(self, rejected: str) -> None:
         """Replace a token that the API answered with 401. Does nothing when another thread has done so.
 
-        Raises LoginFailed, also when the rejected token was itself fresh and never accepted: then logging in again
-        at once would not help.
+        Raises LoginFailed, also when the rejected token had itself just replaced a rejected one: then logging in
+        again at once would not help.
         """
         with self._lock:
             if self._token is None or self._token.value != rejected:
                 if self._token is None:
                     raise self._not_yet(self._monotonic())
                 return
-            fresh, self._token, self._reason = not self._accepted, None, "rejected"
-            if fresh:
+            on_trial, self._token, self._reason = self._on_trial, None, "rejected"
+            if on_trial:
                 self._failed(
                     LoginFailed("the API rejects each new token (401)", status=401), self._monotonic()
                 )
                 raise self._not_yet(self._monotonic())
             self._renew()
 
-    def accepted(self) -> None:
-        """An answer showed that the token in force holds."""
-        if not self._accepted:
-            self._accepted = True
+    def accepted(self, value: str) -> None:
+        """An answer showed that the token `value` holds."""
+        if not self._accepted and self._token is not None and self._token.value == value:
+            self._accepted, self._on_trial = True, False
             self._failures = 0
+
+    def adopt(self, earlier: TokenSource) -> None:
+        """Go on with the token of `earlier`, which logs in with the same credentials at the same place."""
+        with earlier._lock:
+            self._token, self._renew_at, self._expires_at = (
+                earlier._token,
+                earlier._renew_at,
+                earlier._expires_at,
+            )
+            self._accepted, self._on_trial, self._reason = (
+                earlier._accepted,
+                earlier._on_trial,
+                earlier._reason,
+            )
+            self._failures, self._next_try = earlier._failures, earlier._next_try
+            self._last_error = earlier._last_error
 
     def _renew(self) -> str:
         now = self._monotonic()
@@ -217,9 +246,11 @@ class TokenSource:
             raise
         self._on_token(token.value)
         self._token, self._accepted, self._last_error = token, False, None
+        self._on_trial = self._reason == "rejected"
         self._next_try = -math.inf
         self._expires_at = now + token.expires_in
-        self._renew_at = self._expires_at - min(60.0, 0.1 * token.expires_in)
+        ahead = min(60.0, 0.1 * token.expires_in)
+        self._renew_at = max(self._expires_at - ahead, now + MIN_LOGIN_DISTANCE)  # whatever `expires_in` says
         self._emit(TokenRenewed(reason=self._reason, expires_in_seconds=token.expires_in))
         self._reason = "expiring"
         return token.value
@@ -228,8 +259,14 @@ class TokenSource:
         self._failures += 1
         self._last_error = error
         cause = error.__cause__
-        slowest = MAX_UNREACHABLE_DISTANCE if isinstance(cause, Unreachable) else MAX_LOGIN_DISTANCE
+        if isinstance(cause, Unreachable):
+            slowest = MAX_UNREACHABLE_DISTANCE
+        else:
+            refused = isinstance(error, LoginRefused) or error.status == 401
+            slowest = MAX_LOGIN_DISTANCE if refused else MAX_FAULTY_DISTANCE
         distance = min(slowest, MIN_LOGIN_DISTANCE * 2 ** min(self._failures - 1, 16))
+        if self._token is not None and self._expires_at >= now + MIN_LOGIN_DISTANCE:
+            distance = min(distance, self._expires_at - now)  # from there on each second counts
         if isinstance(cause, RateLimited) and cause.retry_after is not None:
             distance = max(distance, cause.retry_after)
         self._next_try = now + distance

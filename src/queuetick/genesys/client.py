@@ -20,6 +20,7 @@ from queuetick.genesys.errors import (
     Refused,
     RequestRefused,
     TokenRejected,
+    Transient,
     from_answer,
     rate_limit,
 )
@@ -39,6 +40,7 @@ class Budget(Protocol):
     """What a request needs of throttle.py."""
 
     def acquire(self, deadline: float) -> None: ...
+    def answered(self) -> None: ...
     def observe(self, rate_limit: RateLimit | None) -> None: ...
     def admitted(self) -> None: ...
     def pause(self, seconds: float | None, source: Any) -> None: ...
@@ -151,13 +153,14 @@ class Client:
                 size = SMALLER_PAGE_SIZE
                 continue
             listing = read_object(response.data)
-            entities = listing.get("entities")
-            for queue in map(_queue, entities if isinstance(entities, list) else ()):
-                if queue is not None:
-                    found[queue.id] = queue
-            pages = _page_count(listing, page, len(entities or ()))
+            known = len(found)
+            found |= {queue.id: queue for queue in _entities(listing)}
+            pages = _page_count(listing, page)
             if on_page is not None:
                 on_page(page, pages)
+            if len(found) == known:
+                _believe_end(listing, known)
+                break
             page += 1
         return list(found.values())
 
@@ -189,14 +192,17 @@ class Client:
         while True:
             self._tokens.token()  # before the budget: a request without a token is never sent, so it must not count
             self._budget.acquire(deadline)
-            token = self._tokens.token()
-            usage.requests += 1
-            response = self._send(
-                method, path, query=query, body=body, token=token, timeout=timeout or self._timeout
-            )
+            try:
+                token = self._tokens.token()
+                usage.requests += 1
+                response = self._send(
+                    method, path, query=query, body=body, token=token, timeout=timeout or self._timeout
+                )
+            finally:
+                self._budget.answered()
             self._budget.observe(rate_limit(response.headers))
             if 200 <= response.status < 300:
-                self._tokens.accepted()
+                self._tokens.accepted(token)
                 self._budget.admitted()
                 return response
             error = from_answer(response.status, response.headers, response.data, now=self._now())
@@ -232,25 +238,43 @@ class Client:
         return exchange.response
 
 
+def _entities(listing: Mapping[str, Any]) -> list[Queue]:
+    """The queues of one page. Raises Transient when it lists something else: nothing must be dropped for a lie."""
+    entities = listing.get("entities")
+    if not isinstance(entities, list):
+        raise Transient("the answer has no list 'entities', though its status is 200", status=200)
+    queues = [queue for queue in map(_queue, entities) if queue is not None]
+    if entities and not queues:
+        raise Transient("no queue of the answer can be read, though its status is 200", status=200)
+    return queues
+
+
+def _believe_end(listing: Mapping[str, Any], found: int) -> None:
+    """Raise Transient when a page without a new queue cannot be the end: `total` says that there are more."""
+    total = listing.get("total")
+    if isinstance(total, int) and total > found:
+        raise Transient(f"the listing of {total} queues ended after {found}", status=200)
+
+
 def _queue(item: Any) -> Queue | None:
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+    if not isinstance(item, dict) or (queue_id := _text(item.get("id"))) is None:
         return None
     division = item.get("division")
     division = division if isinstance(division, dict) else {}
     return Queue(
-        id=item["id"].lower(),
+        id=queue_id.lower(),
         name=_text(item.get("name")),
         division=_text(division.get("name")),
         division_id=_text(division.get("id")),
     )
 
 
-def _page_count(listing: Mapping[str, Any], page: int, entities: int) -> int:
+def _page_count(listing: Mapping[str, Any], page: int) -> int:
     """How many pages there are; where `pageCount` is not said, go on while `nextUri` is there."""
     count = listing.get("pageCount")
     if isinstance(count, int) and not isinstance(count, bool):
         return count
-    return page + 1 if listing.get("nextUri") and entities else page
+    return page + 1 if listing.get("nextUri") else page
 
 
 def _text(value: Any) -> str | None:

@@ -186,7 +186,7 @@ def _number(value: str | None) -> float | None:
 def _envelope(data: bytes) -> _Envelope:
     try:
         return msgspec.json.decode(data, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Envelope()
 
 

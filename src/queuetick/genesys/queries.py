@@ -27,6 +27,9 @@ METRICS = (
     "oActiveUsers",
 )
 
+LATEST = 2**53
+"""Epoch milliseconds beyond which an instant is not believed."""
+
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
 
 
@@ -229,8 +232,8 @@ def _add(total: int, count: int) -> int:
 
 def _began(stats: Stats) -> float | None:
     """Epoch milliseconds when the oldest wait began (facts, 1.2: not a duration); None when nobody waits."""
-    value = stats.calculatedMetricValue
-    return None if stats.count == 0 or value is None or value <= 0 else value
+    began = None if stats.count == 0 else stats.calculatedMetricValue
+    return began if began is not None and 0 < began < LATEST else None
 
 
 def _age(began: float, arrived: float) -> float:

@@ -50,14 +50,22 @@ class Response:
 class _Flight:
     """A request under way: when it must be over (monotonic seconds) and on which connection it is."""
 
-    __slots__ = ("connection", "deadline", "overdue")
+    __slots__ = ("aborted", "connection", "deadline", "overdue")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
         self.connection: HTTPConnection | None = None
         self.overdue = False
+        self.aborted = False
+
+    def carry(self, connection: HTTPConnection) -> None:
+        """Go on `connection`, unless the flight has been ended: while it connected there was no socket to shut."""
+        self.connection = connection
+        if self.aborted:
+            raise ConnectionAbortedError
 
     def abort(self) -> None:
+        self.aborted = True
         # Shut down, not closed: the thread that reads wakes with an end of file and closes it itself.
         # socket.socket's own method, because SSLSocket's drops its TLS state under the reader.
         if self.connection is not None and (sock := self.connection.sock) is not None:
@@ -70,21 +78,23 @@ _present = threading.local()  # .flight: the request of this thread, so that its
 
 class _Connection(HTTPConnection):
     def connect(self) -> None:
-        _present.flight.connection = self
+        _present.flight.carry(self)
         super().connect()
+        _present.flight.carry(self)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _present.flight.connection = self
+        _present.flight.carry(self)
         super().request(*args, **kwargs)
 
 
 class _TLSConnection(HTTPSConnection):
     def connect(self) -> None:
-        _present.flight.connection = self
+        _present.flight.carry(self)
         super().connect()
+        _present.flight.carry(self)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _present.flight.connection = self
+        _present.flight.carry(self)
         super().request(*args, **kwargs)
 
 
@@ -193,9 +203,12 @@ class Transport:
             self._changed.notify()
 
     def _take_off(self, flight: _Flight) -> None:
-        if self._stopping:
-            raise Stopped
         self._flights[id(flight)] = flight
+        if (
+            self._stopping
+        ):  # asked after the flight can be seen: either abort() finds it, or this finds the stop
+            del self._flights[id(flight)]
+            raise Stopped
         if self._watcher is None:
             with self._changed:
                 if self._watcher is None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 UNKNOWN = "\N{EN DASH}"
 LEVELS = "▁▂▃▄▅▆▇█"
+SORTED, REVERSED = "▾", "▴"
 GAP = "·"
 
 # A queue's name comes from an organisation's settings and may hold any character. Those that move the cursor,

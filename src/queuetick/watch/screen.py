@@ -110,13 +110,11 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> ink.Lin
         for trouble in Trouble
         if (number := sums.troubles[trouble])
     ]
-    order = Segment(f"by {scene.view.sort.value}{' reversed' if scene.view.reverse else ''}", ink.DIM)
     chosen = _chosen(scene.view, matched, queues)
+    line = ink.spread(left, chosen, width)
+    if line is not left:
+        return line
     # That rows are left out must be seen, whatever has to give way for it.
-    for right in ([order, *chosen], chosen):
-        line = ink.spread(left, right, width)
-        if line is not left:
-            return line
     return [*ink.exactly(left, max(0, width - ink.width_of(chosen))), *chosen]
 
 

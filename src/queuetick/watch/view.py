@@ -80,7 +80,6 @@ class View:
     words: str = ""
     problems: bool = False
     offset: int = 0
-    paused: bool = False
     typing: bool = False
     help: bool = False
 

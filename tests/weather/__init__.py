@@ -1,0 +1,1 @@
+"""Under any weather, every queue of every cycle is accounted for."""

@@ -65,6 +65,7 @@ bench-metrics: $(STAMP) ## what observing a cycle and one scrape cost for 1,500 
 	$(BIN)/python bench/metrics.py
 
 .PHONY: test-metrics bench-metrics
+
 test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real output (root, Debian)
 	$(BIN)/python -m pip install --quiet --requirement tests/pipelines/requirements.txt
 	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -112,18 +113,20 @@ class Daemon:
 
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
         """
-        with _blocked(SIGNALS):
+        with _received(SIGNALS) as received:
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
-                received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
-                if received is not None and received.si_signo == signal.SIGHUP:
+                try:
+                    number = received.get(timeout=POLL_SECONDS)
+                except queue.Empty:
+                    self._look_around()
+                    continue
+                if number == signal.SIGHUP:
                     self._reload_wanted = True
                     self._begin_reload()
-                elif received is not None:
-                    self._end(signal.Signals(received.si_signo).name)
                 else:
-                    self._look_around()
+                    self._end(signal.Signals(number).name)
             return self._shut_down(starting)
 
     # Start
@@ -413,10 +416,27 @@ def _missing_permission(error: ApiError, permission: str) -> str:
 
 
 @contextlib.contextmanager
-def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
-    """Block `signals` here and in every thread begun within, so that only sigtimedwait receives them."""
+def _received(signals: tuple[signal.Signals, ...]) -> Iterator[queue.SimpleQueue[int]]:
+    """The numbers of the signals that arrive, which are blocked here and in every thread begun within.
+
+    A thread waits for them without an end, because sigtimedwait cannot be trusted with one: interrupted (SIGSTOP and
+    SIGCONT, a debugger) and past its time, CPython returns a siginfo that nobody filled in.
+    """
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done = threading.Event()
+
+    def listen() -> None:
+        while not done.is_set():
+            arrived.put(signal.sigwaitinfo(signals).si_signo)
+
     before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    listening = threading.Thread(target=listen, name="queuetick-signals", daemon=True)
+    listening.start()
     try:
-        yield
+        yield arrived
     finally:
+        done.set()
+        if listening.ident is not None and listening.is_alive():
+            signal.pthread_kill(listening.ident, signals[0])
+            listening.join(1.0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -23,6 +23,15 @@ demo: $(STAMP) ## the simulator and the daemon against it; Ctrl-C ends it
 test: $(STAMP) ## the unit and integration tests
 	$(BIN)/python -m pytest
 
+test-slow: $(STAMP) ## what takes longer than ten seconds each: long runs, the official SDKs
+	$(BIN)/python -m pytest -m slow -rs
+
+bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; the line writer; the simulator
+	$(BIN)/python bench/cycle.py
+
+docs: $(STAMP) ## regenerate docs/events.md from the types
+	$(BIN)/python -m queuetick.schema > docs/events.md
+
 lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff check src tests bench
 	$(BIN)/ruff format --check src tests bench
@@ -31,7 +40,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test lint clean
+.PHONY: help venv demo test test-slow bench docs lint clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]
@@ -47,3 +56,9 @@ test-system: $(STAMP) ## the service in a booted systemd (root, systemd-containe
 	$(BIN)/python -m pytest -m system -vv -rs --durations=8 tests/system
 
 .PHONY: install uninstall deb test-system
+
+test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real output (root, Debian)
+	$(BIN)/python -m pip install --quiet --requirement tests/pipelines/requirements.txt
+	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines
+
+.PHONY: test-pipelines

@@ -56,6 +56,13 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, Command]]:
         ("once", _once, "one cycle, then exit"),
     ):
         _add_config(command(name, run, summary))
+    _add_check(
+        command(
+            "check", _check, "test the set-up, from config to the last queue id; each problem with its fix"
+        )
+    )
+    _add_queues(command("queues", _queues, "the org's queues as a table, JSON, or TOML for config.toml"))
+    _add_watch(command("watch", _watch, "a live table from the lines in FILE or on stdin"))
     demo = command("demo", _demo, "the simulator and the daemon against it; no credentials needed")
     demo.add_argument("--cycles", type=_positive, metavar="N", help="end after N cycles (default: at Ctrl-C)")
     demo.add_argument("--interval", type=float, default=15.0, metavar="S", help="seconds (default 15)")
@@ -85,7 +92,9 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return _with_config(arguments.config, lambda config, load: _end(_daemon(config, load)))
+    return _with_config(
+        arguments.config, lambda config, load: _end(_daemon(config, load, serve_metrics=True))
+    )
 
 
 def _once(arguments: argparse.Namespace) -> int:
@@ -130,10 +139,16 @@ def problems_text(problems: list[Problem]) -> str:
     return "\n".join([f"queuetick: {count} in the configuration", *lines, ""])
 
 
-def _daemon(config: Config, load: Callable[[], Config], *, max_cycles: int | None = None) -> Daemon:
+def _daemon(
+    config: Config,
+    load: Callable[[], Config],
+    *,
+    max_cycles: int | None = None,
+    serve_metrics: bool = False,
+) -> Daemon:
     from queuetick.daemon import Daemon
     from queuetick.lines import Emitter, install_logging
-    from queuetick.output import open_output, stdout_is_journal
+    from queuetick.lines.output import open_output, stdout_is_journal
 
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
     emitter = Emitter(
@@ -144,7 +159,9 @@ def _daemon(config: Config, load: Callable[[], Config], *, max_cycles: int | Non
         journal=journal,
     )
     install_logging(emitter)
-    return Daemon(config, emitter, environ=os.environ, load=load, max_cycles=max_cycles)
+    return Daemon(
+        config, emitter, environ=os.environ, load=load, max_cycles=max_cycles, serve_metrics=serve_metrics
+    )
 
 
 def _end(daemon: Daemon) -> int:
@@ -155,7 +172,13 @@ def _leave(code: int) -> int:
     """Exit now where a thread is still stuck in something that cannot be ended, such as a DNS query."""
     import threading
 
-    stuck = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    from queuetick.poller import BATCH_THREADS
+    from queuetick.schedule import CYCLE_THREADS
+
+    # The interpreter joins the threads of pools at its end even when they are daemon threads.
+    pools = (BATCH_THREADS, CYCLE_THREADS)
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    stuck = [thread for thread in others if not thread.daemon or thread.name.startswith(pools)]
     until = time.monotonic() + 0.5
     for thread in stuck:
         thread.join(max(0.0, until - time.monotonic()))
@@ -163,6 +186,77 @@ def _leave(code: int) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--offline", action="store_true", help="stop after the configuration; sends nothing")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from queuetick.genesys import sdk
+
+    try:
+        sdk.load()
+    except sdk.SdkMissing as error:
+        sys.stderr.write(f"queuetick: {error}\n")
+        return Exit.FAULT
+    from queuetick.doctor import command
+
+    try:
+        code = command.run(
+            arguments.config,
+            offline=arguments.offline,
+            as_document=arguments.json,
+            environ=os.environ,
+            stdout=sys.stdout,
+        )
+    except KeyboardInterrupt:  # not 0: `queuetick check && systemctl start queuetick` must not go on
+        code = Exit.FAULT
+    return _leave(code)
+
+
+def _add_queues(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="a JSON list")
+    form.add_argument(
+        "--toml", dest="form", action="store_const", const="toml", help="a [queues] block to paste"
+    )
+    for flag, key, help_text in (
+        ("--name", "GLOB", "only names that match, case-insensitively; may be repeated"),
+        ("--division", "NAME", "only this division, by name or id; may be repeated"),
+        ("--exclude", "GLOB", "leave out names that match, or an id; may be repeated"),
+    ):
+        parser.add_argument(flag, action="append", default=[], metavar=key, help=help_text)
+    parser.add_argument("--polled", action="store_true", help="only what the present configuration polls")
+
+
+def _queues(arguments: argparse.Namespace) -> int:
+    def queues(config: Config, _: Callable[[], Config]) -> int:
+        import threading
+
+        from queuetick import queue_table
+        from queuetick.instants import Clock
+
+        choice = queue_table.Choice(
+            names=tuple(arguments.name),
+            divisions=tuple(arguments.division),
+            exclude=tuple(arguments.exclude),
+            polled=arguments.polled,
+        )
+        return queue_table.run(
+            config,
+            choice,
+            arguments.form or "table",
+            environ=os.environ,
+            clock=Clock(wait=threading.Event().wait),
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+        )
+
+    return _with_config(arguments.config, queues)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -184,6 +278,18 @@ def _demo(arguments: argparse.Namespace) -> int:
             credentials=Credentials(simulator.client_id, simulator.client_secret),
         )
         return _daemon(config, lambda: config, max_cycles=arguments.cycles).run()
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    from queuetick.watch import add_arguments
+
+    add_arguments(parser)
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from queuetick.watch import run
+
+    return run(arguments)
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:

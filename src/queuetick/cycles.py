@@ -35,6 +35,9 @@ CYCLE_SHARE = 0.9
 
 DISCOVERY_ATTEMPTS = 3
 
+MAX_BATCH_SIZE = 200
+"""Queues a request, the API's own maximum (facts, section 1.1)."""
+
 CLOCK_JUMP = 1.0
 """Seconds; a wall clock that moved more than this against the monotonic one was set."""
 
@@ -247,11 +250,13 @@ class Cycles:
         return max(0, round(passed / self.interval) - 1)
 
     def _run(self, number: int, scheduled: float) -> CycleReport:
+        began = self._clock.monotonic()
         lateness = max(0.0, self._clock.now() - scheduled)
-        deadline = self._clock.monotonic() + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
+        deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
         if self.queues is None:
             self.discover(deadline=deadline)
         session = self.session
+        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
         report = session.poller.run(
             number,
             self.queues or [],
@@ -263,16 +268,18 @@ class Cycles:
             report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
-        self._judge(report, session.poller.last_error or self.refused)
+        self._judge(report, began, session.poller.last_error or self.refused)
         self.fit_interval()
         return report
 
-    def _judge(self, report: CycleReport, error: ApiError | None) -> None:
-        """Say on the change, and only then, that the API is lost or back."""
+    def _judge(self, report: CycleReport, began: float, error: ApiError | None) -> None:
+        """Say on the change, and only then, that the API is lost or back. An outage counts from where its first
+        cycle began.
+        """
         if report.outcome == "failed":
             self._lost_cycles += 1
             if self._lost_at is None:
-                self._lost_at = self._clock.monotonic()
+                self._lost_at = began
                 self._emit(
                     ApiLost(
                         reason=error.reason if error else "no answer",
@@ -304,8 +311,8 @@ class Cycles:
         self._set_interval(fitting)
         needed = self.batches * 60 / wanted
         if fitting > wanted:
-            size = math.ceil(len(self.queues or ()) * 60 / (wanted * budget))
-            fix = f"batch_size {size} would fit" if size <= 200 else "no batch_size fits"
+            size = fitting_batch_size(len(self.queues or ()), wanted, budget)
+            fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
             why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}; {fix}"
             self._emit(IntervalStretched(from_=before, to=fitting, why=why))
         else:
@@ -319,6 +326,13 @@ class Cycles:
             self.interval = interval
             self.rebase()
             self._on_interval()
+
+
+def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
+    """The smallest batch size at which `queues` stay within `budget` requests a minute; None when 200 is too small."""
+    batches = math.floor(budget * interval / 60 + 1e-9)  # a batch too many would be over: whole ones only
+    size = math.ceil(queues / batches) if batches else MAX_BATCH_SIZE + 1
+    return size if size <= MAX_BATCH_SIZE else None
 
 
 def shortest_interval(batches: int, budget: int) -> float:

@@ -13,35 +13,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-
-from queuetick import __version__
 from queuetick.config import Config, ConfigError
-from queuetick.config_rules import check_warnings
-from queuetick.cycles import CLOCK_JUMP, Cycles
+from queuetick.cycles import CLOCK_JUMP
 from queuetick.events import (
-    SCHEMA_VERSION,
     ConfigRejected,
-    ConfigReloaded,
-    DaemonStarted,
     DaemonStopped,
-    Fact,
-    Level,
     Problem,
 )
 from queuetick.exits import Exit
-from queuetick.genesys import sdk
+from queuetick.exporter import CannotListen
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
 from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
 from queuetick.model import CycleReport
-from queuetick.output import open_output
-from queuetick.session import Session
+from queuetick.poller import LAST_WORDS
+from queuetick.service import Service
 from queuetick.systemd import notifier, reloading, watchdog_interval
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -49,21 +37,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 8.0
 """Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""
 
+LAST_CYCLE = LAST_WORDS + 1.0
+"""Seconds of it for the running cycle."""
+
 POLL_SECONDS = 0.5
 """How long the main thread waits for a signal before it looks at clock, output and watchdog."""
 
 log = logging.getLogger(__name__)
-
-
-class Grid(BaseTrigger):  # type: ignore[misc]
-    """APScheduler trigger: the wall-clock grid. A late call gets the next place on it, never one that has passed."""
-
-    def __init__(self, interval: Callable[[], float]) -> None:
-        self._interval = interval
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        after = max(now, previous_fire_time) if previous_fire_time else now
-        return datetime.fromtimestamp(next_tick(after.timestamp(), self._interval()), UTC)
 
 
 class Daemon:
@@ -77,14 +57,16 @@ class Daemon:
         environ: Mapping[str, str],
         load: Callable[[], Config],
         max_cycles: int | None = None,
+        serve_metrics: bool = False,
     ) -> None:
-        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many."""
-        self.config = config
+        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many.
+
+        `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
+        """
         self.stop = threading.Event()
         self.exit = Exit.OK
         self.last_report: CycleReport | None = None
         self._emitter = emitter
-        self._environ = environ
         self._load = load
         self._max_cycles = max_cycles
         self._notify = notifier(environ)
@@ -93,18 +75,20 @@ class Daemon:
         self._began = monotonic()
         self._progress_at = monotonic()
         self._fed_at = 0.0
-        self._held: list[Fact] | None = []
         self._reason: str | None = None
         self._clock_offset = self._offset()
-        self._redact_secrets(config)
-        self._cycles = Cycles(
-            self._session(config),
+        self._service = Service(
+            config,
+            emitter,
             clock=self._clock,
-            emit=self._emit,
+            environ=environ,
+            serve_metrics=serve_metrics,
+            on_tick=self._tick,
+            on_overrun=self._overran,
             on_report=self._reported,
-            on_interval=self._reschedule,
+            on_progress=self._progress,
         )
-        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+        self._cycles = self._service.cycles
         self._reload_thread: threading.Thread | None = None
         self._reload_wanted = False
 
@@ -114,6 +98,10 @@ class Daemon:
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
         """
         with _received(SIGNALS) as received:
+            try:
+                self._service.listen(self._service.config)
+            except CannotListen as error:
+                return self._cannot_start(error)
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
@@ -155,71 +143,38 @@ class Daemon:
         )
         if outage is None:
             self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-            if isinstance(self._cycles.refused, Forbidden) and not self.config.queues.ids:
+            if isinstance(self._cycles.refused, Forbidden) and not self._service.config.queues.ids:
                 return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
-        self._release_held()
+        self._service.announce()
         self._cycles.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.tick(self._schedule())
+        report = self._cycles.tick(self._begin_grid())
         last = self._cycles.session.poller.last_error
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
         return self._end_if_done()
 
     def _refuse(self, reason: str) -> None:
-        self._release_held()
+        self._service.announce()
         sys.stderr.write(f"queuetick: {reason}\n")
         self._end(f"refused: {reason}", Exit.REFUSED)
 
-    def _release_held(self) -> None:
-        """Write daemon.started, so that it is the first line, and what happened before it."""
-        known = self._cycles.queues is not None
-        held, self._held = self._held or [], None
-        self._emit(
-            DaemonStarted(
-                version=__version__,
-                schema_version=SCHEMA_VERSION,
-                config=self.config.masked(),
-                queues=len(self._cycles.queues or ()) if known else None,
-                batches=self._cycles.batches if known else None,
-                requests_per_minute=self._cycles.requests_per_minute() if known else None,
-            ),
-            *held,
-            *check_warnings(self.config),
-        )
-        if (fallback := sdk.load().fallback) is not None:
-            log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)
+    def _cannot_start(self, error: CannotListen) -> Exit:
+        problem = error.problem
+        sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
+        self._emitter.close(1.0)
+        self._cycles.session.close()
+        return Exit.CONFIG if error.lasting else Exit.FAULT
 
-    def _schedule(self) -> float:
+    def _begin_grid(self) -> float:
         """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
-        # APScheduler's own words about skipped runs would say again what cycle.skipped says.
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
         now = self._clock.now()
         # The first cycle ran at once, off the grid: where the budget has no room for it, the grid begins one later.
         a_minute = (60 / self._cycles.interval + 1) * self._cycles.batches
         room = a_minute <= self._cycles.session.throttle.budget
         first = next_tick(now if room else now + self._cycles.interval, self._cycles.interval)
-        self._scheduler.add_job(
-            self._tick,
-            Grid(lambda: self._cycles.interval),
-            id="cycle",
-            next_run_time=datetime.fromtimestamp(first, UTC),
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-        self._scheduler.add_job(
-            self._cycles.refresh,
-            "interval",
-            seconds=self.config.queues.refresh,
-            id="refresh",
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
-        self._scheduler.start()
+        self._service.schedule.start(first, refresh=self._service.config.queues.refresh)
         return now if room else first - self._cycles.interval
 
     # Cycles
@@ -231,9 +186,9 @@ class Daemon:
             self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
         self._end_if_done()
 
-    def _overran(self, event: JobSubmissionEvent) -> None:
-        if event.job_id == "cycle" and not self.stop.is_set() and not self._enough():
-            self._cycles.overrun(event.scheduled_run_times[-1].timestamp())
+    def _overran(self, scheduled: float) -> None:
+        if not self.stop.is_set() and not self._enough():
+            self._cycles.overrun(scheduled)
 
     def _reported(self, report: CycleReport) -> None:
         self._progress()
@@ -252,11 +207,6 @@ class Daemon:
     def _enough(self) -> bool:
         return self._max_cycles is not None and self._cycles.number >= self._max_cycles
 
-    def _reschedule(self) -> None:
-        """Put the next tick where the grid now has it."""
-        if getattr(self, "_scheduler", None) is not None and self._scheduler.get_job("cycle") is not None:
-            self._scheduler.reschedule_job("cycle", trigger=Grid(lambda: self._cycles.interval))
-
     def _progress(self) -> None:
         self._progress_at = monotonic()
 
@@ -267,10 +217,11 @@ class Daemon:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
             self._end("output closed", Exit.FAULT)
         self._begin_reload()
+        self._cycles.session.throttle.paused_for()  # says so when a pause is over, not only at the next tick
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._reschedule()
+            self._service.schedule.replace_tick()
         self._clock_offset = offset
         now = monotonic()
         if self._watchdog is not None and now - self._fed_at >= self._watchdog / 2 and self._healthy(now):
@@ -279,7 +230,7 @@ class Daemon:
 
     def _healthy(self, now: float) -> bool:
         """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""
-        patience = 2 * self._cycles.interval + 3 * self.config.genesys.timeout + 10
+        patience = 2 * self._cycles.interval + 3 * self._service.config.genesys.timeout + 10
         return now - self._progress_at < patience
 
     def _offset(self) -> float:
@@ -302,7 +253,7 @@ class Daemon:
     def _reload(self) -> None:
         try:
             config = self._load()
-            problems = self._adopt(config)
+            problems = self._service.adopt(config)
         except ConfigError as error:
             problems = error.problems
         except Stopped:
@@ -313,61 +264,9 @@ class Daemon:
                 Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")
             ]
         if problems:
-            self._emit(ConfigRejected(problems=problems))
+            self._service.emit(ConfigRejected(problems=problems))
         self._emitter.output.reopen()
         self._notify("READY=1")
-
-    def _adopt(self, config: Config) -> list[Problem]:
-        """Put `config` in force, or return why not."""
-        self._redact_secrets(config)
-        changed = self.config.changed(config)
-        output = None
-        if config.output.path != self.config.output.path:
-            try:
-                output = open_output(config.output.path)
-            except OSError as error:
-                return [Problem("output.path", f"cannot be opened: {error.strerror}", "make it writable")]
-        session = self._session(config, earlier=self._cycles.session)
-        try:
-            session.client.login()
-        except LoginRefused as error:
-            session.close()
-            return [
-                Problem(
-                    "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", error.reason, "correct them and reload again"
-                )
-            ]
-        except LoginFailed as error:
-            log.warning("the new configuration is in force, but there is no login yet: %s", error.reason)
-        self._cycles.adopt(session).close()
-        self.config = config
-        if output is not None:
-            earlier, self._emitter.output = self._emitter.output, output
-            self._emitter.configure(level=config.log.level, profile=config.output.profile)
-            earlier.close(1.0)
-        else:
-            self._emitter.configure(level=config.log.level, profile=config.output.profile)
-        if self._scheduler.get_job("refresh") is not None:
-            self._scheduler.reschedule_job("refresh", trigger="interval", seconds=config.queues.refresh)
-        if not self._cycles.discovered:
-            self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-        self._emit(ConfigReloaded(changed=changed), *check_warnings(config))
-        return []
-
-    def _session(self, config: Config, *, earlier: Session | None = None) -> Session:
-        return Session(
-            config,
-            clock=self._clock,
-            emit=self._emit,
-            redact=lambda token: self._emitter.redact(token, passing=True),
-            environ=self._environ,
-            on_progress=self._progress,
-            earlier=earlier,
-        )
-
-    def _redact_secrets(self, config: Config) -> None:
-        pair = config.credentials
-        self._emitter.redact(pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets())
 
     # Stop
 
@@ -384,13 +283,11 @@ class Daemon:
         self.stop.set()
         self._notify("STOPPING=1\nSTATUS=stopping: " + (self._reason or ""))
         self._cycles.session.transport.abort()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
-        starting.join(GRACE / 2)
-        self._cycles.wait_idle(GRACE / 2)
-        if self._held is not None:
-            self._release_held()
-        self._emit(
+        self._service.schedule.stop()
+        starting.join(LAST_CYCLE)
+        self._cycles.wait_idle(LAST_CYCLE)
+        self._service.announce()
+        self._service.emit(
             DaemonStopped(
                 reason=self._reason or "",
                 cycles=self._cycles.number,
@@ -399,13 +296,8 @@ class Daemon:
         )
         self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         self._cycles.session.close()
+        self._service.exporter.close()
         return self.exit
-
-    def _emit(self, *facts: Fact, level: Level | None = None) -> None:
-        if self._held is not None:
-            self._held.extend(facts)
-        else:
-            self._emitter.emit(*facts, level=level)
 
 
 def _missing_permission(error: ApiError, permission: str) -> str:

@@ -1,6 +1,6 @@
 """The facts that flow through queuetick, and pure functions on them.
 
-A fact is a type; turning it into a line is the business of `lines.py` alone.
+A fact is a type; turning it into a line is the business of `lines/` alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RateLimit(Struct, frozen=True):
     reset_seconds: Annotated[float | None, Meta(description="seconds until the window starts anew")] = None
 
 
-class MediaCounts(Struct, omit_defaults=True):
+class MediaCounts(Struct, omit_defaults=True, gc=False):
     """One media type of one queue. A count the API did not give is null."""
 
     waiting: int | None
@@ -50,7 +50,7 @@ class MediaCounts(Struct, omit_defaults=True):
     ] = UNSET
 
 
-class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True):
+class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True, gc=False):
     """One queue as the API described it in one cycle. Null is not knowing; zero is a fact."""
 
     level: ClassVar[str] = "info"

@@ -5,7 +5,6 @@ Law: every queue that a cycle sets out to poll ends in exactly one of snapshots,
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,7 +16,8 @@ from queuetick.events import BatchFailed, Fact, QueueInvalid, QueueMissing, Queu
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Stopped, Transient
 from queuetick.genesys.queries import Answer
-from queuetick.model import Batch, CycleReport, Outcome, Queue, chunk, deferred_first, halves
+from queuetick.model import Batch, CycleReport, Queue, chunk, deferred_first, halves
+from queuetick.tally import Tally
 from queuetick.throttle import Deferred, Stopping
 
 MAX_ATTEMPTS = 4
@@ -26,6 +26,9 @@ MAX_ATTEMPTS = 4
 RETRY_BASE = 0.5
 RETRY_CAP = 5.0
 """Seconds. The n-th retry waits with full jitter: uniform in 0..min(cap, base * 2**n)."""
+
+BATCH_THREADS = "queuetick-batch"
+"""How the names of the threads that poll batches begin."""
 
 GIVE_UP_AFTER = 8
 """Batches in a row that failed before any was answered: the API is down, the rest of the cycle is left alone."""
@@ -42,39 +45,6 @@ class Observer(Protocol):
     """What a cycle needs of genesys/client.py."""
 
     def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer: ...
-
-
-class _Tally:
-    """What became of the queues of one cycle, counted by several threads."""
-
-    def __init__(self, cycle: int, deadline: float) -> None:
-        self.cycle = cycle
-        self.deadline = deadline
-        self.lock = threading.Lock()
-        self.snapshots: set[str] = set()
-        self.missing: set[str] = set()
-        self.invalid: set[str] = set()
-        self.failed: set[str] = set()
-        self.deferred: set[str] = set()
-        self.batches_failed = 0
-        self.usage = Usage()
-        self.waiting = 0
-        self.last_error: ApiError | None = None
-        self.crash: BaseException | None = None
-        self.fruitless = 0
-        self.split_refusals = 0
-        self.closed = False
-
-    @property
-    def answered(self) -> bool:
-        return bool(self.snapshots or self.missing)
-
-    def close(self, queues: Iterable[Queue]) -> None:
-        """Take no more results; those of `queues` that have none are deferred."""
-        with self.lock:
-            self.closed = True
-            done = self.snapshots | self.missing | self.invalid | self.failed
-            self.deferred = {queue.id for queue in queues} - done
 
 
 class Poller:
@@ -99,7 +69,7 @@ class Poller:
         self._pause = pause
         self._uniform = uniform
         self._on_progress = on_progress
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="queuetick-batch")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=BATCH_THREADS)
         self._lost_turn: set[str] = set()
         self._missing: dict[str, int] = {}
         self._invalid: dict[str, int] = {}
@@ -135,7 +105,7 @@ class Poller:
         self._forget(queues)
         aside = set() if self._retry_invalid else set(self._invalid)
         self._retry_invalid = False
-        tally = _Tally(cycle, deadline)
+        tally = Tally(cycle, deadline)
         tally.invalid = {queue.id for queue in queues if queue.id in aside}
         todo = deferred_first((queue for queue in queues if queue.id not in aside), self._lost_turn)
         batches = chunk(todo, batch_size)
@@ -148,22 +118,8 @@ class Poller:
         self._lost_turn = tally.deferred
         self.last_error = tally.last_error
         self.waiting = tally.waiting
-        return CycleReport(
-            cycle=cycle,
-            outcome=_outcome(tally),
-            queues=len(queues),
-            snapshots=len(tally.snapshots),
-            missing=len(tally.missing),
-            invalid=len(tally.invalid),
-            failed=len(tally.failed),
-            deferred=len(tally.deferred),
-            batches=len(batches),
-            batches_failed=tally.batches_failed,
-            requests=tally.usage.requests,
-            retries=tally.usage.retries,
-            duration_seconds=round(self._monotonic() - began, 3),
-            lateness_seconds=round(lateness, 3),
-            rate_limit=UNSET,
+        return tally.report(
+            queues=len(queues), batches=len(batches), duration=self._monotonic() - began, lateness=lateness
         )
 
     def _await(self, workers: Iterable[Future[None]]) -> None:
@@ -173,7 +129,7 @@ class Poller:
             under_way = wait(under_way, timeout=0.5).not_done
         wait(under_way, timeout=LAST_WORDS)
 
-    def _work(self, work: deque[Batch], tally: _Tally) -> None:
+    def _work(self, work: deque[Batch], tally: Tally) -> None:
         """Take batches until none is left."""
         while tally.crash is None and not tally.closed:
             try:
@@ -189,7 +145,7 @@ class Poller:
                 tally.crash = error
             self._on_progress()
 
-    def _poll(self, batch: Batch, tally: _Tally) -> None:
+    def _poll(self, batch: Batch, tally: Tally) -> None:
         usage = Usage()
         failures = 0
         try:
@@ -226,7 +182,7 @@ class Poller:
         delay = self._uniform(0.0, min(RETRY_CAP, RETRY_BASE * 2**failures))
         return self._monotonic() + delay < deadline and not self._pause(delay)
 
-    def _answered(self, batch: Batch, tally: _Tally, answer: Answer) -> None:
+    def _answered(self, batch: Batch, tally: Tally, answer: Answer) -> None:
         facts: list[Fact] = list(answer.snapshots)
         with tally.lock:
             if tally.closed:
@@ -274,7 +230,7 @@ class Poller:
                 )
         return found
 
-    def _refused(self, batch: Batch, tally: _Tally, error: RequestRefused, attempts: int) -> None:
+    def _refused(self, batch: Batch, tally: Tally, error: RequestRefused, attempts: int) -> None:
         """A 400: halve the batch until the bad ids stand alone, so that the good ones are still reported.
 
         Costs at most 2 * bad * log2(batch) further requests, once: the bad ids are set aside until the next refresh.
@@ -317,7 +273,7 @@ class Poller:
             return [Batch(batch.number, rest), *(Batch(batch.number, (queue,)) for queue in named)]
         return halves(batch)
 
-    def _fail(self, batch: Batch, tally: _Tally, error: ApiError, attempts: int) -> None:
+    def _fail(self, batch: Batch, tally: Tally, error: ApiError, attempts: int) -> None:
         with tally.lock:
             if tally.closed:
                 return
@@ -339,7 +295,7 @@ class Poller:
             )
         )
 
-    def _defer(self, batch: Batch, tally: _Tally) -> None:
+    def _defer(self, batch: Batch, tally: Tally) -> None:
         with tally.lock:
             if not tally.closed:
                 tally.deferred.update(batch.queue_ids)
@@ -351,11 +307,3 @@ class Poller:
             for queue_id in away.keys() - polled:
                 del away[queue_id]
         self._lost_turn &= polled
-
-
-def _outcome(tally: _Tally) -> Outcome:
-    if not tally.failed and not tally.deferred:
-        return "ok"
-    if tally.failed and not tally.answered and not tally.split_refusals:
-        return "failed"
-    return "partial"

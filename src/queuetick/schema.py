@@ -11,7 +11,7 @@ from msgspec import NODEFAULT, UnsetType, json, structs
 
 from queuetick.events import EVENTS, SCHEMA_VERSION, Fact, Level
 from queuetick.examples import EXAMPLES
-from queuetick.profiles import plain
+from queuetick.lines.profiles import plain
 
 SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
 DATE_TIMES = frozenset({"timestamp", "observed_at", "scheduled_at", "until"})
@@ -46,6 +46,9 @@ DESCRIPTIONS = {
     "renamed": "queues with a new name",
     "removed_ids": "ids of the queues that are no longer polled",
     "until": "when it ends (UTC)",
+    "was": "what it was before",
+    "retry_after_seconds": "seconds until something may be sent again",
+    "source": "where the length of the pause came from",
     "why": "the sum that decided it, in words",
     "outage_seconds": "seconds since the last answer before the outage",
     "expires_in_seconds": "seconds that the token is good for",

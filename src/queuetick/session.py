@@ -38,7 +38,7 @@ class Session:
         host is away must not cost a cycle.
         """
         self.config = config
-        where = hosts(
+        self.hosts = where = hosts(
             sdk.region_hosts()[config.genesys.region],
             api_url=config.genesys.api_url,
             login_url=config.genesys.login_url,

@@ -1,6 +1,7 @@
 """Laws of the contact centre: what holds for every queue of every seed at every instant."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,23 +43,15 @@ def numbers(floor: Floor) -> dict[str, Any]:
     }
 
 
-@given(seeds, indices, offsets, instants)
-@many
-def test_every_agent_is_counted_once(seed: int, index: int, offset: int, now: float) -> None:
+def every_agent_is_counted_once(floor: Floor) -> None:
     """No count is negative, and who is on the queue has joined it, and who has joined is a member."""
-    floor = floor_at(seed, index, offset, now)
     counts = (floor.idle, floor.exclusive, floor.shared_desks, floor.communicating, floor.not_responding)
     assert min(counts) >= 0
     assert sum(counts) == floor.on_queue <= floor.profile.joined <= floor.profile.members
 
 
-@given(seeds, indices, offsets, instants)
-@many
-def test_contacts_in_hand_fit_the_agents_who_hold_them(
-    seed: int, index: int, offset: int, now: float
-) -> None:
+def contacts_in_hand_fit_the_agents_who_hold_them(floor: Floor) -> None:
     """One contact to an agent, or up to UTILIZATION chats and messages; and no busy agent without any."""
-    floor = floor_at(seed, index, offset, now)
     held = {media: len(floor.interacting[media]) + floor.alerting[media] for media in MEDIA}
     exclusive = sum(count for media, count in held.items() if media not in SHARED)
     shared = sum(count for media, count in held.items() if media in SHARED)
@@ -66,24 +59,51 @@ def test_contacts_in_hand_fit_the_agents_who_hold_them(
     assert floor.shared_desks <= shared <= floor.shared_desks * UTILIZATION
 
 
-@given(seeds, indices, offsets, instants)
-@many
-def test_nobody_waits_while_somebody_is_free(seed: int, index: int, offset: int, now: float) -> None:
-    floor = floor_at(seed, index, offset, now)
+def nobody_waits_while_somebody_is_free(floor: Floor) -> None:
     assert not (floor.idle and floor.waiting_total)
     if any(floor.waiting[media] for media in SHARED):
         assert not floor.open_desks
 
 
-@given(seeds, indices, offsets, instants)
-@many
-def test_who_waits_came_before_now_in_order_and_has_not_given_up(
-    seed: int, index: int, offset: int, now: float
-) -> None:
-    for line in floor_at(seed, index, offset, now).waiting.values():
+def nobody_is_idle_after_the_rota_sent_them_home(floor: Floor) -> None:
+    """More agents than the rota has are there only as long as they are all busy."""
+    assert not floor.idle or floor.on_queue <= floor.rota
+
+
+def who_waits_came_before_now_in_order_and_has_not_given_up(floor: Floor) -> None:
+    for line in floor.waiting.values():
         arrivals = [contact.arrived for contact in line]
         assert arrivals == sorted(arrivals)
-        assert all(contact.arrived <= now < contact.gives_up for contact in line)
+        assert all(contact.arrived <= floor.now < contact.gives_up for contact in line)
+
+
+LAWS = (
+    every_agent_is_counted_once,
+    contacts_in_hand_fit_the_agents_who_hold_them,
+    nobody_waits_while_somebody_is_free,
+    nobody_is_idle_after_the_rota_sent_them_home,
+    who_waits_came_before_now_in_order_and_has_not_given_up,
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@given(seeds, indices, offsets, instants)
+@many
+def test_at_any_instant_of_any_seed(
+    law: Callable[[Floor], None], seed: int, index: int, offset: int, now: float
+) -> None:
+    law(floor_at(seed, index, offset, now))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_all_through_a_busy_hour(law: Callable[[Floor], None]) -> None:
+    """At the very turns of the stretches as well, and often enough to meet what is rare."""
+    for queue in ContactCentre(4, 60).queues:
+        floor = queue.floor
+        turn = floor.profile.phase + 300.0 * (1_764_072_000 // 300)
+        for step in range(120):
+            floor.advance(turn + 30.0 * step)
+            law(floor)
 
 
 @given(seeds, indices, offsets, instants, st.lists(st.floats(0.001, 4000.0), min_size=1, max_size=12))

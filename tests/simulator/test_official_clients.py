@@ -5,10 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -75,15 +75,16 @@ def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(
         check_what_the_client_saw(json.loads(client.stdout), simulator)
 
 
-def javascript_sdk() -> Path:
-    """A node_modules folder with the SDK in it, kept between runs; skips, saying why, without one."""
+def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:
+    """A node_modules folder with the SDK in it, kept between runs."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    cache = Path(tempfile.gettempdir()) / f"queuetick-{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}-{os.getuid()}"
+            skip(f"{program} is not installed")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = caches / "queuetick-tests" / f"{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}"
     modules = cache / "node_modules"
     if not (cache / "complete").exists():
-        cache.mkdir(exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         install = subprocess.run(
             [
                 "npm",
@@ -101,14 +102,22 @@ def javascript_sdk() -> Path:
             check=False,
         )
         if install.returncode != 0:
-            pytest.skip(f"npm cannot install {JAVASCRIPT_SDK}: {install.stderr.strip().splitlines()[-1:]}")
+            skip(f"npm cannot install {JAVASCRIPT_SDK}: {install.stderr.strip().splitlines()[-1:]}")
         (cache / "complete").touch()
     return modules
 
 
 @pytest.mark.node
-def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(tmp_path: Path) -> None:
-    modules = javascript_sdk()
+def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def skip(reason: str) -> NoReturn:
+        # Printed past pytest, which tells reasons only to those who ask.
+        with capsys.disabled():
+            print(f"\nskipped: the JavaScript SDK was not tried: {reason}")
+        pytest.skip(reason)
+
+    modules = javascript_sdk(skip)
     faults = Faults(rate_limit=ALLOWED)
     with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
         address = urlsplit(simulator.url)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import CREDENTIALS, UNIT, Box
+
+from .booted import CREDENTIALS, TREE, UNIT, Box
 
 pytestmark = pytest.mark.system
 
@@ -45,6 +46,17 @@ def test_the_secret_is_not_in_the_journal(box: Box) -> None:
 
     assert "daemon.started" in told
     assert box.simulator["client_secret"] not in told
+
+
+def test_check_takes_them_from_the_same_place(box: Box) -> None:
+    """An administrator tests the set-up before the service is started, with the command of operations.md."""
+    command = f"CREDENTIALS_DIRECTORY={CREDENTIALS} queuetick check --config /etc/queuetick/config.toml"
+    assert command in (TREE / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    assert box.sh(command, check=False).returncode == 0
+
+    box.write(f"{CREDENTIALS}/genesys_client_secret", "not-the-secret\n", "600")
+    assert box.sh(command, check=False).returncode == 77
 
 
 def test_credentials_can_be_encrypted(box: Box) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline, start_simulator
+
+from .booted import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline, start_simulator
 
 pytestmark = pytest.mark.system
 
@@ -29,7 +30,7 @@ def credential_modes(box: Box) -> set[str]:
     return set(box.out("find", CREDENTIALS, "-printf", "%y %m %u\\n").splitlines())
 
 
-def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path) -> None:
+def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path, wheel: Path) -> None:
     """One command installs and upgrades, another takes it all away, and no configuration is lost."""
     box = boot("install")
 
@@ -58,8 +59,8 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     assert box.out("ls", "-A", "/opt").split().count("queuetick") == 1
     assert ".queuetick" not in box.out("ls", "-A", "/opt")
 
-    # an upgrade restarts what runs and keeps what is the administrator's
-    said = make(box, wheels, "install").stdout
+    # an upgrade, from a wheel this time, restarts what runs and keeps what is the administrator's
+    said = make(box, wheels, "install", f"FROM={in_box(wheel)}").stdout
     assert f"queuetick: restarting {UNIT}" in said
     assert "queuetick: kept /etc/queuetick/config.toml" in said
     assert "what is left to do" not in said

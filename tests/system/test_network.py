@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import ONESHOT, UNIT, Box, configure, wait_for
+
+from .booted import CONFIG, ONESHOT, UNIT, Box, configure, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -42,6 +43,16 @@ def test_a_proxy_is_found_through_dns_and_asked_for_the_region_host(box: Box) ->
     finally:
         box.run("systemctl", "stop", "netstub")
         box.run("cp", "/run/resolv.conf.before", "/etc/resolv.conf")
+
+
+def test_metrics_can_be_scraped(box: Box) -> None:
+    """The service may listen, and read about its own process."""
+    configure(box, CONFIG + '[metrics]\nlisten = "127.0.0.1:9477"\n')
+    since = box.now()
+    box.run("systemctl", "start", UNIT)
+    box.wait_event(since, "cycle.completed")
+
+    assert "queuetick_" in box.out("curl", "--silent", "--fail", "http://127.0.0.1:9477/metrics")
 
 
 def test_writable_and_executable_memory_is_refused(box: Box) -> None:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import TREE, Box
+
+from .booted import TREE, Box
 
 UNITS = TREE / "deploy" / "systemd"
 MOST_EXPOSED = 1.5

@@ -35,7 +35,10 @@ def say(*parts: bytes, keep: bool = False) -> Speak:
 
 
 class RawServer:
-    """Logs everybody in, lists no queues, and lets `answers` speak to the other requests, in turn; the last one again and again."""
+    """Logs everybody in, lists no queues, and lets `answers` speak to the other requests.
+
+    In turn; the last one again and again.
+    """
 
     def __init__(self, *answers: Speak) -> None:
         self.answers = list(answers)
@@ -66,7 +69,8 @@ class RawServer:
                     if b"/oauth/token " in request:
                         connection.sendall(http(TOKEN))
                     elif request.startswith(b"GET "):
-                        connection.sendall(http(NO_QUEUES))
+                        connection.sendall(http(NO_QUEUES, "Connection: close"))
+                        break
                     elif not self._next(request)(connection):
                         break
             finally:

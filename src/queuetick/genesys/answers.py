@@ -21,50 +21,50 @@ MOST = 1_000_000_000
 Count = Annotated[int, Meta(ge=0, le=MOST)]
 
 
-class Stats(Struct):
+class Stats(Struct, gc=False):
     count: Count | None = None
     calculatedMetricValue: int | float | None = None  # noqa: N815 - the API's name
 
 
-class Datum(Struct):
+class Datum(Struct, gc=False):
     metric: str | None = None
     qualifier: str | None = None
     stats: Stats | None = None
 
 
-class Key(Struct):
+class Key(Struct, gc=False):
     queueId: str | None = None  # noqa: N815 - the API's name
     mediaType: str | None = None  # noqa: N815 - the API's name
 
 
-class Group(Struct):
+class Group(Struct, gc=False):
     group: Key | None = None
     data: list[Datum] | None = None
 
 
-class Observations(Struct):
+class Observations(Struct, gc=False):
     results: list[Group]
 
 
-class Metrics(Struct):
+class Metrics(Struct, gc=False):
     waiting: Count | None = None
     agentsAvailable: Count | None = None  # noqa: N815 - the tutorial's name
 
 
-class Interval(Struct):
+class Interval(Struct, gc=False):
     metrics: Metrics | None = None
 
 
-class Entity(Struct):
+class Entity(Struct, gc=False):
     id: str | None = None
 
 
-class EntityGroup(Struct):
+class EntityGroup(Struct, gc=False):
     entity: Entity | None = None
     entities: list[Interval] | None = None
 
 
-class Details(Struct):
+class Details(Struct, gc=False):
     groups: list[EntityGroup]
 
 

@@ -171,7 +171,10 @@ class TokenSource:
         self._reason: Literal["start", "expiring", "rejected"] = "start"
 
     def token(self) -> Token:
-        """The token to send now; hand it back to `renew` or `accepted`. Raises LoginFailed, LoginRefused or Stopped when there is none."""
+        """The token to send now; hand it back to `renew` or `accepted`.
+
+        Raises LoginFailed, LoginRefused or Stopped when there is none.
+        """
         token = self._token
         if token is not None and self._monotonic() < self._renew_at:
             return token

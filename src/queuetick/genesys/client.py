@@ -17,6 +17,7 @@ from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
 from queuetick.genesys.errors import (
     RateLimited,
+    Refused,
     RequestRefused,
     TokenRejected,
     Transient,
@@ -163,6 +164,18 @@ class Client:
             page += 1
         return list(found.values())
 
+    def queue(self, queue_id: str, *, deadline: float = math.inf) -> Queue | None:
+        """Look one queue up by its id; None when there is none. Raises Forbidden when its division is out of reach."""
+        try:
+            response = self._request(
+                "GET", f"/api/v2/routing/queues/{queue_id}", usage=Usage(), deadline=deadline
+            )
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+        return _queue(read_object(response.data))
+
     def _request(
         self,
         method: str,
@@ -244,12 +257,12 @@ def _believe_end(listing: Mapping[str, Any], found: int) -> None:
 
 
 def _queue(item: Any) -> Queue | None:
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+    if not isinstance(item, dict) or (queue_id := _text(item.get("id"))) is None:
         return None
     division = item.get("division")
     division = division if isinstance(division, dict) else {}
     return Queue(
-        id=item["id"].lower(),
+        id=queue_id.lower(),
         name=_text(item.get("name")),
         division=_text(division.get("name")),
         division_id=_text(division.get("id")),

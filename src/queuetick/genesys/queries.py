@@ -6,10 +6,10 @@ Facts, sections 1.1 to 1.5.
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from queuetick.genesys.answers import Datum, Stats, read_details, read_observations
@@ -33,6 +33,11 @@ LATEST = 2**53
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
 
 
+LEFT_OUT = "the answer leaves it out: unknown id, or a division that the role lacks"
+NO_DATA = "the answer names it without any numbers"
+"""The two ways in which an answer can lack a queue."""
+
+
 class Answer(Struct):
     """What one batch came to: a snapshot per queue that was described, a reason per queue that was not."""
 
@@ -52,15 +57,19 @@ class Observations:
             {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue_id}
             for queue_id in queue_ids
         ]
-        return json.dumps({"filter": {"type": "or", "predicates": predicates}, "metrics": METRICS})
+        return _encode({"filter": {"type": "or", "predicates": predicates}, "metrics": METRICS})
 
     def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
         found: dict[str, _Described] = {}
+        bare: set[str] = set()
         for group in read_observations(data):
-            if group.group is None or group.group.queueId is None or not group.data:
+            if group.group is None or group.group.queueId is None:
                 continue
             queue_id = group.group.queueId.lower()
+            if not group.data:
+                bare.add(queue_id)
+                continue
             described = found.get(queue_id)
             if described is None:
                 described = found[queue_id] = _Described()
@@ -70,9 +79,7 @@ class Observations:
         for queue in batch.queues:
             described = found.get(queue.id)
             if described is None:
-                answer.missing.append(
-                    (queue, "the answer has no data for it: unknown id, or a division the role lacks")
-                )
+                answer.missing.append((queue, NO_DATA if queue.id in bare else LEFT_OUT))
             else:
                 answer.snapshots.append(
                     described.snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
@@ -87,7 +94,7 @@ class Details:
     permission = "statistics:queue:read"
 
     def body(self, queue_ids: Iterable[str]) -> str:
-        return json.dumps(
+        return _encode(
             {
                 "interval": "R/PT1M",
                 "entities": [{"type": "queue", "id": queue_id} for queue_id in queue_ids],
@@ -108,114 +115,124 @@ class Details:
         for queue in batch.queues:
             metrics = found.get(queue.id)
             if metrics is None or (metrics.waiting is None and metrics.agentsAvailable is None):
-                answer.missing.append((queue, "the answer has no metrics for it"))
+                answer.missing.append((queue, NO_DATA if queue.id in found else LEFT_OUT))
                 continue
-            answer.snapshots.append(
-                _snapshot(
-                    queue,
-                    cycle,
-                    observed_at,
-                    waiting=metrics.waiting,
-                    agents_available=metrics.agentsAvailable,
-                )
-            )
+            snapshot = _Described().snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
+            snapshot.waiting, snapshot.agents_available = metrics.waiting, metrics.agentsAvailable
+            answer.snapshots.append(snapshot)
         return answer
 
 
 ENDPOINTS: Mapping[str, Observations | Details] = {"observations": Observations(), "details": Details()}
 
 
+def _encode(body: object) -> str:
+    """As text, because the SDK passes a str body on as it is and walks through everything else."""
+    return msgspec.json.encode(body).decode()
+
+
+_ABSENT = -2  # the API did not give this metric
+_UNREADABLE = -1  # it gave something that is not a count: no sum it is part of can be shown
+
+
 class _Described:
-    """One queue's groups, gathered. A group that comes twice counts once: its last values stand."""
+    """One queue's groups, gathered. What comes twice counts once: the last value stands.
+
+    The innermost loop of the program (40 values a queue): counts are plain integers, with the two marks above.
+    """
 
     __slots__ = ("media", "users")
 
     def __init__(self) -> None:
-        self.users: dict[tuple[str | None, str | None], int | None] | None = None
-        self.media: dict[str, dict[str | None, Stats]] = {}
+        self.users: dict[str | None, dict[str | None, int | None]] | None = None
+        self.media: dict[str, tuple[int, int, int, float | None]] = {}
 
     def take(self, media_type: str | None, data: list[Datum]) -> None:
+        """Take in one group's values."""
         if media_type is None:
             users = self.users
             if users is None:
                 users = self.users = {}
             for datum in data:
                 if datum.stats is not None:
-                    users[datum.metric, datum.qualifier] = datum.stats.count
-        else:
-            stats = self.media.get(media_type)
+                    users.setdefault(datum.metric, {})[datum.qualifier] = datum.stats.count
+            return
+        waiting, interacting, alerting, began = self.media.get(media_type, (_ABSENT, _ABSENT, _ABSENT, None))
+        for datum in data:
+            stats = datum.stats
             if stats is None:
-                stats = self.media[media_type] = {}
-            for datum in data:
-                if datum.stats is not None:
-                    stats[datum.metric] = datum.stats
+                continue
+            metric = datum.metric
+            if metric == "oWaiting":
+                waiting = _UNREADABLE if stats.count is None else stats.count
+            elif metric == "oInteracting":
+                interacting = _UNREADABLE if stats.count is None else stats.count
+            elif metric == "oAlerting":
+                alerting = _UNREADABLE if stats.count is None else stats.count
+            elif metric == "oLongestWaiting":
+                began = _began(stats)
+        self.media[media_type] = (waiting, interacting, alerting, began)
 
     def snapshot(self, queue: Queue, *, cycle: int, arrived: float, observed_at: str) -> QueueSnapshot:
+        """The line's facts; sums leave out media that do not give a metric."""
         media: dict[str, MediaCounts] = {}
-        waiting = interacting = alerting = oldest = None
-        for media_type, stats in self.media.items():
+        total_waiting = total_interacting = total_alerting = _ABSENT
+        oldest: float | None = None
+        for media_type, (waiting, interacting, alerting, began) in self.media.items():
             counts = MediaCounts(
-                _count(stats, "oWaiting"), _count(stats, "oInteracting"), _count(stats, "oAlerting")
+                waiting if waiting >= 0 else None,
+                interacting if interacting >= 0 else None,
+                alerting if alerting >= 0 else None,
             )
-            if "oWaiting" in stats:
-                waiting = _add(waiting, counts.waiting)
-            if "oInteracting" in stats:
-                interacting = _add(interacting, counts.interacting)
-            if "oAlerting" in stats:
-                alerting = _add(alerting, counts.alerting)
-            if counts.waiting != 0 and (began := _began(stats.get("oLongestWaiting"))) is not None:
+            if waiting != _ABSENT:
+                total_waiting = _add(total_waiting, waiting)
+            if interacting != _ABSENT:
+                total_interacting = _add(total_interacting, interacting)
+            if alerting != _ABSENT:
+                total_alerting = _add(total_alerting, alerting)
+            if began is not None and waiting != 0:
                 counts.longest_wait_seconds = _age(began, arrived)
                 oldest = began if oldest is None or began < oldest else oldest
-            media[snake(media_type)] = counts
-        waiting, interacting, alerting = _known(waiting), _known(interacting), _known(alerting)
+            media[_SNAKE.get(media_type) or snake(media_type)] = counts
         users = self.users
-        if users is None:
-            available = on_queue = by_status = members = joined = None
-        else:
-            available = users.get(("oOnQueueUsers", "IDLE"), 0)
-            on_queue, by_status = _statuses(users)
-            members = users.get(("oMemberUsers", None))
-            joined = users.get(("oActiveUsers", None))
-            if not media:  # some answers keep the conversations in the queue's own group
-                waiting = users.get(("oWaiting", None))
-        return _snapshot(
-            queue,
-            cycle,
-            observed_at,
-            waiting=waiting,
+        available = on_queue = by_status = members = joined = None
+        if users is not None:
+            on_queue, available, by_status = _statuses(users)
+            members = users.get("oMemberUsers", _NOTHING).get(None)
+            joined = users.get("oActiveUsers", _NOTHING).get(None)
+            if not media and (said := users.get("oWaiting", _NOTHING).get(None)) is not None:
+                total_waiting = said  # some answers keep the conversations in the queue's own group
+        return QueueSnapshot(
+            cycle=cycle,
+            queue_id=queue.id,
+            queue_name=UNSET if queue.name is None else queue.name,
+            division=UNSET if queue.division is None else queue.division,
+            waiting=total_waiting if total_waiting >= 0 else None,
             agents_available=available,
-            interacting=interacting,
-            alerting=alerting,
-            longest_wait_seconds=_age(oldest, arrived) if oldest is not None and waiting != 0 else None,
+            interacting=total_interacting if total_interacting >= 0 else None,
+            alerting=total_alerting if total_alerting >= 0 else None,
+            longest_wait_seconds=None if oldest is None or total_waiting == 0 else _age(oldest, arrived),
             agents_on_queue=on_queue,
             agents_by_status=by_status,
             members=members,
             members_joined=joined,
             media=media or None,
+            observed_at=observed_at,
         )
 
 
-_UNREADABLE = -1  # marks a sum of which a part could not be read: not a number to show
+_NOTHING: dict[str | None, int | None] = {}
 
 
-def _add(total: int | None, count: int | None) -> int:
-    if count is None or total == _UNREADABLE:
+def _add(total: int, count: int) -> int:
+    if count < 0 or total == _UNREADABLE:
         return _UNREADABLE
-    return count if total is None else total + count
+    return count if total == _ABSENT else total + count
 
 
-def _known(total: int | None) -> int | None:
-    return None if total == _UNREADABLE else total
-
-
-def _count(stats: Mapping[str | None, Stats], metric: str) -> int | None:
-    found = stats.get(metric)
-    return None if found is None else found.count
-
-
-def _began(stats: Stats | None) -> float | None:
+def _began(stats: Stats) -> float | None:
     """Epoch milliseconds when the oldest wait began (facts, 1.2: not a duration); None when nobody waits."""
-    began = None if stats is None or stats.count == 0 else stats.calculatedMetricValue
+    began = None if stats.count == 0 else stats.calculatedMetricValue
     return began if began is not None and 0 < began < LATEST else None
 
 
@@ -224,62 +241,37 @@ def _age(began: float, arrived: float) -> float:
 
 
 def _statuses(
-    users: Mapping[tuple[str | None, str | None], int | None],
-) -> tuple[int | None, dict[str, int | None]]:
-    """Agents on queue in all, and by routing status. A status with nobody is left out by the API: it is 0."""
-    by_status: dict[str, int | None] = {snake(status): 0 for status in _ON_QUEUE_STATUSES}
-    total: int | None = None
-    for (metric, qualifier), count in users.items():
-        if metric == "oOnQueueUsers" and qualifier is not None:
-            by_status[snake(qualifier)] = count
-            total = _add(total, count)
-    said = {
-        qualifier: count for (metric, qualifier), count in users.items() if metric == "oUserRoutingStatuses"
-    }
+    users: Mapping[str | None, dict[str | None, int | None]],
+) -> tuple[int | None, int | None, dict[str, int | None]]:
+    """Agents on queue in all, idle among them, and by routing status.
+
+    A status with nobody in it is left out by the API (facts, 1.3): in a group that came, absent means 0.
+    """
+    by_status: dict[str, int | None] = {"idle": 0, "interacting": 0, "communicating": 0, "not_responding": 0}
+    total: int | None = 0
+    for qualifier, count in users.get("oOnQueueUsers", _NOTHING).items():
+        if qualifier is not None:
+            by_status[_SNAKE.get(qualifier) or snake(qualifier)] = count
+            total = None if count is None or total is None else total + count
+    available = by_status["idle"]
+    said = users.get("oUserRoutingStatuses", _NOTHING)
     for qualifier, count in said.items():
         if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
-            by_status.setdefault(snake(qualifier), count)
-    # Absent among statuses that were given means nobody; with no status given at all it is not known.
-    by_status.setdefault("off_queue", 0 if said or users.get(("oMemberUsers", None)) == 0 else None)
-    return (0 if total is None else _known(total)), by_status
-
-
-def _snapshot(
-    queue: Queue,
-    cycle: int,
-    observed_at: str,
-    *,
-    waiting: int | None,
-    agents_available: int | None,
-    interacting: int | None = None,
-    alerting: int | None = None,
-    longest_wait_seconds: float | None = None,
-    agents_on_queue: int | None = None,
-    agents_by_status: dict[str, int | None] | None = None,
-    members: int | None = None,
-    members_joined: int | None = None,
-    media: dict[str, MediaCounts] | None = None,
-) -> QueueSnapshot:
-    return QueueSnapshot(
-        cycle=cycle,
-        queue_id=queue.id,
-        queue_name=UNSET if queue.name is None else queue.name,
-        division=UNSET if queue.division is None else queue.division,
-        waiting=waiting,
-        agents_available=agents_available,
-        interacting=interacting,
-        alerting=alerting,
-        longest_wait_seconds=longest_wait_seconds,
-        agents_on_queue=agents_on_queue,
-        agents_by_status=agents_by_status,
-        members=members,
-        members_joined=members_joined,
-        media=media,
-        observed_at=observed_at,
-    )
+            by_status.setdefault(_SNAKE.get(qualifier) or snake(qualifier), count)
+    if "off_queue" not in by_status:
+        # Absent among statuses that were given means nobody; with no status given at all it is not known.
+        nobody = bool(said) or users.get("oMemberUsers", _NOTHING).get(None) == 0
+        by_status["off_queue"] = 0 if nobody else None
+    return total, available, by_status
 
 
 @functools.lru_cache(maxsize=256)
 def snake(name: str) -> str:
     """The API's own name in lower snake case: NOT_RESPONDING, notResponding -> not_responding."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").lower() or "unknown"
+
+
+_SNAKE = {
+    name: snake(name)
+    for name in (*_ON_QUEUE_STATUSES, "OFF_QUEUE", "voice", "callback", "chat", "email", "message", "video")
+}

@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import logging
 import os
 import re
 import sys
@@ -68,7 +69,15 @@ def region_hosts() -> dict[str, str]:
 
 def _collect(*, fallback: str | None) -> Sdk:
     configuration = importlib.import_module(f"{PACKAGE}.configuration")
-    _silence(configuration)
+    try:
+        _silence(configuration)
+    except Exception:
+        if fallback is None:
+            raise
+        # The plain import already kept it from file and watcher; only a later change of its path could wake it.
+    for name in ("urllib3", "watchdog"):  # the SDK's Logger mutes them for the whole process
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(logging.NOTSET)
     hosts = importlib.import_module(f"{PACKAGE}.purecloud_region_hosts").PureCloudRegionHosts
     return Sdk(
         ApiClient=importlib.import_module(f"{PACKAGE}.api_client").ApiClient,

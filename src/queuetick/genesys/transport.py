@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -116,10 +116,16 @@ class Transport:
     def __init__(
         self, *, connections: int, proxy: str | None, ca_bundle: str | None, environ: Mapping[str, str]
     ) -> None:
-        context = ssl.create_default_context(cafile=ca_bundle)
+        self.on_answer: Callable[[Response], None] = lambda _: None
+        """Hears every whole HTTP answer as it arrives, on the thread that asked."""
+        self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
         if ca_bundle is None:
-            context.load_verify_locations(cafile=certifi.where())
-        self._options: dict[str, Any] = {"maxsize": connections, "retries": False, "ssl_context": context}
+            self.ssl_context.load_verify_locations(cafile=certifi.where())
+        self._options: dict[str, Any] = {
+            "maxsize": connections,
+            "retries": False,
+            "ssl_context": self.ssl_context,
+        }
         self._direct = _with_tracking(urllib3.PoolManager(**self._options))
         self._proxy = proxy
         self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
@@ -155,6 +161,7 @@ class Transport:
             del self._flights[id(flight)]
         if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
+        self.on_answer(response)
         return response
 
     def _exchange(
@@ -225,7 +232,7 @@ class Transport:
                 self._changed.wait(1.0)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxy_for(url)
+        proxy = self.proxy_for(url)
         if proxy is None:
             return self._direct
         if proxy not in self._proxied:
@@ -243,7 +250,8 @@ class Transport:
             )
         return self._proxied[proxy]
 
-    def _proxy_for(self, url: str) -> str | None:
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy that a request for `url` goes through, None where it goes direct."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if urllib.request.proxy_bypass_environment(host, {"no": self._no_proxy}):  # type: ignore[attr-defined]
@@ -284,9 +292,7 @@ def _is_timeout(error: Exception) -> bool:
 def _in_words(error: Exception) -> str:
     """A sentence for a connection error, without urllib3's object addresses."""
     cause: BaseException = error
-    while (inner := cause.__cause__ or getattr(cause, "reason", None)) is not None and isinstance(
-        inner, BaseException
-    ):
+    while (inner := _inner(cause)) is not None:
         cause = inner
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS: the server's certificate is not trusted ({cause.verify_message}); see genesys.ca_bundle"
@@ -298,3 +304,11 @@ def _in_words(error: Exception) -> str:
         return f"connection failed: {cause.strerror}"
     text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__
     return f"connection failed: {text}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """The error that `error` wraps: urllib3 keeps it as cause, as `reason`, or among the arguments."""
+    for inner in (error.__cause__, getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return inner
+    return None

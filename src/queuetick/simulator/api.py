@@ -139,8 +139,7 @@ class Api:
             fault, answer = (fault, spoiled) if spoiled is not None else (None, answer)
         answer.headers |= call.headers
         answer.headers["ININ-Correlation-Id"] = correlation_id
-        if call.faults.date_header:
-            answer.headers["Date"] = formatdate(call.now + call.faults.clock_skew, usegmt=True)
+        answer.headers["Date"] = formatdate(call.now + call.faults.clock_skew, usegmt=True)
         self.log.append(
             LoggedRequest(
                 call.now, request.method, path, answer.status, call.queue_ids, fault, correlation_id

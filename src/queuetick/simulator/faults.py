@@ -31,6 +31,7 @@ ANSWER_FAULTS = (
     "wrong_types",
     "no_results",
     "duplicate_groups",
+    "shuffle",
     "huge_body",
     "revoke",
 )
@@ -39,10 +40,6 @@ ANSWER_FAULTS = (
 
 class UnknownFaultError(ValueError):
     """A fault nobody has heard of, or a value it cannot have. The message is for people."""
-
-
-def _probability(help_text: str) -> Any:
-    return field(default=0.0, metadata={"probability": True, "help": help_text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +93,8 @@ class Faults:
     """Probability that the body is valid JSON without what it is for."""
     duplicate_groups: float = 0.0
     """Probability that every group comes twice."""
+    shuffle: float = 0.0
+    """Probability that groups and their entries come in another order, as they are free to."""
     huge_body: float = 0.0
     """Probability that the body is padded to `huge_body_bytes`."""
     huge_body_bytes: int = 20_000_000
@@ -127,7 +126,6 @@ class Faults:
     # --- clock ---
     clock_skew: float = 0.0
     """Seconds by which the `Date` header is ahead of the simulator's clock."""
-    date_header: bool = True
 
     # --- the token endpoint ---
     login_status: Mapping[int, float] = field(default_factory=dict)
@@ -146,16 +144,18 @@ class Faults:
         problems = [
             problem for each in fields(self) if (problem := _problem(each.name, getattr(self, each.name)))
         ]
-        for table in ("", "login_"):
-            names = ("hang", "reset", "html", "garbage") if table else ANSWER_FAULTS
-            total = sum(getattr(self, table + name) for name in names)
-            total += sum(getattr(self, f"{table}status").values())
-            if total > 1.0 + 1e-9:
-                problems.append(
-                    f"the probabilities of {table or 'answer '}faults add up to {total:g}, above 1"
-                )
+        if not problems:
+            problems = [problem for table in ("", "login_") if (problem := self._sum_problem(table))]
         if problems:
             raise UnknownFaultError("; ".join(problems))
+
+    def _sum_problem(self, table: str) -> str | None:
+        names = ("hang", "reset", "html", "garbage") if table else ANSWER_FAULTS
+        total: float = sum(getattr(self, table + name) for name in names)
+        total += sum(getattr(self, f"{table}status").values())
+        if total > 1.0 + 1e-9:
+            return f"the probabilities of {table or 'answer '}faults add up to {total:g}, above 1"
+        return None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:
@@ -178,7 +178,7 @@ class Faults:
 
     @classmethod
     def hostile(cls) -> Self:
-        """A bad day, all at once: about one answer in four is spoiled, slow, late or missing."""
+        """A bad day, all at once: about one answer in four is spoiled or missing, others are late."""
         return cls(
             token_lifetime=300.0,
             revoke=0.005,
@@ -194,6 +194,7 @@ class Faults:
             wrong_types=0.01,
             no_results=0.01,
             duplicate_groups=0.01,
+            shuffle=0.03,
             huge_body=0.001,
             latency=0.08,
             latency_sigma=1.0,
@@ -267,7 +268,7 @@ def _problem(name: str, value: Any) -> str | None:  # noqa: PLR0912 - a decision
             return f"{name} is a list of strings, not {value!r}"
         if name == "script":
             return _script_problem(value)
-    elif name in ("rate_limit_headers", "legacy_429", "date_header"):
+    elif name in ("rate_limit_headers", "legacy_429"):
         if not isinstance(value, bool):
             return f"{name} is true or false, not {value!r}"
     elif name == "unknown_media":

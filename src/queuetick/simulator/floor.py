@@ -40,7 +40,6 @@ class Floor:
     __slots__ = (
         "_due",
         "_next",
-        "_rota",
         "_seed",
         "_sequence",
         "_stretch",
@@ -56,6 +55,7 @@ class Floor:
         "now",
         "open_desks",
         "profile",
+        "rota",
         "shared_desks",
         "version",
         "waiting",
@@ -111,9 +111,9 @@ class Floor:
 
     def _open_stretch(self, number: int) -> None:
         self._stretch = number
-        self._rota, self._upcoming = draw_stretch(self._seed, self.profile, number)
+        self.rota, self._upcoming = draw_stretch(self._seed, self.profile, number)
         self._next = 0
-        spare = self.on_queue - self._rota
+        spare = self.on_queue - self.rota
         if spare > 0:
             # Who is busy stays until done: see _free_agent.
             self.idle -= min(self.idle, spare)
@@ -205,7 +205,7 @@ class Floor:
 
     def _free_agent(self) -> None:
         """An agent has nothing to do: stays on the queue, unless the rota has ended meanwhile."""
-        if self.on_queue < self._rota:
+        if self.on_queue < self.rota:
             self.idle += 1
 
     def _offer(self, at: float) -> None:

@@ -62,9 +62,19 @@ def _duplicate_groups(answer: Answer, _faults: Faults, _rng: random.Random) -> A
     return Answer(answer.status, json.dumps(body).encode(), answer.headers)
 
 
+def _shuffle(answer: Answer, _faults: Faults, rng: random.Random) -> Answer:
+    body = json.loads(answer.body)
+    for name in _LISTS:
+        for group in body.get(name, ()):
+            rng.shuffle(group.get("data", []))
+        rng.shuffle(body.get(name, []))
+    return Answer(answer.status, json.dumps(dict(reversed(body.items()))).encode(), answer.headers)
+
+
 def _huge_body(answer: Answer, faults: Faults, _rng: random.Random) -> Answer:
-    padding = max(0, int(faults.huge_body_bytes) - len(answer.body) - len(b'{"padding":"",'))
-    return Answer(answer.status, b'{"padding":"%s",' % (b"x" * padding) + answer.body[1:], answer.headers)
+    before, after = b'{"padding":"', b'",' + answer.body[1:]
+    padding = b"x" * max(0, int(faults.huge_body_bytes) - len(before) - len(after))
+    return Answer(answer.status, before + padding + after, answer.headers)
 
 
 _ANY_ANSWER = {"html": _html, "garbage": _garbage, "wrong_content_type": _wrong_content_type}
@@ -73,6 +83,7 @@ _GOOD_ANSWER: dict[str, Callable[[Answer, Faults, random.Random], Answer]] = {
     "wrong_types": _wrong_types,
     "no_results": _no_results,
     "duplicate_groups": _duplicate_groups,
+    "shuffle": _shuffle,
     "huge_body": _huge_body,
 }
 

@@ -34,7 +34,8 @@ def api_server(api: Api, turn: threading.Lock) -> web.Server:
             return await _break(request, outcome)
         return response(outcome.answer)
 
-    return web.Server(answer)
+    # Cancelled when the client leaves, or every hung request would stay for ever.
+    return web.Server(answer, handler_cancellation=True)
 
 
 async def _read(request: web.BaseRequest) -> bytes:

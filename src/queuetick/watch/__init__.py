@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Watch until told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
     try:
         # rich is an extra: every other command has to work without it.
-        from queuetick.watch import command  # noqa: PLC0415
+        from queuetick.watch import command
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise

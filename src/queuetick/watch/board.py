@@ -20,6 +20,7 @@ from queuetick.watch.lines import (
     QueueInvalid,
     QueueMissing,
     QueueRecovered,
+    QueuesRefreshed,
     Reject,
     Snapshot,
     decode,
@@ -58,7 +59,7 @@ class Row:
         self.search = self.name.casefold()
         self.snapshot: Snapshot | None = None
         self.at = float("-inf")
-        self.ordinal = -1
+        self.ordinal: int | None = None
         self.status: Status | None = None
         self.trend: deque[tuple[int, int | None]] = deque(maxlen=TREND_CYCLES)
 
@@ -198,6 +199,9 @@ class Board:
                 row = self.rows.get(line.queue_id)
                 if row is not None and at >= row.at:
                     row.status = None
+            case QueuesRefreshed():
+                for queue_id in line.removed_ids:
+                    self.rows.pop(queue_id, None)
             case _:
                 self.health.take(line, at)
         self.newest_at = max(self.newest_at, at)

@@ -149,6 +149,10 @@ def open_source(name: str) -> Source:
     if name == "-":
         return Stream(os.dup(0))
     path = Path(name)
-    if stat.S_ISREG(path.stat().st_mode):
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
         return Tail(path)
+    if stat.S_ISDIR(mode):
+        # Opening one succeeds; only reading it would fail.
+        raise IsADirectoryError(name)
     return Stream(os.open(path, os.O_RDONLY))

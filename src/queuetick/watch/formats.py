@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 UNKNOWN = "\N{EN DASH}"
 LEVELS = "▁▂▃▄▅▆▇█"
+SORTED, REVERSED = "▾", "▴"
 GAP = "·"
 
 # A queue's name comes from an organisation's settings and may hold any character. Those that move the cursor,
@@ -24,7 +25,7 @@ _UNSAFE = dict.fromkeys(
     ],
     "\N{REPLACEMENT CHARACTER}",
 )
-_MAX_SECONDS = 9999 * 86_400.0
+_MAX_SECONDS = 999 * 86_400.0
 
 
 def clean(text: object) -> str:

@@ -85,7 +85,7 @@ class Health:
                 self.skipped = words(which, line.reason, until)
             case CycleCrashed():
                 which = "" if line.cycle is None else f"cycle {line.cycle}"
-                self.crashed = words(which, line.reason)
+                self.crashed = words(which, line.error)
             case ApiLost():
                 self.lost = Status(Trouble.FAILED, at, words(line.reason))
             case ApiRecovered():

@@ -77,7 +77,7 @@ class CycleSkipped(_Line, tag="cycle.skipped", gc=False):
 
 class CycleCrashed(_Line, tag="cycle.crashed", gc=False):
     cycle: int | None = None
-    reason: Any = None
+    error: Any = None
 
 
 class BatchFailed(_Line, tag="batch.failed", gc=False):
@@ -104,6 +104,10 @@ class QueueInvalid(_Line, tag="queue.invalid", gc=False):
 
 class QueueRecovered(_Line, tag="queue.recovered", gc=False):
     queue_id: str
+
+
+class QueuesRefreshed(_Line, tag="queues.refreshed", gc=False):
+    removed_ids: list[str] = []
 
 
 class RateLimitPaused(_Line, tag="rate_limit.paused", gc=False):
@@ -152,6 +156,7 @@ Line: TypeAlias = (
     | QueueMissing
     | QueueInvalid
     | QueueRecovered
+    | QueuesRefreshed
     | RateLimitPaused
     | RateLimitResumed
     | IntervalStretched

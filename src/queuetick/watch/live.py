@@ -15,13 +15,13 @@ from queuetick.watch.view import Thresholds, View
 
 REDRAW_EVERY = 0.25
 """Seconds between redraws at least, when lines come in."""
-KEY_REDRAW_EVERY = 0.05
+KEY_REDRAW_EVERY = 1 / 16
 """The same after a key: scrolling must feel immediate, a held key must not cost a core."""
 AGE_EVERY = 1.0
 """Ages are counted in seconds."""
 POLL_EVERY = 0.25
 """Seconds between looks at a file that has no more to read."""
-ESCAPE_WAIT = 0.05
+ESCAPE_WAIT = 1 / 16
 """Seconds after which an escape byte was the Escape key and no sequence."""
 
 
@@ -55,13 +55,13 @@ class Live:
         self._drawn_at = float("-inf")
         self._drawn_lines = -1
         self._asked_at: float | None = None
-        self._stop = False
+        self.stopped = False
 
     def run(self, bell: Doorbell) -> None:
         """Until a key or a signal ends it, or the input ends and there is no keyboard to say more."""
         self._terminal.enter()
         try:
-            while not self._stop:
+            while not self.stopped:
                 self.step(bell)
         finally:
             self._terminal.leave()
@@ -80,8 +80,8 @@ class Live:
         if not source.ended and (source.descriptor is None or source.descriptor in ready):
             self.board.feed(source.read())
         if source.ended and self._terminal.keyboard is None:
-            self._stop = True
-        if self._redraw_in() <= 0 or self._stop:
+            self.stopped = True
+        if self._redraw_in() <= 0 and not self.stopped:
             self._draw()
 
     def _descriptors(self, bell: Doorbell) -> list[int]:
@@ -105,7 +105,7 @@ class Live:
     def _signals(self, bell: Doorbell) -> None:
         for number in bell.rung():
             if number in {signal.SIGINT, signal.SIGTERM}:
-                self._stop = True
+                self.stopped = True
             elif number == signal.SIGTSTP:
                 self._terminal.leave()
                 self._suspend()
@@ -115,7 +115,7 @@ class Live:
     def _keys(self, data: bytes | None) -> None:
         if data is None:
             # Nobody can press q any more, so nobody is looking.
-            self._stop = True
+            self.stopped = True
             return
         self._press(self._keyboard.feed(data))
 
@@ -123,7 +123,7 @@ class Live:
         for key in keys:
             match press(self._view, key, self._terminal.size[1] - 6):
                 case Asked.QUIT:
-                    self._stop = True
+                    self.stopped = True
                 case Asked.PAUSE:
                     self._held = None if self._held else (self.board.copy(), self._clock())
                     self._ask()

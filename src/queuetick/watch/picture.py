@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from rich.console import Console
-from rich.segment import Segments
+from rich.segment import Segment, Segments
 
 from queuetick.watch.board import Board
 from queuetick.watch.header import Scene
@@ -23,7 +23,7 @@ def svg(board: Board, *, width: int = 110, height: int = 28, title: str = "queue
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
     for line in Screen().frame(scene, width, height):
-        console.print(Segments(line))
+        console.print(Segments([*line, Segment.line()]), end="")
     return console.export_svg(title=title)
 
 

@@ -71,9 +71,8 @@ class Screen:
 
     def _sort(self, scene: Scene, room: int) -> None:
         view, board = scene.view, scene.board
-        # Staleness goes by the second: within one, without lines, the rows need not be gone through again.
-        key = (id(board), board.lines_read, int(scene.as_of), view.order)
-        if key != self._key:
+        key = (id(board), board.lines_read, view.order)
+        if key != self._key or scene.as_of > self._totals.next_stale:
             self._key, self._window = key, None
             self._matching = matching(board, view, scene.thresholds, scene.as_of)
             self._totals = totals(board, scene.thresholds, scene.as_of)
@@ -111,13 +110,11 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> ink.Lin
         for trouble in Trouble
         if (number := sums.troubles[trouble])
     ]
-    order = Segment(f"by {scene.view.sort.value}{' reversed' if scene.view.reverse else ''}", ink.DIM)
     chosen = _chosen(scene.view, matched, queues)
+    line = ink.spread(left, chosen, width)
+    if line is not left:
+        return line
     # That rows are left out must be seen, whatever has to give way for it.
-    for right in ([order, *chosen], chosen):
-        line = ink.spread(left, right, width)
-        if line is not left:
-            return line
     return [*ink.exactly(left, max(0, width - ink.width_of(chosen))), *chosen]
 
 

@@ -11,7 +11,7 @@ from rich.style import Style
 
 from queuetick.watch import ink
 from queuetick.watch.board import TREND_CYCLES, Board, Row
-from queuetick.watch.formats import age, clean, count, duration, level
+from queuetick.watch.formats import REVERSED, SORTED, age, clean, count, duration, level
 from queuetick.watch.health import Status, Trouble
 from queuetick.watch.view import Severity, Sort, Thresholds, View, status
 
@@ -101,9 +101,9 @@ _SHORT = (
     Column("AVAIL", 6, _available, Sort.AVAILABLE),
 )
 _LONG = (
-    Column("WAITING", 7, _waiting, Sort.WAITING),
+    Column("WAITING", 8, _waiting, Sort.WAITING),
     Column("LONGEST", 8, _longest, Sort.LONGEST),
-    Column("AVAILABLE", 9, _available, Sort.AVAILABLE),
+    Column("AVAILABLE", 10, _available, Sort.AVAILABLE),
     Column("ON QUEUE", 8, _on_queue),
 )
 _LONGER = (*_LONG, Column("INTERACTING", 11, _interacting))
@@ -142,11 +142,14 @@ def layout(width: int, longest_name: int | None = None) -> Layout:
 
 
 def head(columns: Layout, view: View) -> ink.Line:
-    """The row of column names; the one that sorts stands out."""
+    """The row of column names. The one that sorts has an arrow, upwards when the order is turned round."""
     line = [Segment("   ", ink.PLAIN)]
 
     def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
-        style = ink.HEAD_SORTED if sort is view.sort else ink.HEAD
+        sorted_by = sort is view.sort
+        if sorted_by:
+            text += REVERSED if view.reverse else SORTED
+        style = ink.HEAD_SORTED if sorted_by else ink.HEAD
         line.append(Segment(ink.fit(text, width, right=right), style))
 
     put("QUEUE", columns.name, sort=Sort.NAME)
@@ -155,7 +158,7 @@ def head(columns: Layout, view: View) -> ink.Line:
         put("DIVISION", columns.division)
     for column in columns.numbers:
         line.append(Segment(" ", ink.PLAIN))
-        put(column.head, column.width, right=True, sort=column.sort or None)
+        put(column.head, column.width, right=True, sort=column.sort)
     line.append(Segment("  ", ink.PLAIN))
     put("TREND" if columns.trend < TREND_CYCLES else f"LAST {TREND_CYCLES} CYCLES", columns.trend)
     if columns.media:

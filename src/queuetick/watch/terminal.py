@@ -65,7 +65,7 @@ class Terminal:
     def enter(self) -> None:
         """Take the screen over and have every key at once; Ctrl-C and Ctrl-Z stay signals."""
         if self.keyboard is not None:
-            self._mode = termios.tcgetattr(self.keyboard)
+            self._mode = self._mode or termios.tcgetattr(self.keyboard)
             tty.setcbreak(self.keyboard, termios.TCSADRAIN)
         self._painter.forget()
         self._write(_ENTER)
@@ -78,6 +78,7 @@ class Terminal:
         if self.keyboard is not None and self._mode is not None:
             with suppress(OSError, termios.error):
                 termios.tcsetattr(self.keyboard, termios.TCSADRAIN, self._mode)
+            self._mode = None
 
     @property
     def size(self) -> tuple[int, int]:

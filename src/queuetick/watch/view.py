@@ -80,7 +80,6 @@ class View:
     words: str = ""
     problems: bool = False
     offset: int = 0
-    paused: bool = False
     typing: bool = False
     help: bool = False
 
@@ -99,6 +98,8 @@ class Totals:
     nobody_free: int = 0
     loud: int = 0
     troubles: Counter[Trouble] = field(default_factory=Counter)
+    next_stale: float = float("-inf")
+    """When the first of the rows that are still fresh will be stale, if no line comes."""
 
 
 def status(row: Row, board: Board, now: float) -> Status | None:
@@ -129,19 +130,22 @@ def totals(board: Board, thresholds: Thresholds, now: float) -> Totals:
     waiting = queues_waiting = nobody_free = loud = 0
     troubles: Counter[Trouble] = Counter()
     stale_before = now - board.stale_after
+    oldest_fresh = float("inf")
     for row in board.rows.values():
         if row.status is not None:
             troubles[row.status.trouble] += 1
         elif row.at < stale_before:
             troubles[Trouble.STALE] += 1
-        latest = row.latest
-        if latest is None or not latest.waiting:
+        elif row.at < oldest_fresh:
+            oldest_fresh = row.at
+        # Most queues have nobody waiting; this runs over 5,000 of them at every redraw.
+        if row.snapshot is None or not row.snapshot.waiting or row.latest is None:
             continue
-        waiting += latest.waiting
+        waiting += row.snapshot.waiting
         queues_waiting += 1
-        nobody_free += latest.agents_available == 0
+        nobody_free += row.snapshot.agents_available == 0
         loud += thresholds.row(row) >= Severity.CRIT
-    return Totals(waiting, queues_waiting, nobody_free, loud, troubles)
+    return Totals(waiting, queues_waiting, nobody_free, loud, troubles, oldest_fresh + board.stale_after)
 
 
 def matching(board: Board, view: View, thresholds: Thresholds, now: float) -> list[Row]:

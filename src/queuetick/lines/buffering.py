@@ -66,6 +66,7 @@ class BufferedOutput:
         self._deadline: float | None = None  # of the drain that is under way
         self._draining = False
         self._ended = False
+        self._successor: BufferedOutput | None = None
 
     def append(self, line: bytes, *, expendable: bool = False) -> None:
         """Put one line, newline included, into the buffer.
@@ -73,12 +74,15 @@ class BufferedOutput:
         Beyond the buffer's limit the oldest expendable lines are dropped and counted: a snapshot is
         superseded by the next one, while an operational event is written once.
         """
-        if self.closed or self._ended:
-            return
+        overflow = False
         with self._lock:
-            self._pending.append((line, expendable))
-            self._pending_bytes += len(line)
-            overflow = self._pending_bytes > self._limit and self._make_room()
+            successor = self._successor
+            if not self._ended and not self.closed:
+                self._pending.append((line, expendable))
+                self._pending_bytes += len(line)
+                overflow = self._pending_bytes > self._limit and self._make_room()
+        if successor is not None:
+            successor.append(line, expendable=expendable)
         if overflow:
             self._warn(
                 f"{self.name}: the buffer of {self._limit} bytes is full, the oldest snapshots are dropped"
@@ -123,14 +127,27 @@ class BufferedOutput:
         What is left after `timeout` seconds is abandoned, whole lines only.
         """
         complete = self.drain(timeout)
-        self._ended = True
         with self._lock:
+            self._ended = True
             abandoned, unreported = len(self._pending), self._dropped
             self._pending.clear()
             self._pending_bytes = 0
         if abandoned or unreported:
             self._warn(f"{self.name}: {abandoned} lines were not written, {unreported} were dropped before")
         return complete
+
+    def hand_over(self, successor: BufferedOutput, timeout: float | None) -> None:
+        """Close, but let `successor` have what cannot be written here, and what is appended here from now on."""
+        self.drain(timeout)
+        with self._lock:
+            self._ended = True
+            left = list(self._pending)
+            self._pending.clear()
+            self._pending_bytes = 0
+            self._successor = successor
+        for line, expendable in left:
+            successor.append(line, expendable=expendable)
+        self.close(0)
 
     def reopen(self) -> None:
         """Open the file anew at the next flush (SIGHUP). Safe in a signal handler.
@@ -186,6 +203,10 @@ class BufferedOutput:
     def _put_back(self, lines: list[tuple[bytes, bool]]) -> None:
         if self.closed:
             return
+        if self._successor is not None:  # handed over while this thread was writing
+            for line, expendable in lines:
+                self._successor.append(line, expendable=expendable)
+            return
         with self._lock:
             self._pending.extendleft(reversed(lines))
             self._pending_bytes += sum(len(line) for line, _ in lines)
@@ -203,7 +224,7 @@ class BufferedOutput:
             if self._trouble is None or self._pending_bytes > self._limit * 3 // 4:
                 return
             since, reason = self._trouble
-            recovery = Recovery(max(self._clock() - since, 0.0), self._dropped, reason)
+            recovery = Recovery(round(max(self._clock() - since, 0.0), 3), self._dropped, reason)
             self._trouble, self._dropped = None, 0
             self._recoveries.append(recovery)
         self._warn(

@@ -6,6 +6,7 @@ is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ LIMIT = 4095 - len("<6>") - len("\n")
 """Bytes of one line's JSON. With a priority and the newline it is the longest line below PIPE_BUF."""
 LIST_ROOM = 1024
 """Bytes of a line that are kept for the list that is carried on, where strings would leave less."""
+MOST_PARTS = 99_999
+"""Room is kept for numbers of this length in `part` and `parts`."""
 ELLIPSIS = "…"
 
 Path = tuple[str | int, ...]
@@ -65,22 +68,21 @@ def _contacts(counts: MediaCounts) -> int:
 
 
 def _carry_on(event: Event, measure: Measure) -> list[Fact]:
-    room = LIMIT - len(',"part":10000,"parts":10000')
     cut: list[Path] = []
-    base: Fact = event
+    base: Fact = structs.replace(event, part=MOST_PARTS, parts=MOST_PARTS)
     lists = sorted(_lists(event), key=lambda found: -len(_encode(found[1])))
     for path, _ in lists:
-        if measure(base) <= room - LIST_ROOM:
+        if measure(base) <= LIMIT - LIST_ROOM:
             break
         if not any(path[: len(outer)] == outer for outer in cut):
             cut.append(path)
             base = replace_at(base, path, [])
     if not cut:
         return [_cut_strings(event, measure, LIMIT)]
-    base = _cut_strings(base, measure, room - LIST_ROOM)
-    pieces = _pack([(path, value) for path, value in lists if path in cut], room - measure(base))
+    base = _cut_strings(base, measure, LIMIT - LIST_ROOM)
+    pieces = _pack([(path, value) for path, value in lists if path in cut], LIMIT - measure(base))
     if len(pieces) == 1:  # the list fits after all, now that strings are cut
-        return [_filled(base, pieces[0])]
+        return [structs.replace(_filled(base, pieces[0]), part=UNSET, parts=UNSET)]
     return [
         structs.replace(_filled(base, piece), part=number, parts=len(pieces))
         for number, piece in enumerate(pieces, start=1)
@@ -165,19 +167,28 @@ def cut_text(text: str, size: int, *, tail: bool = False) -> str:
 
 
 def json_size(value: Any) -> int:
-    """Bytes that `value` takes in a line at most.
+    """Bytes that `value` takes in a line."""
+    return len(escape(_encode(value)))
 
-    Non-ASCII characters may be escaped (see `lines.escape`).
+
+_RARE = re.compile("[\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]".encode("latin-1"))
+
+
+def escape(line: bytes) -> bytes:
+    """Escape what JSON lets pass but readers stumble over.
+
+    DEL and the C1 controls (U+007F to U+009F): journald holds a message with one of them for binary, and
+    `journalctl -o json` then prints an array of numbers. U+0085, U+2028 and U+2029: line ends to JavaScript
+    before ES2019 and to Python's `str.splitlines`. msgspec has escaped C0 already.
     """
-    encoded = _encode(value)
-    rare = 0 if encoded.isascii() and b"\x7f" not in encoded else _rare(encoded)
-    return len(encoded) + rare
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _RARE.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), line)
 
 
-def _rare(encoded: bytes) -> int:
-    """Bytes that escaping adds: six for DEL (1), a C1 control (2), a line separator (3)."""
-    text = encoded.decode()
-    return sum(6 - len(char.encode()) for char in text if "\x7f" <= char <= "\x9f" or char in "\u2028\u2029")
+def spell_out(text: str) -> str:
+    """`text` with lone surrogates (bytes that were no UTF-8) as \\udcff and the like: UTF-8 cannot say them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _children(value: Any) -> Iterator[tuple[str | int, Any]]:

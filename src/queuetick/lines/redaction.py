@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
+import msgspec
 from msgspec import structs
 
 from queuetick.events import EVENTS
-from queuetick.fitting import map_strings
+from queuetick.lines.fitting import escape, map_strings, spell_out
 from queuetick.model import MediaCounts
 
 SHORTEST = 6
@@ -24,6 +25,8 @@ MASK = "***"
 _FIELD_NAMES = frozenset(field.name for event in (*EVENTS, MediaCounts) for field in structs.fields(event))
 
 Value = TypeVar("Value")
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Redaction:
@@ -39,18 +42,17 @@ class Redaction:
         self._needles: tuple[bytes, ...] = ()
 
     def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
-        for secret in secrets:
+        for secret in map(spell_out, secrets):
             if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
                 continue
             if passing:
                 self._passing.append(secret)
             else:
                 self._lasting.add(secret)
-        forms = {form for secret in (*self._lasting, *self._passing) for form in forms_of(secret)}
+        forms: set[str] = set().union(*(spellings(secret) for secret in self._passing))
+        forms = forms.union(*(spellings(secret) | base64_spellings(secret) for secret in self._lasting))
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        self._needles = tuple(
-            json.dumps(form, ensure_ascii=False)[1:-1].encode(errors="replace") for form in self._forms
-        )
+        self._needles = tuple(escape(_encode(form))[1:-1] for form in self._forms)
 
     def found(self, line: bytes) -> bool:
         return any(needle in line for needle in self._needles)
@@ -65,14 +67,9 @@ class Redaction:
         return text
 
 
-def forms_of(secret: str) -> set[str]:
-    """`secret` as it is, and as JSON, a URL, a Python literal and base64 would spell it.
-
-    In base64 a secret is found inside a longer text as well (`id:secret` of HTTP Basic): a string has three
-    spellings there, one for each place modulo three at which it may start, but for the characters at its ends
-    that also depend on the neighbours.
-    """
-    forms = {
+def spellings(secret: str) -> set[str]:
+    """`secret` as it is, and as JSON, a URL and a Python literal spell it."""
+    return {
         secret,
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
@@ -81,10 +78,17 @@ def forms_of(secret: str) -> set[str]:
         quote(secret),
         quote_plus(secret),
     }
-    octets = secret.encode(errors="surrogateescape")
+
+
+def base64_spellings(secret: str) -> set[str]:
+    """`secret` as base64 spells it inside a longer text (`id:secret` of HTTP Basic), in both alphabets.
+
+    There are three, one for each place modulo three at which it may start. The characters at its ends that depend
+    on the neighbours too are left out.
+    """
+    octets = secret.encode()
+    spelled = set()
     for before in range(3):
-        spelled = base64.b64encode(bytes(before) + octets).decode().rstrip("=")
-        start = (before * 8 + 5) // 6
-        end = (before + len(octets)) * 8 // 6
-        forms |= {spelled[start:end], spelled[start:end].replace("+", "-").replace("/", "_")}
-    return forms
+        start, end = (before * 8 + 5) // 6, (before + len(octets)) * 8 // 6
+        spelled.add(base64.b64encode(bytes(before) + octets).decode()[start:end])
+    return spelled | {text.replace("+", "-").replace("/", "_") for text in spelled}

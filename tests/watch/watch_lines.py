@@ -1,4 +1,4 @@
-"""Lines true to the contract without the daemon: `python tests/watch/contact_centre.py --queues 45`.
+"""Lines true to the contract without the daemon: `python tests/watch/watch_lines.py --queues 45`.
 
 Seeded; the same arguments give the same bytes. Times are seconds since 1970.
 """

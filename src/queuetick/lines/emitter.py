@@ -8,7 +8,6 @@ bytes to the output.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_args
@@ -17,11 +16,12 @@ import structlog
 from msgspec import UNSET
 
 from queuetick.events import Fact, Level, LogMessage, OutputRecovered
-from queuetick.fitting import LIMIT, cut_text, fit, map_strings
+from queuetick.lines.buffering import BufferedOutput
+from queuetick.lines.fitting import LIMIT, cut_text, escape, fit, map_strings, spell_out
+from queuetick.lines.output import Output
+from queuetick.lines.profiles import Renderer, render
+from queuetick.lines.redaction import Redaction
 from queuetick.model import QueueSnapshot
-from queuetick.output import Output
-from queuetick.profiles import Renderer, render
-from queuetick.redaction import Redaction
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 PRIORITIES: dict[str, bytes] = {
@@ -32,20 +32,6 @@ PRIORITIES: dict[str, bytes] = {
     "critical": b"<2>",
 }
 """The syslog priorities that journald takes off the start of a line (sd-daemon(3))."""
-
-_RARE = re.compile("[\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]".encode("latin-1"))
-
-
-def escape(line: bytes) -> bytes:
-    """Escape what JSON lets pass but readers stumble over.
-
-    DEL and the C1 controls (U+007F to U+009F): journald holds a message with one of them for binary, and
-    `journalctl -o json` then prints an array of numbers. U+0085, U+2028 and U+2029: line ends to JavaScript
-    before ES2019 and to Python's `str.splitlines`. msgspec has escaped C0 already.
-    """
-    if line.isascii() and b"\x7f" not in line:
-        return line
-    return _RARE.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), line)
 
 
 def stamp(now: float) -> str:
@@ -121,6 +107,16 @@ class Emitter:
         for changed in self.level_changed:
             changed(level)
 
+    def redirect(self, output: BufferedOutput, *, journal: bool = False, timeout: float = 1.0) -> None:
+        """Write to `output` from now on; the one before has `timeout` seconds, and `output` takes what it leaves."""
+        earlier, self.output = self.output, output
+        prefixed, self._journal = self._journal, journal
+        self.configure(level=self.level, profile=self.profile)
+        if prefixed == journal:
+            earlier.hand_over(output, timeout)
+        else:  # what is left there has priorities in front, or lacks them
+            earlier.close(timeout)
+
     def redact(self, *secrets: str, passing: bool = False) -> None:
         """Mask `secrets` in every line from now on; of `passing` ones (access tokens) the latest eight."""
         self._redaction.add(secrets, passing=passing)
@@ -189,7 +185,7 @@ class Emitter:
 def _encodable(fact: Fact, renderer: Renderer) -> Fact:
     """`fact` with what JSON cannot say spelled out, or a log.message in its place."""
     try:
-        cleaned = map_strings(fact, lambda text: text.encode(errors="backslashreplace").decode())
+        cleaned = map_strings(fact, spell_out)
         renderer(cleaned, "", "")
     except Exception as error:  # noqa: BLE001 - see emit
         described = cut_text(ascii(fact), 1024)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from queuetick.buffering import CHUNK, PENDING_LIMIT, BufferedOutput, Recovery, warn
+from queuetick.lines.buffering import PENDING_LIMIT, BufferedOutput, Recovery, warn
 
 PIPE_BUF = 4096
 """Bytes that Linux writes to a pipe all or not at all (pipe(7)); every line is shorter."""
@@ -43,6 +43,7 @@ class Output(Protocol):
     def drain(self, timeout: float | None) -> bool: ...
     def close(self, timeout: float | None) -> bool: ...
     def reopen(self) -> None: ...
+    def hand_over(self, successor: BufferedOutput, timeout: float | None) -> None: ...
     def recovery(self) -> Recovery | None: ...
 
 
@@ -77,53 +78,47 @@ class PipeOutput(BufferedOutput):
         self._poll.register(fd, select.POLLOUT)
 
     def _write(self, lines: Sequence[bytes]) -> int:
-        group_limit = CHUNK + PIPE_BUF if self._regular else PIPE_BUF
-        done = 0
-        try:
-            while self._rest:
-                if not self._writable():
-                    return 0
-                self._rest = self._rest[os.write(self._fd, self._rest) :]
-            while done < len(lines):
-                size = len(lines[done])
-                end = done + 1
-                while end < len(lines) and size + len(lines[end]) <= group_limit:
-                    size += len(lines[end])
-                    end += 1
-                if not self._writable():
-                    return done
-                group = b"".join(lines[done:end])
-                count = os.write(self._fd, group)
-                done = end if count == size else done + self._cut(lines[done:end], count)
-        except BlockingIOError:  # somebody else made the description non-blocking
+        if self._regular:
+            done, error = append_whole(self._fd, lines)
+        else:
+            done, error = self._write_groups(lines)
+        if error is None:
             return done
-        except OSError as error:
-            if error.errno in _READER_GONE or (error.errno == errno.EIO and not self._regular):
-                self._reader_gone()
-            else:
-                self._begin_trouble(error)
+        if error.errno in _READER_GONE or (error.errno == errno.EIO and not self._regular):
+            self._reader_gone()
+        elif not isinstance(error, BlockingIOError):  # that: somebody else made the description non-blocking
+            self._begin_trouble(error)
         return done
 
-    def _cut(self, lines: Sequence[bytes], count: int) -> int:
-        """After a short write: how many lines are done with.
+    def _write_groups(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write groups of whole lines of at most PIPE_BUF bytes for as long as there is room."""
+        done = 0
+        try:
+            while self._rest and self._writable():
+                self._rest = self._rest[os.write(self._fd, self._rest) :]
+            while done < len(lines) and not self._rest and self._writable():
+                size = len(lines[done])
+                end = done + 1
+                while end < len(lines) and size + len(lines[end]) <= PIPE_BUF:
+                    size += len(lines[end])
+                    end += 1
+                count = os.write(self._fd, b"".join(lines[done:end]))
+                done = end if count == size else done + self._cut(lines[done:end], count)
+        except OSError as error:
+            return done, error
+        return done, None
 
-        The rest of a torn one is taken back or kept to be written.
-        """
-        if self._regular:
-            return take_back(self._fd, lines, count)
+    def _cut(self, lines: Sequence[bytes], count: int) -> int:
+        """After a short write (terminals): how many lines are done with. The rest of a torn one is written next."""
         done = 0
         while count >= len(lines[done]):
             count -= len(lines[done])
             done += 1
-        if count:
-            self._rest = lines[done][count:]
-            done += 1
-        return done
+        self._rest = lines[done][count:] if count else b""
+        return done + bool(count)
 
     def _writable(self) -> bool:
         """Wait for room: for the patience of a flush, or for as long as a drain may take."""
-        if self._regular:
-            return True
         wait_from = self._clock()
         while True:
             now = self._clock()
@@ -166,10 +161,11 @@ class FileOutput(BufferedOutput):
 
     def close(self, timeout: float | None) -> bool:
         complete = super().close(timeout)
-        with self._writing:
+        if self._writing.acquire(timeout=0.1):  # not when a thread hangs in a write
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
+            self._writing.release()
         return complete
 
     def _open(self) -> None:
@@ -200,16 +196,27 @@ class FileOutput(BufferedOutput):
         self._open()
 
     def _write(self, lines: Sequence[bytes]) -> int:
-        content = b"".join(lines)
-        count = 0
         try:
             self._follow()
-            while count < len(content):
-                count += os.write(self._fd, memoryview(content)[count:])
         except OSError as error:
             self._begin_trouble(error)
-            return take_back(self._fd, lines, count)
-        return len(lines)
+            return 0
+        done, trouble = append_whole(self._fd, lines)
+        if trouble is not None:
+            self._begin_trouble(trouble)
+        return done
+
+
+def append_whole(fd: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+    """Write `lines` to a regular file; return how many of them are there, whole, and what stopped it."""
+    content = b"".join(lines)
+    count = 0
+    try:
+        while count < len(content):
+            count += os.write(fd, memoryview(content)[count:])
+    except OSError as error:
+        return take_back(fd, lines, count), error
+    return len(lines), None
 
 
 def take_back(fd: int, lines: Sequence[bytes], count: int) -> int:

@@ -1,0 +1,151 @@
+"""The text: what Prometheus reads is what the API said; null is absence."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from queuetick.examples import EXAMPLES
+from queuetick.exposition import Exposition, Queues
+from queuetick.instants import monotonic
+from queuetick.metrics import Telemetry, Vitals
+from queuetick.model import MediaCounts, QueueSnapshot
+
+from .scraping import Series
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+SNAPSHOT = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
+BARE = replace(
+    SNAPSHOT,
+    queue_name=UNSET,
+    division=UNSET,
+    waiting=None,
+    agents_available=None,
+    interacting=None,
+    longest_wait_seconds=None,
+    agents_on_queue=None,
+    media=None,
+)
+
+
+def exposed(*snapshots: QueueSnapshot, vitals: Vitals | None = None) -> bytes:
+    in_force = vitals or Vitals(15.0, 15.0, 20, 12, 300, 12.0)
+    telemetry = Telemetry(lambda: in_force, monotonic=monotonic, now=time.time)
+    for snapshot in snapshots:
+        telemetry.observe(snapshot)
+    return Exposition(telemetry).text()
+
+
+def read(*snapshots: QueueSnapshot) -> Series:
+    return Series.of(exposed(*snapshots).decode())
+
+
+def checked(promtool: str, text: bytes) -> str:
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).decode()
+
+
+def test_null_is_absence_and_zero_is_zero() -> None:
+    assert not [key for key in read(BARE) if key[0].startswith("genesys_queue_")]
+    series = read(replace(BARE, waiting=0, agents_available=0, agents_on_queue=0, interacting=0))
+    assert {0.0} == {
+        series.one(f"genesys_queue_{name}", queue_id=BARE.queue_id)
+        for name in ("waiting", "agents_available", "agents_on_queue", "interacting")
+    }
+    assert series.total("genesys_queue_longest_wait_seconds") is None
+
+
+def test_a_null_within_a_media_type_is_absence_too() -> None:
+    media = {"voice": MediaCounts(4, None, None), "email": MediaCounts(None, 2, None, 7.5)}
+    series = read(replace(SNAPSHOT, media=media))
+    assert {"voice"} == {dict(labels)["media"] for labels in series.select("genesys_queue_waiting")}
+    assert {"email"} == {dict(labels)["media"] for labels in series.select("genesys_queue_interacting")}
+    assert series.total("genesys_queue_longest_wait_seconds", media="email") == 7.5
+
+
+def test_sum_counts_every_contact_once() -> None:
+    """By media or without it, never both."""
+    without = replace(SNAPSHOT, queue_id="details", media=None)
+    series = read(SNAPSHOT, without)
+    assert series.total("genesys_queue_waiting", queue_id=SNAPSHOT.queue_id) == SNAPSHOT.waiting
+    assert series.total("genesys_queue_waiting") == 2 * SNAPSHOT.waiting
+    assert series.total("genesys_queue_interacting") == 2 * SNAPSHOT.interacting
+    assert not series.select("genesys_queue_waiting", queue_id="details", media="all")
+
+
+def test_agents_have_no_media() -> None:
+    """An agent who is free is free for all of them: by media, sum() would count her five times."""
+    labels = {"queue_id": SNAPSHOT.queue_id, "queue_name": "Support EMEA", "division": "Home"}
+    assert read(SNAPSHOT).one("genesys_queue_agents_available", **labels) == 3
+
+
+def test_a_label_that_is_not_known_is_left_out() -> None:
+    assert read(replace(BARE, waiting=2)).one("genesys_queue_waiting", queue_id=BARE.queue_id) == 2
+
+
+@given(
+    name=st.text(st.characters(exclude_categories=("Cs",))),
+    division=st.text('ab\\"\n{},=é#'),
+    media=st.text(min_size=1),
+)
+def test_any_name_comes_through(name, division, media) -> None:
+    snapshot = replace(SNAPSHOT, queue_name=name, division=division, media={media: MediaCounts(5, 1, 0)})
+    queues = Queues()
+    queues.add(snapshot)
+    text = queues.text().decode()
+    # The parser splits at what Python calls line ends; Prometheus ends a line at \n alone.
+    if not re.search("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", name + media) and not re.search(
+        "[\ud800-\udfff]", media
+    ):
+        labels = {"queue_id": snapshot.queue_id, "queue_name": name, "division": division, "media": media}
+        assert Series.of(text).one("genesys_queue_waiting", **labels) == 5
+
+
+def test_a_lone_surrogate_costs_a_character_and_not_the_scrape() -> None:
+    assert b'queue_name="bad?name"' in exposed(replace(SNAPSHOT, queue_name="bad\ud800name"))
+
+
+def test_promtool_finds_nothing_to_say(promtool) -> None:
+    odd = replace(
+        SNAPSHOT,
+        queue_id="odd",
+        queue_name='"quoted" \\ back\nline\r\u2028 \x7f é',
+        media={"": MediaCounts(1, 1, 1)},
+    )
+    assert checked(promtool, exposed()) == ""
+    assert checked(promtool, exposed(*(fact for fact in EXAMPLES), odd, BARE)) == ""
+
+
+def test_every_family_is_in_the_docs_and_the_docs_name_no_other() -> None:
+    series = {
+        line.split()[2] for line in exposed(*EXAMPLES).decode().splitlines() if line.startswith("# TYPE")
+    }
+    own = {name for name in series if not name.startswith("process_")}
+    documented = set(re.findall(r"^\| `((?:genesys|queuetick)_\w+)", DOCS.read_text(), re.MULTILINE))
+    assert own == documented
+
+
+def test_every_series_that_can_be_named_beforehand_is_there_at_0() -> None:
+    """So that rate() and increase() see the first of them."""
+    series = read()
+    for name, labels in {
+        "queuetick_cycles_total": 4,
+        "queuetick_cycles_skipped_total": 3,
+        "queuetick_batches_total": 3,
+        "queuetick_rate_limit_pauses_total": 3,
+        "queuetick_token_renewals_total": 3,
+        "queuetick_api_lost": 4,
+    }.items():
+        assert [0.0] * labels == list(series.select(name).values()), name
+
+
+def test_no_secret_and_no_global_metric_gets_in() -> None:
+    assert not [name for name, _ in read() if not name.startswith(("queuetick_", "process_"))]

@@ -1,0 +1,228 @@
+"""The observation and details contracts of genesys-cloud-facts.md, over the wire."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from simulator_client import (
+    DETAILS,
+    NOON,
+    OBSERVATIONS,
+    Client,
+    Clock,
+    Reply,
+    observation_query,
+)
+
+from queuetick.simulator import Simulator
+from queuetick.simulator.queries import METRICS
+
+STRANGER = "00000000-0000-4000-8000-000000000000"
+
+
+def groups(reply: Reply) -> list[dict[str, Any]]:
+    assert reply.status == 200, reply.body
+    found: list[dict[str, Any]] = reply.json["results"]
+    return found
+
+
+def test_each_queue_has_a_group_of_its_own_and_one_per_medium(simulator: Simulator, client: Client) -> None:
+    """Empty ones too; `video` with oInteracting only."""
+    queue_id = simulator.queue_ids[0]
+    found = groups(client.observe([queue_id], *METRICS))
+    assert [each["group"].get("mediaType") for each in found] == [
+        None,
+        "voice",
+        "callback",
+        "chat",
+        "email",
+        "message",
+        "video",
+    ]
+    assert {each["group"]["queueId"] for each in found} == {queue_id}
+    assert found[-1]["data"] == [{"metric": "oInteracting", "stats": {"count": 0}}]
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_only_the_metric_asked_for_is_answered(metric: str, simulator: Simulator, client: Client) -> None:
+    found = groups(client.observe(simulator.queue_ids, metric))
+    assert {each["metric"] for group in found for each in group["data"]} == {metric}
+
+
+def test_the_oldest_wait_is_an_instant_and_absent_where_nobody_waits(
+    simulator: Simulator, client: Client
+) -> None:
+    found = groups(client.observe(simulator.queue_ids, "oWaiting", "oLongestWaiting"))
+    waits = 0
+    for group in found:
+        data = {each["metric"]: each["stats"] for each in group["data"]}
+        if data["oWaiting"]["count"]:
+            waits += 1
+            assert data["oLongestWaiting"]["count"] == 1
+            assert (NOON - 7200) * 1000 < data["oLongestWaiting"]["calculatedMetricValue"] <= NOON * 1000
+        else:
+            assert "oLongestWaiting" not in data
+    assert waits > 3
+
+
+def test_presence_mappings_come_with_presence_metrics_only(simulator: Simulator, client: Client) -> None:
+    asked = client.observe(simulator.queue_ids[:1], "oUserPresences").json
+    known = {each for ids in asked["systemToOrganizationMappings"].values() for each in ids}
+    assert {each["qualifier"] for each in asked["results"][0]["data"]} <= known
+    assert len(asked["systemToOrganizationMappings"]["BREAK"]) == 2
+    assert "systemToOrganizationMappings" not in client.observe(simulator.queue_ids[:1], "oWaiting").json
+
+
+def test_detail_metrics_are_accepted_and_give_nobody_away(simulator: Simulator, client: Client) -> None:
+    query = observation_query(simulator.queue_ids) | {"detailMetrics": ["oWaiting"]}
+    assert "observations" not in str(groups(client.call("POST", OBSERVATIONS, query)))
+
+
+def matches(dimension: str, value: str) -> dict[str, str]:
+    return {"type": "dimension", "dimension": dimension, "operator": "matches", "value": value}
+
+
+def any_of(*predicates: dict[str, str]) -> dict[str, Any]:
+    return {"type": "or", "predicates": list(predicates)}
+
+
+def all_of(*clauses: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "and", "clauses": list(clauses)}
+
+
+def test_a_media_clause_keeps_the_other_media_out(simulator: Simulator, client: Client) -> None:
+    first, second = simulator.queue_ids[:2]
+    queues = any_of(matches("queueId", first), matches("queueId", second))
+    query = {
+        "filter": all_of(queues, any_of(matches("mediaType", "voice"))),
+        "metrics": ["oWaiting", "oMemberUsers"],
+    }
+    found = groups(client.call("POST", OBSERVATIONS, query))
+    assert [(each["group"]["queueId"], each["group"].get("mediaType")) for each in found] == [
+        (first, None),
+        (first, "voice"),
+        (second, None),
+        (second, "voice"),
+    ]
+
+
+def test_exists_and_not_exists_tell_media_groups_from_the_queues_own(
+    simulator: Simulator, client: Client
+) -> None:
+    def kinds(operator: str) -> set[str | None]:
+        media = {"dimension": "mediaType", "operator": operator}
+        query = {
+            "filter": all_of(any_of(matches("queueId", simulator.queue_ids[0])), any_of(media)),
+            "metrics": ["oWaiting", "oMemberUsers"],
+        }
+        return {each["group"].get("mediaType") for each in groups(client.call("POST", OBSERVATIONS, query))}
+
+    assert kinds("notExists") == {None}
+    assert kinds("exists") == {"voice", "callback", "chat", "email", "message"}
+
+
+def test_no_queue_is_two_queues_at_once(simulator: Simulator, client: Client) -> None:
+    both = {"type": "and", "predicates": [matches("queueId", each) for each in simulator.queue_ids[:2]]}
+    assert groups(client.call("POST", OBSERVATIONS, {"filter": both, "metrics": ["oWaiting"]})) == []
+
+
+def test_200_predicates_are_answered_and_201_refused(client: Client) -> None:
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(201)]
+    assert client.observe(ids[:200]).status == 200
+    assert client.observe(ids).status == 400
+
+
+VALID = {"filter": any_of(matches("queueId", STRANGER)), "metrics": ["oWaiting"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({**VALID, "filter": any_of(matches("queueId", "support"))}, "invalid.id"),
+        ({**VALID, "metrics": ["oServiceLevel"]}, "invalid.value"),
+        ({**VALID, "metrics": [{}]}, "invalid.value"),
+        ({**VALID, "metrics": []}, "constraint.validation"),
+        ({"filter": VALID["filter"]}, "constraint.validation"),
+        ({"metrics": ["oWaiting"]}, "constraint.validation"),
+        ({**VALID, "filter": {"type": "or"}}, "constraint.validation"),
+        ({**VALID, "filter": any_of(matches("mediaType", "voice"))}, "constraint.validation"),
+        ({**VALID, "filter": any_of(matches("divisionId", STRANGER))}, "invalid.value"),
+        ({**VALID, "filter": any_of({**matches("queueId", STRANGER), "operator": "like"})}, "invalid.value"),
+        ({**VALID, "filter": {"type": "xor", "predicates": [matches("queueId", STRANGER)]}}, "invalid.value"),
+        ({**VALID, "filter": all_of(all_of(any_of(matches("queueId", STRANGER))))}, "bad.request"),
+        ({**VALID, "detailMetrics": ["oLongestWaiting"]}, "invalid.value"),
+        ([], "bad.request"),
+        (b"{", "bad.request"),
+        (b"[" * 100_000, "bad.request"),
+    ],
+)
+def test_a_query_that_makes_no_sense_is_a_400_with_its_code(query: Any, code: str, client: Client) -> None:
+    reply = client.call("POST", OBSERVATIONS, query)
+    assert (reply.status, reply.json["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "strangers"), [("absent", 200, 0), ("no_data", 200, 1), ("bad_request", 400, 0)]
+)
+def test_an_id_nobody_has_is_answered_as_told(
+    form: str, status: int, strangers: int, simulator: Simulator, client: Client
+) -> None:
+    simulator.set_faults(unknown_queue=form)
+    reply = client.observe([simulator.queue_ids[0], STRANGER])
+    assert reply.status == status
+    bare = {"group": {"queueId": STRANGER}}
+    assert reply.json.get("results", []).count(bare) == strangers
+    assert (STRANGER in reply.body.decode()) == (form != "absent")
+
+
+def test_the_answers_of_every_instant_equal_the_truth(
+    simulator: Simulator, client: Client, clock: Clock
+) -> None:
+    simulator.set_faults(rate_limit=0)
+    for _ in range(40):
+        clock.advance(15)
+        waiting = dict.fromkeys(simulator.queue_ids, 0)
+        for group in groups(client.observe(simulator.queue_ids)):
+            waiting[group["group"]["queueId"]] += group["data"][0]["stats"]["count"]
+        assert waiting == {queue_id: each["waiting"] for queue_id, each in simulator.truth().items()}
+
+
+# --- details ---
+
+
+def details_query(entities: list[Any]) -> dict[str, Any]:
+    metrics = ["waiting", "agentsAvailable"]
+    return {"interval": "R/PT1M", "entities": entities, "groupBy": ["queue"], "metrics": metrics}
+
+
+@pytest.mark.parametrize(
+    "entity", [lambda each: {"type": "queue", "id": each}, lambda each: {"id": each}, str]
+)
+def test_details_end_with_the_present_minute(
+    entity: Callable[[str], Any], simulator: Simulator, client: Client, clock: Clock
+) -> None:
+    """The last entry is now; the one before is what was so when the minute began."""
+    clock.advance(35)
+    query = details_query([entity(each) for each in simulator.queue_ids])
+    found = client.call("POST", DETAILS, query).json["groups"]
+    truth, before = simulator.truth(), simulator.truth(NOON)
+    assert [each["entity"] for each in found] == [
+        {"id": each, "type": "queue"} for each in simulator.queue_ids
+    ]
+    for group in found:
+        true, past = truth[group["entity"]["id"]], before[group["entity"]["id"]]
+        assert [each["metrics"] for each in group["entities"]] == [
+            {"waiting": numbers["waiting"], "agentsAvailable": numbers["agents_available"]}
+            for numbers in (past, true)
+        ]
+    assert [each["interval"] for each in found[0]["entities"]] == [
+        "2025-11-25T11:59:00.000Z/2025-11-25T12:00:00.000Z",
+        "2025-11-25T12:00:00.000Z/2025-11-25T12:01:00.000Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"metrics": ["oWaiting"]}, {"metrics": []}, {"entities": []}, {"entities": ["x"]}]
+)
+def test_details_that_make_no_sense_are_a_400(changes: dict[str, Any], client: Client) -> None:
+    assert client.call("POST", DETAILS, details_query([STRANGER]) | changes).status == 400

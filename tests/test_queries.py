@@ -1,0 +1,276 @@
+"""Every shape that an answer can take (facts, sections 1.2 to 1.5) becomes the line that the contract says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuetick.genesys.errors import Transient
+from queuetick.genesys.queries import ENDPOINTS, METRICS, snake
+from queuetick.model import Batch, Queue
+
+Q = "e8963ace-0000-4000-8000-000000000001"
+OTHER = "e8963ace-0000-4000-8000-000000000002"
+ARRIVED = 1_787_230_941.878
+OBSERVATIONS, DETAILS = ENDPOINTS["observations"], ENDPOINTS["details"]
+
+
+def users(*data, queue=Q):
+    return {"group": {"queueId": queue}, "data": list(data)}
+
+
+def media(kind, *data, queue=Q):
+    return {"group": {"mediaType": kind, "queueId": queue}, "data": list(data)}
+
+
+def datum(metric, count, qualifier=None, **stats):
+    found = {"metric": metric, "stats": {"count": count, **stats}}
+    return found if qualifier is None else {**found, "qualifier": qualifier}
+
+
+def read(*results, ids=(Q,), query=OBSERVATIONS, raw=None):
+    data = raw if raw is not None else json.dumps({"results": list(results)}).encode()
+    return query.read(data, Batch(1, tuple(map(Queue, ids))), cycle=1, arrived=ARRIVED)
+
+
+def one(*results, **more):
+    answer = read(*results, **more)
+    assert answer.missing == []
+    return answer.snapshots[0]
+
+
+def test_waiting_is_the_sum_over_media_and_available_is_idle_on_queue() -> None:
+    snapshot = one(
+        users(
+            datum("oMemberUsers", 23),
+            datum("oActiveUsers", 22),
+            datum("oUserRoutingStatuses", 4, "IDLE"),
+            datum("oUserRoutingStatuses", 19, "OFF_QUEUE"),
+            datum("oOnQueueUsers", 3, "IDLE"),
+            datum("oOnQueueUsers", 2, "COMMUNICATING"),
+        ),
+        media("voice", datum("oWaiting", 4), datum("oInteracting", 3), datum("oAlerting", 1)),
+        media("email", datum("oWaiting", 3), datum("oInteracting", 2), datum("oAlerting", 0)),
+        media("video", datum("oInteracting", 1)),
+    )
+    assert (7, 3, 6, 1) == (
+        snapshot.waiting,
+        snapshot.agents_available,
+        snapshot.interacting,
+        snapshot.alerting,
+    )
+    assert 5 == snapshot.agents_on_queue
+    expected = {"idle": 3, "interacting": 0, "communicating": 2, "not_responding": 0, "off_queue": 19}
+    assert expected == snapshot.agents_by_status
+    assert (23, 22) == (snapshot.members, snapshot.members_joined)
+    assert snapshot.media["video"].waiting is None
+    assert 1 == snapshot.media["video"].interacting
+
+
+def test_an_absent_qualifier_in_a_group_that_came_is_zero() -> None:
+    snapshot = one(users(datum("oOnQueueUsers", 4, "INTERACTING")))
+    assert (0, 4) == (snapshot.agents_available, snapshot.agents_on_queue)
+    assert snapshot.waiting is None, "no media group said how many wait"
+    assert snapshot.media is None
+
+
+def test_an_older_answer_without_routing_statuses_has_no_made_up_off_queue() -> None:
+    snapshot = one(
+        users(datum("oActiveUsers", 5), datum("oMemberUsers", 5)), media("voice", datum("oWaiting", 0))
+    )
+    assert (0, 0) == (snapshot.waiting, snapshot.agents_available)
+    assert snapshot.agents_by_status["off_queue"] is None
+
+
+def test_media_groups_alone_leave_agents_unknown() -> None:
+    snapshot = one(media("voice", datum("oWaiting", 2)))
+    assert 2 == snapshot.waiting
+    unsaid = (
+        snapshot.agents_available,
+        snapshot.agents_on_queue,
+        snapshot.agents_by_status,
+        snapshot.members,
+    )
+    assert (None, None, None, None) == unsaid
+
+
+@pytest.mark.parametrize(
+    "group", [{"group": {"queueId": Q}}, {"group": {"queueId": Q}, "data": None}, users()]
+)
+def test_a_queue_without_any_data_is_missing_and_not_zero(group) -> None:
+    answer = read(group)
+    assert ([], [Q]) == (answer.snapshots, [queue.id for queue, _ in answer.missing])
+
+
+def test_a_queue_that_the_answer_leaves_out_is_missing() -> None:
+    answer = read(users(datum("oMemberUsers", 1)), ids=(Q, OTHER))
+    assert [OTHER] == [queue.id for queue, _ in answer.missing]
+    assert [Q] == [snapshot.queue_id for snapshot in answer.snapshots]
+
+
+def test_longest_wait_is_now_minus_the_oldest_epoch_milliseconds() -> None:
+    snapshot = one(
+        media(
+            "voice", datum("oWaiting", 3), datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678)
+        ),
+        media(
+            "chat", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=1787230900000.0)
+        ),
+    )
+    assert 83.2 == snapshot.longest_wait_seconds == snapshot.media["voice"].longest_wait_seconds
+    assert 41.9 == snapshot.media["chat"].longest_wait_seconds
+
+
+def test_longest_wait_is_never_negative_and_null_when_nobody_waits() -> None:
+    future = int((ARRIVED + 60) * 1000)
+    snapshot = one(
+        media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=future))
+    )
+    assert 0.0 == snapshot.longest_wait_seconds
+    idle = one(media("voice", datum("oWaiting", 0), datum("oLongestWaiting", 1, calculatedMetricValue=1)))
+    assert idle.longest_wait_seconds is None
+
+
+def test_unknown_media_and_qualifiers_pass_through_in_snake_case() -> None:
+    snapshot = one(
+        users(datum("oOnQueueUsers", 2, "ON_BREAK"), datum("oOnQueueUsers", 1, "IDLE")),
+        media("screenShare", datum("oWaiting", 1)),
+        media("internalmessage", datum("oWaiting", 1)),
+    )
+    assert {"screen_share", "internalmessage"} == set(snapshot.media)
+    assert (3, 2) == (snapshot.agents_on_queue, snapshot.agents_by_status["on_break"])
+
+
+def test_duplicate_groups_count_once() -> None:
+    group = media("voice", datum("oWaiting", 5))
+    assert 5 == one(group, group).waiting
+    split = one(media("voice", datum("oWaiting", 5)), media("voice", datum("oInteracting", 2)))
+    assert (5, 2) == (split.waiting, split.interacting)
+
+
+@pytest.mark.parametrize("lie", ["NaN", '"7"', "2.9", "-1", "true", "[]", "{}", "1e999"])
+def test_a_count_that_is_no_count_costs_its_field_and_nothing_else(lie) -> None:
+    raw = json.dumps({"results": [media("voice", datum("oWaiting", 111), datum("oInteracting", 2)),
+                                  users(datum("oOnQueueUsers", 4, "IDLE")),
+                                  media("voice", datum("oWaiting", 6), queue=OTHER)]})  # fmt: skip
+    answer = read(raw=raw.replace("111", lie).encode(), ids=(Q, OTHER))
+    first, second = answer.snapshots
+    assert (None, 2, 4) == (first.waiting, first.interacting, first.agents_available)
+    assert 6 == second.waiting
+
+
+def test_whole_floats_are_counts() -> None:
+    assert 3 == one(media("voice", datum("oWaiting", 3.0))).waiting
+
+
+def test_a_sum_with_an_unreadable_part_is_not_shown() -> None:
+    snapshot = one(media("voice", datum("oWaiting", "x")), media("chat", datum("oWaiting", 4)))
+    assert snapshot.waiting is None
+    assert 4 == snapshot.media["chat"].waiting
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"<html>busy</html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"results":null}',
+        b'{"results":{}}',
+        b"\xff\xfe",
+        b'{"resu',
+    ],
+)
+@pytest.mark.parametrize("query", [OBSERVATIONS, DETAILS])
+def test_what_is_no_answer_is_a_failure_that_can_be_retried(raw, query) -> None:
+    with pytest.raises(Transient):
+        read(raw=raw, query=query)
+
+
+def test_ids_match_in_any_case() -> None:
+    assert 2 == one(media("voice", datum("oWaiting", 2), queue=Q.upper())).waiting
+
+
+def test_the_observations_body_is_the_published_one() -> None:
+    body = json.loads(OBSERVATIONS.body([Q]))
+    predicate = {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": Q}
+    assert {"filter": {"type": "or", "predicates": [predicate]}, "metrics": list(METRICS)} == body
+    assert "detailMetrics" not in body
+
+
+def test_the_details_body_is_the_tutorials() -> None:
+    assert {
+        "interval": "R/PT1M",
+        "entities": [{"type": "queue", "id": Q}],
+        "groupBy": ["queue"],
+        "metrics": ["waiting", "agentsAvailable"],
+    } == json.loads(DETAILS.body([Q]))
+
+
+def test_details_read_the_last_interval_and_leave_the_rest_null() -> None:
+    intervals = [
+        {"metrics": {"waiting": 1, "agentsAvailable": 1}},
+        {"metrics": {"waiting": 9, "agentsAvailable": 2}},
+    ]
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": intervals}]}).encode()
+    snapshot = one(raw=raw, query=DETAILS)
+    assert (9, 2) == (snapshot.waiting, snapshot.agents_available)
+    assert (None, None) == (snapshot.media, snapshot.members)
+
+
+@pytest.mark.parametrize("entities", [[], None, [{"metrics": {}}], [{}], [{"metrics": None}]])
+def test_details_without_metrics_are_missing(entities) -> None:
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": entities}]}).encode()
+    assert [Q] == [queue.id for queue, _ in read(raw=raw, query=DETAILS).missing]
+
+
+def test_details_with_a_lie_keep_the_other_number() -> None:
+    entities = [{"metrics": {"waiting": "many", "agentsAvailable": 2}}]
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": entities}]}).encode()
+    snapshot = one(raw=raw, query=DETAILS)
+    assert (None, 2) == (snapshot.waiting, snapshot.agents_available)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def loosely(**fields):
+    """Objects in which each of `fields` may be there, and may be of the right shape."""
+    return st.fixed_dictionaries({}, optional={name: json_values | shape for name, shape in fields.items()})
+
+
+loose_groups = loosely(
+    group=loosely(queueId=st.just(Q), mediaType=st.text(max_size=5)),
+    data=st.lists(
+        loosely(
+            metric=st.sampled_from(METRICS),
+            qualifier=st.sampled_from(["IDLE", "OFF_QUEUE"]),
+            stats=loosely(count=st.integers(), calculatedMetricValue=st.floats()),
+        ),
+        max_size=3,
+    ),
+)
+
+
+@given(st.lists(loose_groups, max_size=4))
+def test_whatever_the_groups_hold_each_queue_is_a_snapshot_or_missing(groups) -> None:
+    answer = read(raw=json.dumps({"results": groups}).encode(), ids=(Q, OTHER))
+    named = [s.queue_id for s in answer.snapshots] + [queue.id for queue, _ in answer.missing]
+    assert sorted(named) == [Q, OTHER]
+    for snapshot in answer.snapshots:
+        assert snapshot.waiting is None or snapshot.waiting >= 0
+
+
+@given(st.text(max_size=20))
+def test_snake_names_are_lower_snake_case(name) -> None:
+    assert snake(name) == snake(snake(name))
+    assert snake(name)

@@ -71,3 +71,15 @@ test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real 
 	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines
 
 .PHONY: test-pipelines
+
+# --- reliability: docs/reliability.md ---------------------------------------------------------------------------------
+chaos: $(STAMP) ## 2,000 cycles against a hostile simulator; the accounting law must hold (CHAOS_CYCLES)
+	@PYTHONPATH=tests $(BIN)/python bench/chaos.py
+
+soak: $(STAMP) ## half an hour of cycles; memory, descriptors and threads must be flat (SOAK_SECONDS)
+	@PYTHONPATH=tests $(BIN)/python bench/soak.py
+
+bench-weather: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 1,500 queues (BENCH_CYCLES)
+	@PYTHONPATH=tests $(BIN)/python bench/weather.py
+
+.PHONY: chaos soak bench-weather

@@ -172,7 +172,13 @@ def _leave(code: int) -> int:
     """Exit now where a thread is still stuck in something that cannot be ended, such as a DNS query."""
     import threading
 
-    stuck = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    from queuetick.poller import BATCH_THREADS
+    from queuetick.schedule import CYCLE_THREADS
+
+    # The interpreter joins the threads of pools at its end even when they are daemon threads.
+    pools = (BATCH_THREADS, CYCLE_THREADS)
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    stuck = [thread for thread in others if not thread.daemon or thread.name.startswith(pools)]
     until = time.monotonic() + 0.5
     for thread in stuck:
         thread.join(max(0.0, until - time.monotonic()))

@@ -23,9 +23,9 @@ import msgspec
 from queuetick.events import Fact
 from queuetick.examples import EXAMPLES
 from queuetick.lines import Emitter
+from queuetick.lines.output import FileOutput, Output, PipeOutput
+from queuetick.lines.profiles import render
 from queuetick.model import CycleReport, QueueSnapshot
-from queuetick.output import FileOutput, Output, PipeOutput
-from queuetick.profiles import render
 
 ROUNDS = 5
 PER_CALL = 20

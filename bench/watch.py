@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import os
 import pty
 import struct
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from rich.color import ColorSystem
 
+from queuetick.watch import command
 from queuetick.watch.board import Board
 from queuetick.watch.follow import LineSplitter, Stream, open_source
 from queuetick.watch.header import Scene
@@ -97,9 +99,9 @@ def whole_command(queues: int, seconds: float) -> None:
         outside, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         threading.Thread(target=drain, args=(outside,), daemon=True).start()
-        command = [sys.executable, "-m", "queuetick.watch"]
+        arguments = [sys.executable, "-m", "queuetick.watch"]
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, start_new_session=True
+            arguments, stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, start_new_session=True
         )
         os.close(terminal)
         assert process.stdin
@@ -159,6 +161,7 @@ def main() -> None:
     parser.add_argument("--queues", type=int, default=5000)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each run of the whole command")
     args = parser.parse_args()
+    gc.set_threshold(*command.GC_THRESHOLD)
     every = list(stream(args.queues, 20, start=START))
     size = sum(map(len, every)) // len(every)
     print(f"{args.queues:,} queues, {len(every):,} lines of {size} bytes on average")

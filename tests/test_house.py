@@ -20,10 +20,11 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 
 # What flows down may be imported by what stands above it, never the other way round.
 LAYERS = [
-    ["model", "exits", "instants", "systemd", "terminal", "buffering", "scrape", "schedule"],
+    ["model", "exits", "instants", "systemd", "terminal", "scrape", "schedule"],
     ["events"],
     [
         "config_rules",
+        "config_values",
         "config",
         "throttle",
         "fitting",

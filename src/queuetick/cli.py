@@ -62,6 +62,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, Command]]:
         )
     )
     _add_queues(command("queues", _queues, "the org's queues as a table, JSON, or TOML for config.toml"))
+    _add_watch(command("watch", _watch, "a live table from the lines in FILE or on stdin"))
     demo = command("demo", _demo, "the simulator and the daemon against it; no credentials needed")
     demo.add_argument("--cycles", type=_positive, metavar="N", help="end after N cycles (default: at Ctrl-C)")
     demo.add_argument("--interval", type=float, default=15.0, metavar="S", help="seconds (default 15)")
@@ -147,7 +148,7 @@ def _daemon(
 ) -> Daemon:
     from queuetick.daemon import Daemon
     from queuetick.lines import Emitter, install_logging
-    from queuetick.output import open_output, stdout_is_journal
+    from queuetick.lines.output import open_output, stdout_is_journal
 
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
     emitter = Emitter(
@@ -271,6 +272,18 @@ def _demo(arguments: argparse.Namespace) -> int:
             credentials=Credentials(simulator.client_id, simulator.client_secret),
         )
         return _daemon(config, lambda: config, max_cycles=arguments.cycles).run()
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    from queuetick.watch import add_arguments
+
+    add_arguments(parser)
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from queuetick.watch import run
+
+    return run(arguments)
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:

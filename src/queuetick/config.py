@@ -5,19 +5,19 @@ Order, later wins: defaults, config.toml, `.env`, process environment, systemd c
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
-from queuetick.config_rules import check_rules, is_secret_key
+from queuetick.config_rules import check_rules
+from queuetick.config_values import STAND_IN, convert, unknown
 from queuetick.events import Level, Problem
 
 DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
@@ -30,8 +30,6 @@ ENVIRONMENT = {
 }
 
 Names = tuple[str, ...]
-
-_STAND_IN = "00000000-0000-0000-0000-000000000000"
 
 
 class Genesys(Struct, frozen=True):
@@ -65,7 +63,9 @@ class Queues(Struct, frozen=True):
     ] = None
     divisions: Annotated[Names, Meta(description="list of division names or ids; empty: all")] = ()
     exclude: Annotated[Names, Meta(description="list of globs on the name, or ids, that are left out")] = ()
-    refresh: Annotated[float, Meta(ge=1, description="seconds between discoveries, 1 or more")] = 600
+    refresh: Annotated[
+        float, Meta(ge=1, le=86_400, description="seconds between discoveries, 1 to 86400 (a day)")
+    ] = 600
 
     @property
     def name_globs(self) -> Names:
@@ -85,7 +85,9 @@ class Poll(Struct, frozen=True):
         int, Meta(ge=1, le=200, description="queues a request, 1 to 200 (the API's maximum)")
     ] = 20
     concurrency: Annotated[int, Meta(ge=1, le=64, description="requests under way at once, 1 to 64")] = 4
-    requests_per_minute: Annotated[int, Meta(ge=1, description="the token's budget, 1 or more")] = 300
+    requests_per_minute: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="the token's budget, 1 to 1000000")
+    ] = 300
 
 
 class Output(Struct, frozen=True):
@@ -142,9 +144,9 @@ class Config(Struct, frozen=True):
         return shown
 
     def secrets(self) -> list[str]:
-        """Every other string of the configuration that no line may hold: the proxy's password."""
+        """Every other string that no line may hold: the proxy's password, as written and as sent."""
         password = urlsplit(self.genesys.proxy).password if self.genesys.proxy else None
-        return [password] if password else []
+        return list(dict.fromkeys((password, unquote(password)))) if password else []
 
     def changed(self, other: Config) -> list[str]:
         """Keys whose value differs in `other`; secrets by name only."""
@@ -202,9 +204,9 @@ def load(
         if settings.get(variable) and isinstance(table := document.setdefault(section, {}), dict):
             table[name] = settings[variable]
     sections = {
-        name: _section(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()
+        name: convert(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()
     }
-    problems += [_unknown(name, name, SECTIONS) for name in document if name not in SECTIONS]
+    problems += [unknown(name or '""', name, SECTIONS) for name in document if name not in SECTIONS]
     credentials = _read_credentials(settings, environ, problems)
     config = Config(**sections, credentials=credentials, source=str(source) if source else None)  # type: ignore[arg-type]
     problems += check_rules(config, regions)
@@ -214,22 +216,24 @@ def load(
 
 
 def _read_file(path: Path | None, base: Path, problems: list[Problem]) -> tuple[Path | None, dict[str, Any]]:
-    candidates = (path,) if path is not None else DEFAULT_PATHS
-    for candidate in candidates:
+    for candidate in (path,) if path is not None else DEFAULT_PATHS:
         file = base / candidate
-        if path is None and not file.exists():
-            continue
         try:
             return file, tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = (
-                error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-            )
-            problems.append(
-                Problem(str(candidate), f"cannot be read: {reason}", "give --config a readable TOML file")
-            )
-        except tomllib.TOMLDecodeError as error:
-            problems.append(Problem(str(candidate), f"is not valid TOML: {error}", "mend that line"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if path is None:
+                continue
+            reason = f"cannot be read: {error.strerror}"
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            reason = "cannot be read: it is not UTF-8 text"
+        except RecursionError:
+            reason = "is not valid TOML: it is nested too deeply"
+        except ValueError as error:  # TOMLDecodeError, and int() on thousands of digits
+            reason = f"is not valid TOML: {error}"
+        fix = "mend that line" if "TOML" in reason else "give --config a readable TOML file"
+        problems.append(Problem(str(candidate), reason, fix))
         return file, {}
     return None, {}
 
@@ -242,8 +246,12 @@ def _read_environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
         from_file = dotenv_values(file, interpolate=False) if file.is_file() else {}
     except (OSError, ValueError):
         from_file = {}
-    merged = {**from_file, **environ}
-    return {name: value.strip() for name, value in merged.items() if value and value.strip()}
+    return {
+        name: value.strip()
+        for source in (from_file, environ)
+        for name, value in source.items()
+        if value and value.strip()
+    }
 
 
 def _read_credentials(
@@ -259,7 +267,8 @@ def _read_credentials(
                 value = file.read_text(encoding="utf-8").strip() or value
             except FileNotFoundError:
                 pass
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):  # ValueError: not UTF-8
+                value = value or STAND_IN
                 problems.append(
                     Problem(
                         variable, f"the credential genesys_{name} cannot be read", "check LoadCredential="
@@ -275,71 +284,6 @@ def _read_credentials(
             )
         found[name] = value
     return Credentials(**found)
-
-
-def _section(name: str, kind: type[Struct], table: Any, problems: list[Problem]) -> Struct:
-    """Convert one table key by key, so that one bad value does not hide the next."""
-    if not isinstance(table, dict):
-        problems.append(Problem(name, "is a value, not a table", f"write it as a section: [{name}]"))
-        return kind()
-    hints = get_type_hints(kind, include_extras=True)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in hints:
-            problems.append(_unknown(f"{name}.{key}", key, hints))
-            continue
-        converted = _value(f"{name}.{key}", value, hints[key], problems)
-        if converted is not msgspec.UNSET:
-            values[key] = converted
-    return kind(**values)
-
-
-def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
-    """Convert one value, UNSET where it is wrong.
-
-    A list goes element by element: in place of a wrong one stands a value that no rule objects to, so that the rules
-    still see the others at their own index.
-    """
-    if isinstance(value, list):
-        bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
-        problems += [
-            Problem(f"{key}[{index}]", f"needs text (it is {value[index]!r:.60})", f"set a {describe(hint)}")
-            for index in bad
-        ]
-        value = [element if index not in bad else _STAND_IN for index, element in enumerate(value)]
-    try:
-        return msgspec.convert(value, hint)
-    except msgspec.ValidationError as error:
-        shown = (
-            ""
-            if is_secret_key(key) or (isinstance(value, str) and "@" in value)
-            else f" (it is {value!r:.60})"
-        )
-        problems.append(Problem(key, _in_words(str(error)) + shown, f"give {describe(hint)}"))
-        return msgspec.UNSET
-
-
-def describe(hint: Any) -> str:
-    """The description that a setting's type carries."""
-    return next(meta.description for meta in hint.__metadata__ if isinstance(meta, Meta) and meta.description)
-
-
-def _in_words(message: str) -> str:
-    return message.replace("Expected `", "needs `").replace(" - at `$", " at `")
-
-
-def _unknown(key: str, last: str, known: Mapping[str, Any]) -> Problem:
-    if is_secret_key(last):
-        return Problem(
-            key,
-            "is not a setting",
-            "keep secrets out of the file: use GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET",
-        )
-    near = difflib.get_close_matches(last, list(known), n=1)
-    prefix = key[: len(key) - len(last)]
-    if near:
-        return Problem(key, "is not a setting", f"did you mean {prefix}{near[0]}?")
-    return Problem(key, "is not a setting", f"remove it; known here: {', '.join(known)}")
 
 
 def process_environment() -> Mapping[str, str]:

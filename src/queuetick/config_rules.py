@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from queuetick.config import Config
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HOST = re.compile(r"[\w.:-]+")
 _SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
 
 LOW_INTERVAL = 10
@@ -63,7 +64,7 @@ def check_warnings(config: Config) -> list[ConfigWarning]:
                 fix="set 15, unless the server is your own",
             )
         )
-    if len(set(config.queues.ids)) < len(config.queues.ids):
+    if len({queue_id.lower() for queue_id in config.queues.ids}) < len(config.queues.ids):
         warnings.append(
             ConfigWarning(
                 key="queues.ids", problem="an id stands there twice; it is polled once", fix="remove one"
@@ -75,9 +76,8 @@ def check_warnings(config: Config) -> list[ConfigWarning]:
 def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
     if region in regions:
         return
-    by_domain = [
-        name for name, host in regions.items() if region and host.endswith(region.removeprefix("api."))
-    ]
+    domain = region.removeprefix("api.")
+    by_domain = [name for name, host in regions.items() if "." in domain and host.endswith(f".{domain}")]
     hint = f"use {by_domain[0]!r}, the region of that domain" if by_domain else "use one of the known regions"
     yield Problem(
         "genesys.region",
@@ -95,7 +95,7 @@ def _url(key: str, url: str | None) -> Iterator[Problem]:
     except ValueError:
         yield Problem(key, "is not a URL", "write https://HOST or https://HOST:PORT/PATH")
         return
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not _is_host(host):
         yield Problem(
             key, f"{_shown(url)} is not an http(s) URL", "write https://HOST or https://HOST:PORT/PATH"
         )
@@ -107,6 +107,11 @@ def _url(key: str, url: str | None) -> Iterator[Problem]:
             f"plain http to {host} would send the credentials unprotected",
             "use https; plain http is for loopback only (127.0.0.1, ::1, localhost)",
         )
+
+
+def _is_host(host: str | None) -> bool:
+    """Whether `host` can be a host name (also one beyond ASCII) or an address."""
+    return host is not None and _HOST.fullmatch(host) is not None
 
 
 def _shown(url: str) -> str:
@@ -122,7 +127,7 @@ def _proxy(config: Config) -> Iterator[Problem]:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if host is None or parts.scheme not in ("http", "https"):
+    if not _is_host(host) or parts.scheme not in ("http", "https"):
         yield Problem("genesys.proxy", "is not an http(s) URL", "write http://HOST:PORT")
         return
     plain = [
@@ -141,9 +146,10 @@ def _ca_bundle(path: str | None) -> Iterator[Problem]:
         return
     try:
         text = Path(path).read_text(encoding="ascii", errors="replace")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
         yield Problem(
-            "genesys.ca_bundle", f"{path} cannot be read: {error.strerror}", "name a readable PEM file"
+            "genesys.ca_bundle", f"{path!r:.200} cannot be read: {reason}", "name a readable PEM file"
         )
         return
     if "-----BEGIN CERTIFICATE-----" not in text:
@@ -179,7 +185,15 @@ def _selection(config: Config) -> Iterator[Problem]:
 
 
 def _output(path: str) -> Iterator[Problem]:
-    if path != "-" and not Path(path).parent.is_dir():
+    if "\0" in path:
+        yield Problem("output.path", "holds a NUL character, which no path may", "set another path")
+        return
+    try:
+        exists = path == "-" or Path(path).parent.is_dir()
+    except OSError as error:
+        yield Problem("output.path", f"cannot be a path: {error.strerror}", "set another path")
+        return
+    if not exists:
         yield Problem(
             "output.path", f"the directory {Path(path).parent} does not exist", "make it, or set another path"
         )
@@ -189,8 +203,8 @@ def _listen(listen: str | None) -> Iterator[Problem]:
     if listen is None:
         return
     host, _, port = listen.rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        yield Problem("metrics.listen", f"{listen!r} is not host:port", "write it like 127.0.0.1:9477")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        yield Problem("metrics.listen", f"{listen!r:.60} is not host:port", "write it like 127.0.0.1:9477")
     elif host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
         yield Problem(
             "metrics.listen", f"{listen!r} leaves open where the port begins", "write it like [::1]:9477"

@@ -250,11 +250,13 @@ class Cycles:
         return max(0, round(passed / self.interval) - 1)
 
     def _run(self, number: int, scheduled: float) -> CycleReport:
+        began = self._clock.monotonic()
         lateness = max(0.0, self._clock.now() - scheduled)
-        deadline = self._clock.monotonic() + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
+        deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
         if self.queues is None:
             self.discover(deadline=deadline)
         session = self.session
+        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
         report = session.poller.run(
             number,
             self.queues or [],
@@ -266,16 +268,18 @@ class Cycles:
             report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
-        self._judge(report, session.poller.last_error or self.refused)
+        self._judge(report, began, session.poller.last_error or self.refused)
         self.fit_interval()
         return report
 
-    def _judge(self, report: CycleReport, error: ApiError | None) -> None:
-        """Say on the change, and only then, that the API is lost or back."""
+    def _judge(self, report: CycleReport, began: float, error: ApiError | None) -> None:
+        """Say on the change, and only then, that the API is lost or back. An outage counts from where its first
+        cycle began.
+        """
         if report.outcome == "failed":
             self._lost_cycles += 1
             if self._lost_at is None:
-                self._lost_at = self._clock.monotonic()
+                self._lost_at = began
                 self._emit(
                     ApiLost(
                         reason=error.reason if error else "no answer",

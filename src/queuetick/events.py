@@ -1,7 +1,7 @@
 """The line contract: one type per event, with its level and its fields.
 
 Each class here (and `QueueSnapshot` and `CycleReport` of model.py) is one value of a line's `event`.
-`lines.py` writes them, `schema.py` prints them as JSON Schema and as docs/events.md.
+`lines/` writes them, `schema.py` prints them as JSON Schema and as docs/events.md.
 Compatibility: a field is never removed and never changes its type within a major version; new ones may come.
 """
 

@@ -34,11 +34,15 @@ class Clock(Struct, frozen=True):
     """Seconds since the epoch."""
 
 
+SAME_MOMENT = 1e-4
+"""Seconds; a clock this little before a place on the grid is at it: floats and datetimes round."""
+
+
 def grid_tick(now: float, interval: float) -> float:
     """The last place on the grid at or before `now`: multiples of `interval` since the epoch."""
-    return math.floor(now / interval + 1e-6) * interval
+    return math.floor((now + SAME_MOMENT) / interval) * interval
 
 
 def next_tick(now: float, interval: float) -> float:
     """The first place on the grid after `now`."""
-    return (math.floor(now / interval + 1e-6) + 1) * interval
+    return (math.floor((now + SAME_MOMENT) / interval) + 1) * interval

@@ -1,6 +1,6 @@
 """The facts that flow through queuetick, and pure functions on them.
 
-A fact is a type; turning it into a line is the business of `lines.py` alone.
+A fact is a type; turning it into a line is the business of `lines/` alone.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from msgspec import NODEFAULT, UnsetType, json, structs
 
 from queuetick.events import EVENTS, SCHEMA_VERSION, Fact, Level
 from queuetick.examples import EXAMPLES
-from queuetick.profiles import plain
+from queuetick.lines.profiles import plain
 
 SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
 DATE_TIMES = frozenset({"timestamp", "observed_at", "scheduled_at", "until"})

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping
 
 from queuetick import __version__
-from queuetick.buffering import BufferedOutput
 from queuetick.config import Config
 from queuetick.config_rules import check_warnings
 from queuetick.cycles import Cycles
@@ -16,9 +15,10 @@ from queuetick.genesys import sdk
 from queuetick.genesys.errors import LoginFailed, LoginRefused
 from queuetick.instants import Clock, monotonic
 from queuetick.lines import Emitter
+from queuetick.lines.buffering import BufferedOutput
+from queuetick.lines.output import open_output, stdout_is_journal
 from queuetick.metrics import Vitals
 from queuetick.model import CycleReport
-from queuetick.output import open_output, stdout_is_journal
 from queuetick.schedule import Schedule
 from queuetick.session import Session
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from queuetick.buffering import BufferedOutput
 from queuetick.events import Fact
 from queuetick.lines import Emitter
+from queuetick.lines.buffering import BufferedOutput
 
 NOW = 1795492815.412
 STAMP = "2026-11-24T04:00:15.412Z"

@@ -29,10 +29,10 @@ from queuetick.events import (
     QueueMissing,
 )
 from queuetick.examples import EXAMPLES
-from queuetick.fitting import escape
-from queuetick.lines import LEVELS, LineHandler, install_logging, stamp
+from queuetick.lines.emitter import LEVELS, LineHandler, install_logging, stamp
+from queuetick.lines.fitting import escape
+from queuetick.lines.profiles import render
 from queuetick.model import MediaCounts, QueueSnapshot
-from queuetick.profiles import render
 
 from .collect import NOW, STAMP, emitter, written
 from .facts import facts

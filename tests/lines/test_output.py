@@ -18,11 +18,11 @@ import time
 
 import pytest
 
-from queuetick.buffering import BufferedOutput, Recovery
 from queuetick.events import DaemonStopped
 from queuetick.examples import EXAMPLES
 from queuetick.lines import Emitter
-from queuetick.output import FileOutput, PipeOutput, mend_tail, open_output, stdout_is_journal
+from queuetick.lines.buffering import BufferedOutput, Recovery
+from queuetick.lines.output import FileOutput, PipeOutput, mend_tail, open_output, stdout_is_journal
 
 STOPPED = DaemonStopped(reason="SIGTERM", cycles=3, uptime_seconds=45.0)
 SNAPSHOT = EXAMPLES[1]
@@ -242,7 +242,7 @@ def test_stdout_that_was_closed_before_the_start_counts_as_closed():
 def test_a_reader_that_vanishes_leaves_no_traceback():
     """`queuetick run | head -1`, as a process."""
     code = (
-        "import sys; sys.path.insert(0, 'src'); from queuetick.output import PipeOutput\n"
+        "import sys; sys.path.insert(0, 'src'); from queuetick.lines.output import PipeOutput\n"
         "output = PipeOutput(1)\n"
         "while not output.closed: output.append(b'x' * 99 + b'\\n'); output.flush()\n"
         "sys.exit(7)"
@@ -294,7 +294,7 @@ def test_the_main_thread_answers_sigterm_while_it_waits_for_a_reader():
     """As a process: stdout is a full pipe, SIGTERM comes during a flush."""
     code = (
         "import signal, sys, time; sys.path.insert(0, 'src')\n"
-        "from queuetick.output import PipeOutput\n"
+        "from queuetick.lines.output import PipeOutput\n"
         "told = []\n"
         "signal.signal(signal.SIGTERM, lambda *_: told.append(1))\n"
         "output = PipeOutput(1)\n"
@@ -580,7 +580,7 @@ def test_running_out_of_descriptors_costs_no_line(log, said):
 
 def test_two_processes_may_write_one_file(log):
     code = (
-        "import sys; sys.path.insert(0, 'src'); from queuetick.output import FileOutput\n"
+        "import sys; sys.path.insert(0, 'src'); from queuetick.lines.output import FileOutput\n"
         "output = FileOutput(sys.argv[1])\n"
         "for at in range(2000): output.append(sys.argv[2].encode() * 99 + b'\\n'); output.flush()\n"
     )

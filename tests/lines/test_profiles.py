@@ -11,8 +11,8 @@ from msgspec import structs
 
 from queuetick.events import EVENTS, BatchFailed
 from queuetick.examples import EXAMPLES
+from queuetick.lines.profiles import PLACES, SEVERITY_NUMBERS, render
 from queuetick.model import CycleReport
-from queuetick.profiles import PLACES, SEVERITY_NUMBERS, render
 from queuetick.schema import event_name
 
 from .collect import STAMP

@@ -22,6 +22,14 @@ def lines(request: pytest.FixtureRequest, output: list[bytes]) -> list[bytes]:
     return output if request.param == "real output" else with_hostile_names(output)
 
 
+def log_file(directory: Path) -> Path:
+    """Return where the service's log file is: with DynamicUser its directory is a link into a private one."""
+    private = directory / "private" / "queuetick"
+    private.mkdir(parents=True)
+    (directory / "queuetick").symlink_to(Path("private") / "queuetick")
+    return directory / "queuetick" / "queuetick.jsonl"
+
+
 def write(path: Path, lines: list[bytes]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"".join(line + b"\n" for line in lines))
@@ -59,7 +67,7 @@ def awaited(sink: Sink, lines: list[bytes], directory: Path) -> None:
 def test_rsyslog_imfile(lines: list[bytes], chain: str, table: Table, sink: Sink, tmp_path: Path) -> None:
     """rsyslog's imfile ships every line as it was, over TCP, and sets aside what is no JSON object."""
     rsyslogd = need("rsyslogd", package="rsyslog")
-    write(tmp_path / "queuetick" / "queuetick.jsonl", with_rejects(lines))
+    write(log_file(tmp_path), with_rejects(lines))
     config = tmp_path / "rsyslog.conf"
     shipped = installed(SHIPPERS / "rsyslog" / "queuetick-imfile.conf", sink.port, tmp_path)
     config.write_text(f'global(workDirectory="{tmp_path}")\n{shipped}')
@@ -72,7 +80,7 @@ def test_rsyslog_imfile(lines: list[bytes], chain: str, table: Table, sink: Sink
 def test_rsyslog_fields_can_be_routed_on(output: list[bytes], tmp_path: Path) -> None:
     """A condition on $!level does what docs/shippers.md says: errors, and only they, go to their own file."""
     rsyslogd = need("rsyslogd", package="rsyslog")
-    write(tmp_path / "queuetick" / "queuetick.jsonl", output)
+    write(log_file(tmp_path), output)
     errors = tmp_path / "errors.jsonl"
     statement = (
         f'    if $!level == "error" then action(type="omfile" file="{errors}" template="queuetick_line")\n'
@@ -91,7 +99,7 @@ def test_syslog_ng(  # noqa: PLR0917
     lines: list[bytes], chain: str, table: Table, sink: Sink, syslog_ng: SyslogNg, tmp_path: Path
 ) -> None:
     """syslog-ng ships every line as it was, over TCP, and sets aside what is no JSON object."""
-    write(tmp_path / "queuetick" / "queuetick.jsonl", with_rejects(lines))
+    write(log_file(tmp_path), with_rejects(lines))
     config = tmp_path / "syslog-ng.conf"
     shipped = installed(SHIPPERS / "syslog-ng" / "queuetick.conf", sink.port, tmp_path)
     config.write_text(f"@version: 3.38\n{shipped}")

@@ -84,6 +84,18 @@ def test_the_daemon_into_the_journal(table: Table, box: Box, sink: Sink) -> None
     table.judge("queuetick demo > journal > rsyslog imjournal > TCP", kept, sink.received)
 
 
+def test_who_can_read_what(box: Box) -> None:
+    """A dynamic user's log file is for root alone; the journal is for the group systemd-journal as well."""
+    service = "-p DynamicUser=yes -p User=queuetick -p LogsDirectory=queuetick -p SyslogIdentifier=queuetick"
+    file = "/var/log/queuetick/queuetick.jsonl"
+    box.sh(f"systemd-run --quiet --wait {service} sh -c 'echo {{}} > {file}; echo {{}}' && journalctl --sync")
+    assert box.sh(f"cat {file}") == "{}\n"
+    nobody = "setpriv --reuid nobody --regid nogroup"
+    assert box.sh(f"{nobody} --clear-groups cat {file}", check=False) == ""
+    assert box.sh(f"{nobody} --clear-groups journalctl -q -t queuetick -o cat", check=False) == ""
+    assert box.sh(f"{nobody} --groups systemd-journal journalctl -q -t queuetick -o cat") == "{}\n"
+
+
 def split(text: str) -> list[str]:
     """Cut at newlines only; `splitlines` would cut inside a name with a Unicode line separator."""
     return text.split("\n")[:-1]

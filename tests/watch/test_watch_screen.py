@@ -185,6 +185,7 @@ def test_silence_is_said_once_it_is_longer_than_three_intervals() -> None:
     assert "NO LINES FOR 0:00:46" in whole(scene_of(*said, now=START + 46))
     assert "INPUT ENDED" in whole(scene_of(*said, now=START + 46, ended=True))
     assert text(scene_of(*said, now=START + 46, printed=True))[2].strip() == ""
+    assert "1 of 3 lines skipped" in text(scene_of(*said, b"half", printed=True))[2]
 
 
 def test_the_first_notice_does_not_move_the_table() -> None:

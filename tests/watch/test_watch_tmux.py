@@ -43,12 +43,17 @@ class Tmux:
         return self.call("capture-pane", "-p", *(["-e"] if styles else []))
 
     def until(self, *words: str, without: str = "\0") -> str:
-        """The first screen that has all the words and not the one that must be gone."""
+        """The first screen that has all the words and not the one that must be gone.
+
+        It has to be seen twice: tmux may be asked while it has taken in only half of a frame.
+        """
         deadline = time.monotonic() + DEADLINE
+        before = ""
         while True:
             screen = self.screen()
-            if all(word in screen for word in words) and without not in screen:
+            if screen == before and all(word in screen for word in words) and without not in screen:
                 return screen
+            before = screen
             assert time.monotonic() < deadline, f"no {words} (or still {without!r}) in\n{screen}"
             time.sleep(0.05)
 

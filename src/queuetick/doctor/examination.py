@@ -21,8 +21,8 @@ from queuetick.exits import Exit
 from queuetick.genesys import sdk
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.instants import Clock
+from queuetick.lines.redaction import Redaction
 from queuetick.model import Queue
-from queuetick.redaction import Redaction
 from queuetick.session import Session
 
 NETWORK = ("proxy", "dns", "connection", "tls")

@@ -11,7 +11,7 @@ from typing import Any
 
 from queuetick.config import Config
 from queuetick.doctor.checks import Check, failed, passed, warned
-from queuetick.output import stdout_is_journal
+from queuetick.lines.output import stdout_is_journal
 
 ROOM = 100 * 1024 * 1024
 """Bytes free on the file's disk below which it is warned about: some hours of lines of 200 queues."""

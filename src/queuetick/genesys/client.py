@@ -257,12 +257,12 @@ def _believe_end(listing: Mapping[str, Any], found: int) -> None:
 
 
 def _queue(item: Any) -> Queue | None:
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+    if not isinstance(item, dict) or (queue_id := _text(item.get("id"))) is None:
         return None
     division = item.get("division")
     division = division if isinstance(division, dict) else {}
     return Queue(
-        id=item["id"].lower(),
+        id=queue_id.lower(),
         name=_text(item.get("name")),
         division=_text(division.get("name")),
         division_id=_text(division.get("id")),

@@ -23,6 +23,8 @@ _NO_INPUT = (
     "  journalctl -fu queuetick -o cat | queuetick watch\n"
     "  queuetick watch /var/log/queuetick/queuetick.jsonl\n"
 )
+# Rows and lines hold no reference cycles: looking for some among 100,000 objects at every redraw finds nothing.
+GC_THRESHOLD = (50_000, 20, 100)
 
 
 def watch(args: argparse.Namespace) -> int:
@@ -41,8 +43,7 @@ def watch(args: argparse.Namespace) -> int:
     except OSError as error:
         sys.stderr.write(f"queuetick watch: cannot read {args.file}: {error.strerror}\n")
         return 1
-    # Rows and lines hold no cycles, so looking for some among 100,000 objects at every redraw finds nothing.
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GC_THRESHOLD)
     view = View(sort=Sort(args.sort), words=args.filter)
     thresholds = Thresholds(*args.waiting_at, *args.longest_at)
     console = Console()

@@ -106,7 +106,9 @@ def _about_input(scene: Scene) -> Iterator[tuple[str, Style]]:
     if scene.held_back is not None:
         yield f"PAUSED at {clock_time(now)}, {scene.held_back:,} lines since; space resumes", ink.BADGE_PLAIN
     if scene.printed:
-        pass
+        if board.skipped:
+            lines = f"{board.skipped:,} of {board.lines_read:,} lines"
+            yield f"{lines} skipped: not queuetick's, or not whole", ink.DIM
     elif scene.ended:
         yield f"INPUT ENDED, last line {_ago(board, now)} ago; q quits", ink.BADGE_PLAIN
     elif board.lines_read and now - board.newest_at > board.stale_after and not board.health.stopped:

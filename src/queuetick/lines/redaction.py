@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from queuetick.events import EVENTS
-from queuetick.fitting import escape, map_strings, spell_out
+from queuetick.lines.fitting import escape, map_strings, spell_out
 from queuetick.model import MediaCounts
 
 SHORTEST = 6

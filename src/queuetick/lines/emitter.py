@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, get_args
 import structlog
 from msgspec import UNSET
 
-from queuetick.buffering import BufferedOutput
 from queuetick.events import Fact, Level, LogMessage, OutputRecovered
-from queuetick.fitting import LIMIT, cut_text, escape, fit, map_strings, spell_out
+from queuetick.lines.buffering import BufferedOutput
+from queuetick.lines.fitting import LIMIT, cut_text, escape, fit, map_strings, spell_out
+from queuetick.lines.output import Output
+from queuetick.lines.profiles import Renderer, render
+from queuetick.lines.redaction import Redaction
 from queuetick.model import QueueSnapshot
-from queuetick.output import Output
-from queuetick.profiles import Renderer, render
-from queuetick.redaction import Redaction
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 PRIORITIES: dict[str, bytes] = {

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from queuetick.buffering import PENDING_LIMIT, BufferedOutput, Recovery, warn
+from queuetick.lines.buffering import PENDING_LIMIT, BufferedOutput, Recovery, warn
 
 PIPE_BUF = 4096
 """Bytes that Linux writes to a pipe all or not at all (pipe(7)); every line is shorter."""

@@ -6,6 +6,7 @@ import datetime
 import os
 from pathlib import Path
 
+import certifi
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -572,7 +573,7 @@ def test_what_keeps_the_rules_is_no_problem(text, tmp_path, monkeypatch) -> None
 def test_a_ca_bundle_must_hold_a_certificate(tmp_path) -> None:
     bundle = tmp_path / "ca.pem"
     text = f'[genesys]\nca_bundle = "{bundle}"\n'
-    bundle.write_bytes(b"# \xe9\n-----BEGIN CERTIFICATE-----\n")
+    bundle.write_bytes(b"# \xe9\n" + Path(certifi.where()).read_bytes())
     assert str(bundle) == read(tmp_path, text).genesys.ca_bundle
     bundle.write_text("-----BEGIN PRIVATE KEY-----\n")
     expected = (f"{bundle} holds no PEM certificate", "name a PEM file with the CAs to trust")

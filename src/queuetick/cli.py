@@ -92,12 +92,22 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _hold_signals()
     return _with_config(
         arguments.config, lambda config, load: _end(_daemon(config, load, serve_metrics=True))
     )
 
 
+def _hold_signals() -> None:
+    """Let SIGTERM, SIGINT and SIGHUP wait for `Daemon.run`: while modules load, a SIGHUP would end the process."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
 def _once(arguments: argparse.Namespace) -> int:
+    _hold_signals()
+
     def once(config: Config, load: Callable[[], Config]) -> int:
         daemon = _daemon(config, load, max_cycles=1)
         code = daemon.run()

@@ -40,6 +40,9 @@ coverage: $(STAMP) ## make test with line and branch coverage of src/, subproces
 
 bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; the line writer; the simulator
 	$(BIN)/python bench/cycle.py
+	$(BIN)/python bench/lines.py
+	$(BIN)/python bench/simulator.py
+	$(BIN)/python bench/watch.py
 
 docs: $(STAMP) ## regenerate docs/events.md from the types
 	$(BIN)/python -m queuetick.schema > docs/events.md
@@ -84,7 +87,6 @@ test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real 
 
 .PHONY: test-pipelines
 
-<<<<<<< HEAD
 # --- reliability: docs/reliability.md ---------------------------------------------------------------------------------
 chaos: $(STAMP) ## 2,000 cycles against a hostile simulator; the accounting law must hold (CHAOS_CYCLES)
 	@PYTHONPATH=tests $(BIN)/python bench/chaos.py
@@ -96,7 +98,7 @@ bench-weather: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 1
 	@PYTHONPATH=tests $(BIN)/python bench/weather.py
 
 .PHONY: chaos soak bench-weather
-=======
+
 # --- releases and what they stand on: docs/supply-chain.md -------------------------------------------------------------
 TOOLS := build/tools
 $(TOOLS)/.installed: requirements/tools.txt
@@ -131,4 +133,3 @@ audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
 
 .PHONY: release test-release test-lowest lock licences audit
->>>>>>> house

@@ -47,6 +47,9 @@ bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; th
 docs: $(STAMP) ## regenerate docs/events.md from the types
 	$(BIN)/python -m queuetick.schema > docs/events.md
 
+pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
+	$(BIN)/python docs/pictures.py
+
 lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff check src tests bench release
 	$(BIN)/ruff format --check src tests bench release
@@ -55,7 +58,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow coverage bench docs lint clean
+.PHONY: help venv demo test test-slow coverage bench docs pictures lint clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]

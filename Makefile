@@ -40,9 +40,15 @@ coverage: $(STAMP) ## make test with line and branch coverage of src/, subproces
 
 bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; the line writer; the simulator
 	$(BIN)/python bench/cycle.py
+	$(BIN)/python bench/lines.py
+	$(BIN)/python bench/simulator.py
+	$(BIN)/python bench/watch.py
 
 docs: $(STAMP) ## regenerate docs/events.md from the types
 	$(BIN)/python -m queuetick.schema > docs/events.md
+
+pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
+	$(BIN)/python docs/pictures.py
 
 lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff check src tests bench release
@@ -52,7 +58,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow coverage bench docs lint clean
+.PHONY: help venv demo test test-slow coverage bench docs pictures lint clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]
@@ -69,11 +75,32 @@ test-system: $(STAMP) ## the service in a booted systemd (root, systemd-containe
 
 .PHONY: install uninstall deb test-system
 
+# --- metrics: docs/metrics.md ----------------------------------------------------------------------------------------
+test-metrics: $(STAMP) ## tests/metrics with a real Prometheus scraping the daemon (apt-get install prometheus)
+	$(BIN)/python -m pytest -m 'slow or not slow' -rs tests/metrics
+
+bench-metrics: $(STAMP) ## what observing a cycle and one scrape cost for 1,500 queues
+	$(BIN)/python bench/metrics.py
+
+.PHONY: test-metrics bench-metrics
+
 test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real output (root, Debian)
 	$(BIN)/python -m pip install --quiet --requirement tests/pipelines/requirements.txt
 	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines
 
 .PHONY: test-pipelines
+
+# --- reliability: docs/reliability.md ---------------------------------------------------------------------------------
+chaos: $(STAMP) ## 2,000 cycles against a hostile simulator; the accounting law must hold (CHAOS_CYCLES)
+	@PYTHONPATH=tests $(BIN)/python bench/chaos.py
+
+soak: $(STAMP) ## half an hour of cycles; memory, descriptors and threads must be flat (SOAK_SECONDS)
+	@PYTHONPATH=tests $(BIN)/python bench/soak.py
+
+bench-weather: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 1,500 queues (BENCH_CYCLES)
+	@PYTHONPATH=tests $(BIN)/python bench/weather.py
+
+.PHONY: chaos soak bench-weather
 
 # --- releases and what they stand on: docs/supply-chain.md -------------------------------------------------------------
 TOOLS := build/tools

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefu
 from queuetick.instants import Clock, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
 from queuetick.model import CycleReport
+from queuetick.poller import LAST_WORDS
 from queuetick.service import Service
 from queuetick.systemd import notifier, reloading, watchdog_interval
 
@@ -34,6 +36,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 GRACE = 8.0
 """Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""
+
+LAST_CYCLE = LAST_WORDS + 1.0
+"""Seconds of it for the running cycle."""
 
 POLL_SECONDS = 0.5
 """How long the main thread waits for a signal before it looks at clock, output and watchdog."""
@@ -92,7 +97,7 @@ class Daemon:
 
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
         """
-        with _blocked(SIGNALS):
+        with _received(SIGNALS) as received:
             try:
                 self._service.listen(self._service.config)
             except CannotListen as error:
@@ -100,14 +105,16 @@ class Daemon:
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
-                received = signal.sigtimedwait(SIGNALS, POLL_SECONDS)
-                if received is not None and received.si_signo == signal.SIGHUP:
+                try:
+                    number = received.get(timeout=POLL_SECONDS)
+                except queue.Empty:
+                    self._look_around()
+                    continue
+                if number == signal.SIGHUP:
                     self._reload_wanted = True
                     self._begin_reload()
-                elif received is not None:
-                    self._end(signal.Signals(received.si_signo).name)
                 else:
-                    self._look_around()
+                    self._end(signal.Signals(number).name)
             return self._shut_down(starting)
 
     # Start
@@ -277,8 +284,8 @@ class Daemon:
         self._notify("STOPPING=1\nSTATUS=stopping: " + (self._reason or ""))
         self._cycles.session.transport.abort()
         self._service.schedule.stop()
-        starting.join(GRACE / 2)
-        self._cycles.wait_idle(GRACE / 2)
+        starting.join(LAST_CYCLE)
+        self._cycles.wait_idle(LAST_CYCLE)
         self._service.announce()
         self._service.emit(
             DaemonStopped(
@@ -301,10 +308,27 @@ def _missing_permission(error: ApiError, permission: str) -> str:
 
 
 @contextlib.contextmanager
-def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
-    """Block `signals` here and in every thread begun within, so that only sigtimedwait receives them."""
+def _received(signals: tuple[signal.Signals, ...]) -> Iterator[queue.SimpleQueue[int]]:
+    """The numbers of the signals that arrive, which are blocked here and in every thread begun within.
+
+    A thread waits for them without an end, because sigtimedwait cannot be trusted with one: interrupted (SIGSTOP and
+    SIGCONT, a debugger) and past its time, CPython returns a siginfo that nobody filled in.
+    """
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done = threading.Event()
+
+    def listen() -> None:
+        while not done.is_set():
+            arrived.put(signal.sigwaitinfo(signals).si_signo)
+
     before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    listening = threading.Thread(target=listen, name="queuetick-signals", daemon=True)
+    listening.start()
     try:
-        yield
+        yield arrived
     finally:
+        done.set()
+        if listening.ident is not None and listening.is_alive():
+            signal.pthread_kill(listening.ident, signals[0])
+            listening.join(1.0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -27,6 +27,9 @@ RETRY_BASE = 0.5
 RETRY_CAP = 5.0
 """Seconds. The n-th retry waits with full jitter: uniform in 0..min(cap, base * 2**n)."""
 
+BATCH_THREADS = "queuetick-batch"
+"""How the names of the threads that poll batches begin."""
+
 GIVE_UP_AFTER = 8
 """Batches in a row that failed before any was answered: the API is down, the rest of the cycle is left alone."""
 
@@ -66,7 +69,7 @@ class Poller:
         self._pause = pause
         self._uniform = uniform
         self._on_progress = on_progress
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="queuetick-batch")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=BATCH_THREADS)
         self._lost_turn: set[str] = set()
         self._missing: dict[str, int] = {}
         self._invalid: dict[str, int] = {}

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from queuetick.instants import next_tick
+
+CYCLE_THREADS = "queuetick-cycle"
+"""How the names of the threads that run cycles and refreshes begin."""
 
 
 class Grid(BaseTrigger):  # type: ignore[misc]
@@ -43,7 +47,8 @@ class Schedule:
         self._on_tick = on_tick
         self._on_overrun = on_overrun
         self._on_refresh = on_refresh
-        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+        threads = ThreadPoolExecutor(10, {"thread_name_prefix": CYCLE_THREADS})
+        self._scheduler = BackgroundScheduler(executors={"default": threads}, timezone=UTC, daemon=True)
         self._once = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
 
     def start(self, first: float, *, refresh: float) -> None:

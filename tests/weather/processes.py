@@ -103,13 +103,14 @@ class DaemonProcess:
         self.arrived: list[float] = []
         self._keep = keep
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [*QUEUETICK, "run"],
-            env=dict(environment),
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=(directory / "stderr").open("wb"),
-        )
+        with (directory / "stderr").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*QUEUETICK, "run"],
+                env=dict(environment),
+                cwd=directory,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -15,6 +15,8 @@ Speak = Callable[[socket.socket], bool | None]
 
 TOKEN = b'{"access_token":"token-of-the-raw-server","expires_in":86400}'
 
+NO_QUEUES = b'{"entities":[],"pageSize":500,"pageNumber":1,"total":0,"pageCount":0}'
+
 
 def http(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
     """A whole answer; `length` lies about its length."""
@@ -33,7 +35,10 @@ def say(*parts: bytes, keep: bool = False) -> Speak:
 
 
 class RawServer:
-    """Logs everybody in, and lets `answers` speak to the other requests, in turn; the last one again and again."""
+    """Logs everybody in, lists no queues, and lets `answers` speak to the other requests.
+
+    In turn; the last one again and again.
+    """
 
     def __init__(self, *answers: Speak) -> None:
         self.answers = list(answers)
@@ -42,6 +47,7 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: set[socket.socket] = set()
+        self._serving: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def _accept(self) -> None:
@@ -52,7 +58,9 @@ class RawServer:
                 return
             self.connections += 1
             self._open.add(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            serving = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._serving.append(serving)
+            serving.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -60,6 +68,9 @@ class RawServer:
                 while (request := _read(connection)) is not None:
                     if b"/oauth/token " in request:
                         connection.sendall(http(TOKEN))
+                    elif request.startswith(b"GET "):
+                        connection.sendall(http(NO_QUEUES, "Connection: close"))
+                        break
                     elif not self._next(request)(connection):
                         break
             finally:
@@ -86,7 +97,8 @@ class RawServer:
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        for thread in (self._thread, *self._serving):
+            thread.join(5)
 
 
 def _read(connection: socket.socket) -> bytes | None:

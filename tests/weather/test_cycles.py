@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuetick.cycles import shortest_interval
+from queuetick.daemon import Daemon
+from queuetick.lines import Emitter
+from queuetick.schedule import Grid
 from queuetick.simulator import Faults
 from weather.account import breaches
-from weather.virtual import Ledger, QuickObserver, World
+from weather.virtual import Ledger, MemoryOutput, QuickObserver, VirtualTime, World, configuration
 
 
 def batches_asked(world: World, since: int = 0) -> list[int]:
@@ -98,9 +101,9 @@ def replace_poll(world: World, **changes):
 @pytest.mark.parametrize(("batch_size", "interval"), [(200, 15), (20, 100)])
 def test_10000_queues_fit_at_200_a_batch_and_are_stretched_to_100_s_at_20(batch_size, interval):
     ids = tuple(f"{n:036d}" for n in range(10_000))
-    # One at a time: a thread that is held up between reading the clock and waiting would let a minute pass twice.
+    # One thread: several would advance the one fake clock past each other's deadlines.
     world = World(
-        queues=1, poll_batch_size=batch_size, poll_concurrency=1, queues_ids=ids, emit=lambda *_: None
+        queues=1, poll_batch_size=batch_size, queues_ids=ids, poll_concurrency=1, emit=lambda *_: None
     )
     session, ledger = world.cycles.session, Ledger(300)
     session.poller.client = QuickObserver(session.throttle, ledger, world.time, lambda: 0.01)
@@ -365,3 +368,53 @@ def test_a_listing_that_never_ends_is_given_up_after_its_first_page_without_a_ne
     world.close()
     assert sum(path.endswith("/queues") for _, path, _ in world.transport.requests) <= 2
     assert world.reports[-1].snapshots == 45
+
+
+# The grid and the main thread's round
+
+
+@given(
+    now=st.floats(1.7e9, 1.9e9),
+    ahead=st.none() | st.floats(-7200.0, 30.0),
+    interval=st.sampled_from([0.1, 0.5, 1.0, 15.0, 100.0, 3600.0]),
+)
+def test_the_next_tick_is_a_place_on_the_grid_after_now_and_never_one_that_has_passed(now, ahead, interval):
+    """`ahead`: when the last tick was, against now; in the future where the clock was set back since."""
+    present = datetime.fromtimestamp(now, UTC)
+    last = None if ahead is None else datetime.fromtimestamp(now + ahead, UTC)
+    following = Grid(lambda: interval).get_next_fire_time(last, present).timestamp()
+    assert following > present.timestamp()
+    assert following > (last or present).timestamp()
+    assert following - max(present, last or present).timestamp() <= interval + 1e-3
+    assert abs(following / interval - round(following / interval)) < 1e-5
+
+
+@pytest.mark.parametrize("by", [-3600.0, -2.0, 3600.0])
+def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_has_the_grid(by):
+    time = VirtualTime()
+    daemon = Daemon(configuration(), Emitter(MemoryOutput(), now=time.now), environ={}, load=configuration)
+    daemon._clock = time.clock()
+    daemon._clock_offset = daemon._offset()
+    replaced = []
+    daemon._service.schedule.replace_tick = lambda: replaced.append(time.now())
+    daemon._look_around()
+    assert replaced == []
+    time.set_wall_clock(by)
+    daemon._look_around()
+    daemon._look_around()
+    assert len(replaced) == 1
+    daemon._cycles.session.close()
+
+
+def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
+    time = VirtualTime()
+    daemon = Daemon(configuration(), Emitter(MemoryOutput(), now=time.now), environ={}, load=configuration)
+    daemon._clock = time.clock()
+    daemon._clock_offset = daemon._offset()
+    replaced = []
+    daemon._service.schedule.replace_tick = lambda: replaced.append(time.now())
+    for _ in range(100):
+        time.set_wall_clock(0.05)
+        daemon._look_around()
+    assert replaced == []
+    daemon._cycles.session.close()

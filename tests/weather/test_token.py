@@ -65,12 +65,12 @@ def test_it_is_renewed_a_tenth_of_its_life_but_at_most_a_minute_ahead_of_its_end
     time = VirtualTime()
     host = Host(time, lifetime)
     subject = source(host, time)
-    assert subject.token() == "token-1"
+    assert subject.token().value == "token-1"
     ahead = min(60.0, 0.1 * lifetime)
     time.advance(lifetime - ahead - 0.5)
-    assert subject.token() == "token-1"
+    assert subject.token().value == "token-1"
     time.advance(1.0)
-    assert subject.token() == "token-2"
+    assert subject.token().value == "token-2"
     assert len(host.logins) == 2
 
 
@@ -89,16 +89,15 @@ def test_a_renewal_ahead_of_time_that_fails_costs_nothing_while_the_old_token_ho
     time, facts = VirtualTime(), []
     host = Host(time, 600.0)
     subject = source(host, time, facts)
-    subject.token()
-    subject.accepted("token-1")
+    subject.accepted(subject.token())
     host.error = failed(Transient("HTTP 503", status=503))
     time.advance(541.0)
     for _ in range(50):
-        assert subject.token() == "token-1"
+        assert subject.token().value == "token-1"
         time.advance(1.0)
     host.error = None
     time.advance(600.0 - (541.0 + 50.0))
-    assert subject.token() == "token-2"
+    assert subject.token().value == "token-2"
     assert [fact.reason for fact in facts] == ["start", "expiring"]
 
 
@@ -120,22 +119,40 @@ def test_while_one_thread_waits_for_a_slow_renewal_the_others_go_on_with_the_tok
     renewing = threading.Thread(target=subject.token)
     renewing.start()
     assert entered.wait(10)
-    assert subject.token() == "token-1"
+    assert subject.token().value == "token-1"
     leave.set()
     renewing.join(10)
-    assert subject.token() == "token-2"
+    assert subject.token().value == "token-2"
 
 
 def test_a_late_answer_to_the_old_token_does_not_vouch_for_the_new_one():
     time = VirtualTime()
     host = Host(time)
     subject = source(host, time)
-    subject.token()
-    subject.accepted("token-1")
-    subject.renew("token-1")
-    subject.accepted("token-1")
+    old = subject.token()
+    subject.accepted(old)
+    subject.renew(old)
+    subject.accepted(old)
     with pytest.raises(LoginFailed, match="rejects each new token"):
-        subject.renew("token-2")
+        subject.renew(subject.token())
+
+
+def test_a_login_that_gives_the_same_token_again_is_a_renewal_all_the_same():
+    """As a gateway with a cache does, and the simulator when it comes back with its seed."""
+    time = VirtualTime()
+    logins = []
+
+    def login() -> Token:
+        logins.append(time.monotonic())
+        return Token("always the same", 86400.0)
+
+    subject = source(login, time)
+    old = subject.token()
+    subject.accepted(old)
+    subject.renew(old)
+    subject.renew(old)  # another thread, whose request had left before
+    assert subject.token().value == "always the same"
+    assert len(logins) == 2
 
 
 # Single flight
@@ -151,7 +168,7 @@ def test_threads_that_need_a_token_at_once_make_one_login(threads):
 
     def ask() -> None:
         gate.wait(10)
-        got.append(subject.token())
+        got.append(subject.token().value)
 
     run([threading.Thread(target=ask) for _ in range(threads)])
     assert got == ["token-1"] * threads
@@ -164,13 +181,13 @@ def test_threads_whose_token_is_rejected_at_once_make_one_login(threads):
     gate = threading.Barrier(threads)
     host = Host(time)
     subject = source(host, time, facts)
-    subject.token()
+    old = subject.token()
     got: list[str] = []
 
     def reject() -> None:
         gate.wait(10)
-        subject.renew("token-1")
-        got.append(subject.token())
+        subject.renew(old)
+        got.append(subject.token().value)
 
     run([threading.Thread(target=reject) for _ in range(threads)])
     assert got == ["token-2"] * threads

@@ -170,38 +170,41 @@ class TokenSource:
         self._last_error: LoginFailed | None = None
         self._reason: Literal["start", "expiring", "rejected"] = "start"
 
-    def token(self) -> str:
-        """The token to send now. Raises LoginFailed, LoginRefused or Stopped when there is none."""
+    def token(self) -> Token:
+        """The token to send now; hand it back to `renew` or `accepted`.
+
+        Raises LoginFailed, LoginRefused or Stopped when there is none.
+        """
         token = self._token
         if token is not None and self._monotonic() < self._renew_at:
-            return token.value
+            return token
         if not self._lock.acquire(blocking=False):
             # Another thread renews it. Ahead of its end the token still holds: nobody need wait for a slow login.
             if token is not None and self._monotonic() < self._expires_at:
-                return token.value
+                return token
             self._lock.acquire()
         try:
             now = self._monotonic()
             if self._token is not None and now < self._renew_at:
-                return self._token.value  # another thread has just renewed it
+                return self._token  # another thread has just renewed it
             try:
                 return self._renew()
             except LoginFailed:
                 if self._token is not None and self._monotonic() < self._expires_at:
-                    return self._token.value  # renewal was ahead of time: the old one still holds
+                    return self._token  # renewal was ahead of time: the old one still holds
                 self._token = None
                 raise
         finally:
             self._lock.release()
 
-    def renew(self, rejected: str) -> None:
+    def renew(self, rejected: Token) -> None:
         """Replace a token that the API answered with 401. Does nothing when another thread has done so.
 
         Raises LoginFailed, also when the rejected token had itself just replaced a rejected one: then logging in
         again at once would not help.
         """
         with self._lock:
-            if self._token is None or self._token.value != rejected:
+            if self._token is not rejected:  # not by its value: a server may give the same one again
                 if self._token is None:
                     raise self._not_yet(self._monotonic())
                 return
@@ -213,9 +216,9 @@ class TokenSource:
                 raise self._not_yet(self._monotonic())
             self._renew()
 
-    def accepted(self, value: str) -> None:
-        """An answer showed that the token `value` holds."""
-        if not self._accepted and self._token is not None and self._token.value == value:
+    def accepted(self, token: Token) -> None:
+        """An answer showed that `token` holds."""
+        if not self._accepted and self._token is token:
             self._accepted, self._on_trial = True, False
             self._failures = 0
 
@@ -235,7 +238,7 @@ class TokenSource:
             self._failures, self._next_try = earlier._failures, earlier._next_try
             self._last_error = earlier._last_error
 
-    def _renew(self) -> str:
+    def _renew(self) -> Token:
         now = self._monotonic()
         if now < self._next_try:
             raise self._not_yet(now)
@@ -253,7 +256,7 @@ class TokenSource:
         self._renew_at = max(self._expires_at - ahead, now + MIN_LOGIN_DISTANCE)  # whatever `expires_in` says
         self._emit(TokenRenewed(reason=self._reason, expires_in_seconds=token.expires_in))
         self._reason = "expiring"
-        return token.value
+        return token
 
     def _failed(self, error: LoginFailed, now: float) -> None:
         self._failures += 1

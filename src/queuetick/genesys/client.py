@@ -196,7 +196,7 @@ class Client:
                 token = self._tokens.token()
                 usage.requests += 1
                 response = self._send(
-                    method, path, query=query, body=body, token=token, timeout=timeout or self._timeout
+                    method, path, query=query, body=body, token=token.value, timeout=timeout or self._timeout
                 )
             finally:
                 self._budget.answered()

@@ -57,6 +57,15 @@ test-system: $(STAMP) ## the service in a booted systemd (root, systemd-containe
 
 .PHONY: install uninstall deb test-system
 
+# --- metrics: docs/metrics.md ----------------------------------------------------------------------------------------
+test-metrics: $(STAMP) ## tests/metrics with a real Prometheus scraping the daemon (apt-get install prometheus)
+	$(BIN)/python -m pytest -m 'slow or not slow' -rs tests/metrics
+
+bench-metrics: $(STAMP) ## what observing a cycle and one scrape cost for 1,500 queues
+	$(BIN)/python bench/metrics.py
+
+.PHONY: test-metrics bench-metrics
+
 test-pipelines: $(STAMP) ## the real shippers, lnav and docs/tailing.md on real output (root, Debian)
 	$(BIN)/python -m pip install --quiet --requirement tests/pipelines/requirements.txt
 	$(BIN)/python -m pytest -m pipelines -rs tests/pipelines

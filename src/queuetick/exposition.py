@@ -39,18 +39,18 @@ class Exposition:
         queues = Queues()
         for snapshot in self._telemetry.snapshots():
             queues.add(snapshot)
-        return queues.text() + generate_latest(self._registry)
+        return b"".join((queues.text(), generate_latest(self._registry)))
 
 
 class Queues:
     """The queues that report, as text. What the API did not say has no sample: absence, never 0.
 
-    Written out here and not by the library: for 1,500 queues (21,000 samples) that is 30 ms instead of 600.
+    Written out here and not by the library: for 1,500 queues (21,000 samples) that is a tenth of the time.
     """
 
     def __init__(self) -> None:
-        self._families: dict[str, list[str]] = {
-            f"# HELP {name} {help_text}\n# TYPE {name} gauge\n": []
+        self._families = [
+            bytearray(f"# HELP {name} {help_text}\n# TYPE {name} gauge\n".encode())
             for name, help_text in (
                 ("genesys_queue_waiting", "Contacts that no agent has been offered, by media type."),
                 ("genesys_queue_interacting", "Contacts connected with an agent, by media type."),
@@ -61,10 +61,8 @@ class Queues:
                 ("genesys_queue_agents_available", "On-queue agents whose routing status is idle."),
                 ("genesys_queue_agents_on_queue", "On-queue agents, over all routing statuses."),
             )
-        }
-        self._waiting, self._interacting, self._longest, self._available, self._on_queue = (
-            self._families.values()
-        )
+        ]
+        self._waiting, self._interacting, self._longest, self._available, self._on_queue = self._families
 
     def add(self, snapshot: QueueSnapshot) -> None:
         """Take in one queue.
@@ -73,11 +71,11 @@ class Queues:
         """
         labels = _labels(snapshot)
         if snapshot.agents_available is not None:
-            self._available.append(
+            self._available += _utf8(
                 f"genesys_queue_agents_available{{{labels}}} {snapshot.agents_available}\n"
             )
         if snapshot.agents_on_queue is not None:
-            self._on_queue.append(f"genesys_queue_agents_on_queue{{{labels}}} {snapshot.agents_on_queue}\n")
+            self._on_queue += _utf8(f"genesys_queue_agents_on_queue{{{labels}}} {snapshot.agents_on_queue}\n")
         if not snapshot.media:
             self._add(labels, snapshot.waiting, snapshot.interacting, snapshot.longest_wait_seconds)
             return
@@ -92,16 +90,15 @@ class Queues:
 
     def text(self) -> bytes:
         """All that was added, families together as the format asks."""
-        pieces = [piece for head, samples in self._families.items() for piece in (head, *samples)]
-        return "".join(pieces).encode(errors="replace")  # a lone surrogate must not cost the whole answer
+        return b"".join(self._families)
 
     def _add(self, labels: str, waiting: int | None, interacting: int | None, longest: float | None) -> None:
         if waiting is not None:
-            self._waiting.append(f"genesys_queue_waiting{{{labels}}} {waiting}\n")
+            self._waiting += _utf8(f"genesys_queue_waiting{{{labels}}} {waiting}\n")
         if interacting is not None:
-            self._interacting.append(f"genesys_queue_interacting{{{labels}}} {interacting}\n")
+            self._interacting += _utf8(f"genesys_queue_interacting{{{labels}}} {interacting}\n")
         if longest is not None:
-            self._longest.append(f"genesys_queue_longest_wait_seconds{{{labels}}} {longest}\n")
+            self._longest += _utf8(f"genesys_queue_longest_wait_seconds{{{labels}}} {longest}\n")
 
 
 class DaemonCollector(Collector):
@@ -218,6 +215,10 @@ def _labels(snapshot: QueueSnapshot) -> str:
     if snapshot.division is not UNSET:
         labels += f',division="{_escaped(snapshot.division)}"'
     return labels
+
+
+def _utf8(line: str) -> bytes:
+    return line.encode(errors="replace")  # a lone surrogate must not cost the whole answer
 
 
 def _escaped(value: str) -> str:

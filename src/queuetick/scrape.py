@@ -142,6 +142,10 @@ class Listener:
         server = await asyncio.start_server(self._admit, sock=self._socket, limit=HEAD_LIMIT)
         self._ready.set()
         await self._stopping.wait()
+        # Accept no more, then let who has just been accepted get a task, to be cut off with the others: a server that
+        # is closed in between forgets the socket (CPython 3.11).
+        self._loop.remove_reader(self._socket)
+        await asyncio.sleep(0.01)
         server.close()
         for task in (open_ones := tuple(self._connections)):
             task.cancel()

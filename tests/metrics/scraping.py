@@ -245,6 +245,8 @@ def scraping(daemon: Running, directory: Path, change: Callable[[str], str] = st
             if process.poll() is not None:
                 pytest.fail((directory / "log").read_text())
             try:
+                if get(f"{running.url}/-/ready")[0] != 200:
+                    return False
                 return [sample["value"][1] for sample in running.query("up")] == ["1"]
             except OSError:
                 return False

@@ -21,17 +21,16 @@ api_url = "http://127.0.0.1:8091"
 login_url = "http://127.0.0.1:8091"
 [poll]
 interval = 0.2
-batch_size = 200
-requests_per_minute = 10000
+requests_per_minute = 100000
 [output]
 path = "{LOG}"
 """
-"""A thousand lines a second."""
+"""Twenty batches a cycle, five cycles a second: something is nearly always being written."""
 
 
 def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
     """Our own logrotate file, forced again and again while cycles run: every line is there once and whole."""
-    simulator = start_simulator(box, "busy-simulator", port=8091, options="--queues 200 --rate-limit 0")
+    simulator = start_simulator(box, "busy-simulator", port=8091, options="--queues 400 --rate-limit 0")
     configure(box, BUSY, simulator=simulator)
     box.run("systemctl", "start", UNIT)
     for turn in range(ROTATIONS):

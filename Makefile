@@ -9,13 +9,18 @@ STAMP := $(VENV)/.installed
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
+ifdef LOCK
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+else
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+endif
 	@touch $@
 
-venv: $(STAMP) ## set up .venv with every extra and the test tools
+venv: $(STAMP) ## set up .venv with every extra and the test tools [LOCK=requirements/ci.txt]
 
 demo: $(STAMP) ## the simulator and the daemon against it; Ctrl-C ends it
 	@$(BIN)/queuetick demo
@@ -26,21 +31,34 @@ test: $(STAMP) ## the unit and integration tests
 test-slow: $(STAMP) ## what takes longer than ten seconds each: long runs, the official SDKs
 	$(BIN)/python -m pytest -m slow -rs
 
+coverage: $(STAMP) ## make test with line and branch coverage of src/, subprocesses included
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest; tests=$$?; \
+	find . -maxdepth 1 -name '.coverage.*' -size 0 -delete; \
+	$(BIN)/python -m coverage combine --quiet; \
+	$(BIN)/python -m coverage report && exit $$tests
+
 bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; the line writer; the simulator
 	$(BIN)/python bench/cycle.py
+	$(BIN)/python bench/lines.py
+	$(BIN)/python bench/simulator.py
+	$(BIN)/python bench/watch.py
 
 docs: $(STAMP) ## regenerate docs/events.md from the types
 	$(BIN)/python -m queuetick.schema > docs/events.md
 
+pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
+	$(BIN)/python docs/pictures.py
+
 lint: $(STAMP) ## ruff and mypy --strict
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench release
+	$(BIN)/ruff format --check src tests bench release
 	$(BIN)/mypy
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow bench docs lint clean
+.PHONY: help venv demo test test-slow coverage bench docs pictures lint clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]
@@ -83,3 +101,38 @@ bench-lateness: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 
 	@PYTHONPATH=tests $(BIN)/python bench/lateness.py
 
 .PHONY: chaos soak bench-lateness
+
+# --- releases and what they stand on: docs/supply-chain.md -------------------------------------------------------------
+TOOLS := build/tools
+$(TOOLS)/.installed: requirements/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --requirement requirements/tools.txt
+	@touch $@
+
+release: $(TOOLS)/.installed ## build sdist and wheel into dist/
+	rm -f dist/queuetick-*
+	$(TOOLS)/bin/python -m build --outdir dist
+
+test-release: release ## the wheel in fresh venvs of Python 3.11, 3.12, 3.13 [PYTHONS="python3.12 ..."]
+	release/try-wheel
+
+test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the core dependencies
+	rm -rf build/lowest && $(PYTHON) -m venv build/lowest
+	$(BIN)/python release/lowest.py > build/lowest/constraints.txt
+	build/lowest/bin/python -m pip install --quiet --constraint build/lowest/constraints.txt \
+	    '.[simulator]' pytest pytest-randomly hypothesis jsonschema
+	build/lowest/bin/python -m pip freeze --exclude queuetick
+	build/lowest/bin/python -m pytest tests/test_end_to_end.py tests/test_sdk.py tests/test_queries.py
+
+lock: $(TOOLS)/.installed ## pin every version and hash of the test environment in requirements/ci.txt [UPGRADE=--upgrade]
+	$(TOOLS)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 $(UPGRADE) \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
+	    --output-file requirements/ci.txt
+
+licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
+	$(BIN)/python release/licences.py > docs/licences.md
+
+audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
+
+.PHONY: release test-release test-lowest lock licences audit

@@ -44,7 +44,8 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A clean environment: no credentials, no proxies, a home of its own."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR")}
+    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make coverage`
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(tmp_path), "PYTHONWARNINGS": "error::ResourceWarning"}
 
 

@@ -54,6 +54,14 @@ def test_a_bad_configuration_exits_78_with_its_key_and_its_fix(case, queuetick, 
     assert SECRET not in result.stderr
 
 
+def test_an_output_that_cannot_be_opened_exits_78_without_a_traceback(queuetick, environment) -> None:
+    env = {**environment, "GENESYS_CLIENT_ID": "some-client", "GENESYS_CLIENT_SECRET": SECRET}
+    result = queuetick("run", env=env, config='[output]\npath = "/proc/lines.jsonl"\n')
+    assert result.code == 78
+    assert "output.path: /proc/lines.jsonl cannot be opened" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_every_problem_is_named_at_once(queuetick, environment) -> None:
     text = '[genesys]\nregion = "nowhere"\n[poll]\nbatch_size = 0\nx = 1\n[queues]\nids = ["a", 3, "b"]\n[what]\n'
     result = queuetick("run", env=environment, config=text)

@@ -6,6 +6,7 @@ import datetime
 import os
 from pathlib import Path
 
+import certifi
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -569,14 +570,18 @@ def test_what_keeps_the_rules_is_no_problem(text, tmp_path, monkeypatch) -> None
     assert read(tmp_path, text)
 
 
-def test_a_ca_bundle_must_hold_a_certificate(tmp_path) -> None:
+def test_a_ca_bundle_must_hold_a_certificate_that_can_be_read(tmp_path) -> None:
     bundle = tmp_path / "ca.pem"
     text = f'[genesys]\nca_bundle = "{bundle}"\n'
-    bundle.write_bytes(b"# \xe9\n-----BEGIN CERTIFICATE-----\n")
+    bundle.write_bytes(b"# \xe9\n" + Path(certifi.where()).read_bytes())
     assert str(bundle) == read(tmp_path, text).genesys.ca_bundle
     bundle.write_text("-----BEGIN PRIVATE KEY-----\n")
     expected = (f"{bundle} holds no PEM certificate", "name a PEM file with the CAs to trust")
     assert {"genesys.ca_bundle": expected} == problems(tmp_path, text)
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n")
+    found, fix = problems(tmp_path, text)["genesys.ca_bundle"]
+    assert found.startswith(f"{bundle} holds a certificate that cannot be read (")
+    assert "copy it again, whole, from BEGIN to END CERTIFICATE" == fix
 
 
 def test_names_default_to_all_unless_ids_are_given() -> None:

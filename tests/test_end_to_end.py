@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -194,3 +195,21 @@ def test_the_users_sdk_config_cannot_change_the_host(queuetick, credentials, tmp
 def test_python_dash_m_is_the_console_script(queuetick, environment) -> None:
     result = queuetick("--version", env=environment)
     assert (0, "queuetick ") == (result.code, result.stdout[:10])
+
+
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_in_the_first_moments_is_kept_until_the_daemon_can_hear_it(
+    sent, credentials, tmp_path
+) -> None:
+    process = start(credentials, tmp_path, CONFIG.format(endpoint="observations"))
+    deadline = time.monotonic() + 10
+    blocked = 0
+    while not blocked and time.monotonic() < deadline:  # the mask is the first thing that `run` sets
+        with Path(f"/proc/{process.pid}/status").open() as status:
+            blocked = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
+    process.send_signal(sent)
+    if sent == signal.SIGHUP:
+        read_until(process, lambda lines: lines[-1]["event"] == "config.reloaded")
+        process.send_signal(signal.SIGTERM)
+    rest, _ = finish(process)
+    assert (0, "daemon.stopped") == (process.returncode, rest[-1]["event"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,11 @@ def probe(way: str, home: Path, path: str = "") -> dict:
     (folder / "config").write_text("[general]\nhost = https://evil.invalid\n[gateway]\nhost = evil.invalid\n")
     done = subprocess.run(
         [sys.executable, "-c", PROBE, way, path or str(home)],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        env={
+            "HOME": str(home),
+            "PATH": "/usr/bin:/bin",
+            "COVERAGE_PROCESS_CONFIG": os.environ.get("COVERAGE_PROCESS_CONFIG", ""),
+        },
         capture_output=True,
         text=True,
         check=False,

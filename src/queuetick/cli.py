@@ -92,12 +92,22 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _hold_signals()
     return _with_config(
         arguments.config, lambda config, load: _end(_daemon(config, load, serve_metrics=True))
     )
 
 
+def _hold_signals() -> None:
+    """Let SIGTERM, SIGINT and SIGHUP wait for `Daemon.run`: while modules load, a SIGHUP would end the process."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
 def _once(arguments: argparse.Namespace) -> int:
+    _hold_signals()
+
     def once(config: Config, load: Callable[[], Config]) -> int:
         daemon = _daemon(config, load, max_cycles=1)
         code = daemon.run()
@@ -129,7 +139,11 @@ def _with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]],
     except configuration.ConfigError as error:
         sys.stderr.write(problems_text(error.problems))
         return Exit.CONFIG
-    return go(config, load)
+    try:
+        return go(config, load)
+    except configuration.ConfigError as error:
+        sys.stderr.write(problems_text(error.problems))
+        return Exit.CONFIG
 
 
 def problems_text(problems: list[Problem]) -> str:
@@ -146,13 +160,21 @@ def _daemon(
     max_cycles: int | None = None,
     serve_metrics: bool = False,
 ) -> Daemon:
+    from queuetick.config import ConfigError
     from queuetick.daemon import Daemon
+    from queuetick.events import Problem
     from queuetick.lines import Emitter, install_logging
     from queuetick.lines.output import open_output, stdout_is_journal
 
+    try:
+        output = open_output(config.output.path)
+    except OSError as error:
+        reason = f"{config.output.path} cannot be opened: {error.strerror}"
+        fix = "make it writable for the user that queuetick runs as, or set another path"
+        raise ConfigError([Problem("output.path", reason, fix)]) from None
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
     emitter = Emitter(
-        open_output(config.output.path),
+        output,
         now=time.time,
         level=config.log.level,
         profile=config.output.profile,

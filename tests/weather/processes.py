@@ -22,7 +22,8 @@ QUEUETICK = [sys.executable, "-m", "queuetick"]
 
 def clean_environment(home: Path) -> dict[str, str]:
     """No credentials, no proxies, a home of its own."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR")}
+    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make coverage`
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(home)}
 
 

@@ -101,7 +101,10 @@ def replace_poll(world: World, **changes):
 @pytest.mark.parametrize(("batch_size", "interval"), [(200, 15), (20, 106)])
 def test_10000_queues_fit_at_200_a_batch_and_are_stretched_to_106_s_at_20(batch_size, interval):
     ids = tuple(f"{n:036d}" for n in range(10_000))
-    world = World(queues=1, poll_batch_size=batch_size, queues_ids=ids, emit=lambda *_: None)
+    # One thread: several would advance the one fake clock past each other's deadlines.
+    world = World(
+        queues=1, poll_batch_size=batch_size, queues_ids=ids, poll_concurrency=1, emit=lambda *_: None
+    )
     session, ledger = world.cycles.session, Ledger(300)
     session.poller.client = QuickObserver(session.throttle, ledger, world.time, lambda: 0.01)
     world.cycles.fit_interval()

@@ -35,7 +35,8 @@ def most_within_a_minute(moments: list[float]) -> int:
     moments = sorted(moments)
     most = first = 0
     for last, moment in enumerate(moments):
-        while moments[first] <= moment - WINDOW + 1e-6:  # sums of floats
+        # Added, as the throttle does: subtracting would round the same two moments to less than a minute apart.
+        while moments[first] + WINDOW <= moment:
             first += 1
         most = max(most, last - first + 1)
     return most

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from queuetick.simulator import Simulator
+
+# For runs under a tracer (`make coverage`, `make mutation`), where time says nothing about the test.
+hypothesis.settings.register_profile(
+    "traced", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 
 QUEUETICK = [sys.executable, "-m", "queuetick"]
 

@@ -19,10 +19,12 @@ from queuetick.config import (
     Config,
     ConfigError,
     Credentials,
+    Genesys,
     Queues,
     load,
     process_environment,
 )
+from queuetick.config_rules import is_loopback
 
 REGIONS = {
     "us-east-1": "https://api.mypurecloud.com",
@@ -441,10 +443,10 @@ RULES = {
     ),
     "a misspelt section": ("[genesis]", "genesis", "is not a setting", "did you mean genesys?"),
     "a key like none": (
-        "[log]\nxyz = 1",
-        "log.xyz",
+        "[output]\nxyz = 1",
+        "output.xyz",
         "is not a setting",
-        "remove it; known here: level",
+        "remove it; known here: path, profile",
     ),
     **{
         f"a secret in the file: {name}": (
@@ -546,8 +548,8 @@ def test_every_problem_is_named_at_once_list_elements_at_their_own_index(tmp_pat
 )
 def test_a_password_in_a_wrong_value_is_not_shown(value, tmp_path) -> None:
     found = problems(tmp_path, f"[genesys]\nproxy = {value}\n")
-    assert "genesys.proxy" in found
     assert "pa55word" not in str(found)
+    assert found["genesys.proxy"][0].endswith(("`array`", "`object`", "is not an http(s) URL"))
 
 
 HOLDS = [
@@ -634,6 +636,45 @@ def test_a_proxy_without_a_login_is_shown_as_it_is(tmp_path) -> None:
     config = read(tmp_path, '[genesys]\nproxy = "http://proxy.example:3128"\n')
     assert "http://proxy.example:3128" == config.masked()["genesys"]["proxy"]
     assert [] == config.secrets()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:p@ss@proxy.example:3128", "http://***@proxy.example:3128"),
+        ("http://me:a://b@proxy.example", "http://***@proxy.example"),
+        ("https://me@proxy.example", "https://***@proxy.example"),
+    ],
+)
+def test_whatever_stands_before_the_last_at_of_a_proxy_is_masked(proxy, shown) -> None:
+    config = Config(
+        genesys=Genesys(proxy=proxy),
+        credentials=Credentials("a", "b"),
+        **{name: kind() for name, kind in SECTIONS.items() if name != "genesys"},
+    )
+    assert shown == config.masked()["genesys"]["proxy"]
+
+
+def test_credentials_do_not_show_in_a_repr(tmp_path) -> None:
+    assert "Credentials(***)" == repr(Credentials("an-id", "a-secret"))
+    assert "a-secret" not in repr(read(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("LocalHost", True), ("localhost.x", False),
+     ("10.0.0.1", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_loopback_is_what_can_only_be_this_machine(host, loopback) -> None:
+    assert loopback is is_loopback(host)
+
+
+def test_a_key_after_an_unknown_one_is_read(tmp_path) -> None:
+    assert ["poll.batch_size", "poll.x"] == sorted(problems(tmp_path, "[poll]\nx = 1\nbatch_size = 0\n"))
+
+
+def test_a_key_without_a_name_is_shown_as_it_stands(tmp_path) -> None:
+    assert ['""'] == list(problems(tmp_path, '"" = 1'))
 
 
 def test_a_proxys_password_is_a_secret_as_it_is_written_and_as_it_is_sent(tmp_path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuetick.genesys.errors import Transient
-from queuetick.genesys.queries import ENDPOINTS, METRICS, snake
+from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
 from queuetick.model import Batch, Queue
 
 Q = "e8963ace-0000-4000-8000-000000000001"
@@ -144,6 +144,57 @@ def test_unknown_media_and_qualifiers_pass_through_in_snake_case() -> None:
     assert (3, 2) == (snapshot.agents_on_queue, snapshot.agents_by_status["on_break"])
 
 
+def test_statuses_that_are_given_leave_nobody_off_queue_where_that_one_is_absent() -> None:
+    given = one(users(datum("oUserRoutingStatuses", 4, "IDLE"), datum("oOnQueueUsers", 4, "IDLE")))
+    expected = {"idle": 4, "interacting": 0, "communicating": 0, "not_responding": 0, "off_queue": 0}
+    assert expected == given.agents_by_status
+
+
+@pytest.mark.parametrize(("members", "off_queue"), [(0, 0), (1, None), (None, None)])
+def test_a_queue_without_members_has_nobody_off_queue(members, off_queue) -> None:
+    answer = one(users(datum("oMemberUsers", members), datum("oActiveUsers", 0)))
+    assert off_queue == answer.agents_by_status["off_queue"]
+    assert members == answer.members
+
+
+def test_routing_statuses_fill_in_what_the_on_queue_ones_do_not_say_and_overrule_none() -> None:
+    given = one(
+        users(
+            datum("oOnQueueUsers", 1, "IDLE"),
+            datum("oOnQueueUsers", 2, "AwayToday"),
+            datum("oUserRoutingStatuses", 9, "IDLE"),
+            datum("oUserRoutingStatuses", 8, "AwayToday"),
+            datum("oUserRoutingStatuses", 7, "At lunch"),
+            datum("oUserRoutingStatuses", 6, "OFF_QUEUE"),
+            datum("oUserRoutingStatuses", 5),
+        )
+    )
+    rest = {"interacting": 0, "communicating": 0, "not_responding": 0}
+    assert {"idle": 1, "away_today": 2, "at_lunch": 7, "off_queue": 6, **rest} == given.agents_by_status
+    assert (1, 3) == (given.agents_available, given.agents_on_queue)
+
+
+def test_a_status_whose_count_is_no_count_makes_the_total_unknown() -> None:
+    given = one(users(datum("oOnQueueUsers", "x", "IDLE"), datum("oOnQueueUsers", 2, "COMMUNICATING")))
+    assert (None, None) == (given.agents_available, given.agents_on_queue)
+    assert (None, 2) == (given.agents_by_status["idle"], given.agents_by_status["communicating"])
+
+
+def test_the_agents_of_a_queue_may_come_in_several_groups() -> None:
+    given = one(users(datum("oOnQueueUsers", 3, "IDLE")), users(datum("oOnQueueUsers", 2, "INTERACTING")))
+    assert (3, 5) == (given.agents_available, given.agents_on_queue)
+
+
+@pytest.mark.parametrize(
+    ("count", "began", "expected"),
+    [(1, 1_787_230_900_000, 41.9), (0, 1_787_230_900_000, None), (1, None, None), (1, 0, None), (1, -5, None),
+     (1, 1, 1_787_230_941.9), (1, 2**53 - 1, 0.0), (1, 2**53, None), (None, 1_787_230_900_000, 41.9)],
+)  # fmt: skip
+def test_the_oldest_wait_began_at_an_epoch_in_milliseconds_or_at_none(count, began, expected) -> None:
+    stats = {"metric": "oLongestWaiting", "stats": {"count": count, "calculatedMetricValue": began}}
+    assert expected == one(media("voice", datum("oWaiting", 1), stats)).longest_wait_seconds
+
+
 def test_duplicate_groups_count_once() -> None:
     group = media("voice", datum("oWaiting", 5))
     assert 5 == one(group, group).waiting
@@ -226,7 +277,16 @@ def test_details_read_the_last_interval_and_leave_the_rest_null() -> None:
 @pytest.mark.parametrize("entities", [[], None, [{"metrics": {}}], [{}], [{"metrics": None}]])
 def test_details_without_metrics_are_missing(entities) -> None:
     raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": entities}]}).encode()
-    assert [Q] == [queue.id for queue, _ in read(raw=raw, query=DETAILS).missing]
+    answer = read(raw=raw, query=DETAILS, ids=(OTHER, Q))
+    assert [(OTHER, LEFT_OUT), (Q, NO_DATA)] == [(queue.id, reason) for queue, reason in answer.missing]
+
+
+def test_details_after_a_missing_queue_are_read_on() -> None:
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": [{"metrics": {"waiting": 0}}]}]}).encode()
+    answer = read(raw=raw, query=DETAILS, ids=(OTHER, Q))
+    [snapshot] = answer.snapshots
+    assert (Q, 1, 0, None) == (snapshot.queue_id, snapshot.cycle, snapshot.waiting, snapshot.agents_available)
+    assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
 
 
 def test_details_with_a_lie_keep_the_other_number() -> None:

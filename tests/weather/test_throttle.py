@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuetick.genesys.errors import RateLimited, from_answer
+from queuetick.instants import utc
 from queuetick.model import RateLimit
 from queuetick.simulator import Faults
 from queuetick.throttle import BACKOFF_CAP, BACKOFF_FLOOR, WINDOW, Deferred, Stopping, Throttle
@@ -171,6 +172,57 @@ def test_one_burst_of_429s_is_one_pause_and_one_line_and_its_end_another():
     assert subject.paused_for() == 0
     assert [type(fact).__name__ for fact in facts] == ["RateLimitPaused", "RateLimitResumed"]
     assert facts[0].retry_after_seconds == 12.0
+
+
+def test_a_pause_is_told_with_its_length_to_the_millisecond_and_the_moment_of_its_end():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(12.34567, "retry-after")
+    [paused] = facts
+    assert (paused.retry_after_seconds, paused.source) == (12.346, "retry-after")
+    assert paused.until == utc(time.now() + 12.34567)
+    time.advance(13.0)
+    subject.paused_for()
+    assert (facts[1].retry_after_seconds, facts[1].source) == (12.346, "retry-after")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        (12.0, 12.875, 1),
+        (12.0, 13.0, 2),
+        (12.0, 60.0, 2),
+        (12.0, 3.0, 1),
+        (1000.0, 1050.0, 1),
+        (1000.0, 1053.0, 2),
+    ],
+)
+def test_a_429_that_asks_for_clearly_more_is_told_and_the_rest_of_a_burst_is_not(first, second, lines):
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(first, "retry-after")
+    subject.pause(second, "retry-after")
+    assert subject.paused_for() == max(first, second)
+    assert len(facts) == lines
+
+
+def test_a_pause_after_one_that_has_ended_is_told_again():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    for _ in range(2):
+        subject.pause(0.5, "retry-after")
+        time.advance(0.6)
+        subject.paused_for()
+    assert [type(fact).__name__ for fact in facts] == ["RateLimitPaused", "RateLimitResumed"] * 2
+
+
+def test_who_is_deferred_hears_until_when():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(60.0, "retry-after")
+    with pytest.raises(Deferred, match=r"^deferred until 1060\.000$") as deferred:
+        subject.acquire(time.monotonic() + 10)
+    assert deferred.value.until == 1060.0
 
 
 def test_a_burst_of_429s_without_a_time_is_one_step_of_the_backoff():

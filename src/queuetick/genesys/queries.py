@@ -106,9 +106,9 @@ class Details:
     def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
         found = {
-            group.entity.id.lower(): group.entities[-1].metrics
+            group.entity.id.lower(): group.entities[-1].metrics if group.entities else None
             for group in read_details(data)
-            if group.entity is not None and group.entity.id is not None and group.entities
+            if group.entity is not None and group.entity.id is not None
         }
         observed_at = utc(arrived)
         answer = Answer([], [])

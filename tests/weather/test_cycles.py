@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 
@@ -418,3 +419,22 @@ def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
         daemon._look_around()
     assert replaced == []
     daemon._cycles.session.close()
+
+
+def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycle_does_not():
+    time = VirtualTime()
+    output = MemoryOutput()
+    daemon = Daemon(configuration(), Emitter(output, now=time.now), environ={}, load=configuration)
+    daemon._service.announce()
+    daemon._cycles.session.throttle.pause(7200.0, "retry-after")
+    daemon._progress_at = 0.0
+    daemon._tick()
+    assert daemon._progress_at > 0
+    daemon._cycles.running = 1
+    daemon._cycles._running.acquire()
+    daemon._progress_at = 0.0
+    daemon._tick()
+    assert daemon._progress_at == 0
+    daemon._cycles.session.close()
+    reasons = [json.loads(line).get("reason") for line in output.lines if b"cycle.skipped" in line]
+    assert reasons == ["rate_limit", "overrun"]

@@ -13,6 +13,9 @@ from apscheduler.triggers.base import BaseTrigger
 
 from queuetick.instants import next_tick
 
+JOBS = 2
+"""A cycle and a refresh: each runs once at a time, so that more threads would never have work."""
+
 CYCLE_THREADS = "queuetick-cycle"
 """How the names of the threads that run cycles and refreshes begin."""
 
@@ -47,7 +50,7 @@ class Schedule:
         self._on_tick = on_tick
         self._on_overrun = on_overrun
         self._on_refresh = on_refresh
-        threads = ThreadPoolExecutor(10, {"thread_name_prefix": CYCLE_THREADS})
+        threads = ThreadPoolExecutor(JOBS, {"thread_name_prefix": CYCLE_THREADS})
         self._scheduler = BackgroundScheduler(executors={"default": threads}, timezone=UTC, daemon=True)
         self._once = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
 

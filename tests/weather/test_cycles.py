@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 
@@ -442,3 +443,22 @@ class Overtaken:
     def observe(self, batch, **_):
         self.passes()
         return Answer([], [(queue, "not asked for here") for queue in batch.queues])
+
+
+def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycle_does_not():
+    time = VirtualTime()
+    output = MemoryOutput()
+    daemon = Daemon(configuration(), Emitter(output, now=time.now), environ={}, load=configuration)
+    daemon._service.announce()
+    daemon._cycles.session.throttle.pause(7200.0, "retry-after")
+    daemon._progress_at = 0.0
+    daemon._tick()
+    assert daemon._progress_at > 0
+    daemon._cycles.running = 2
+    daemon._cycles._running.acquire()
+    daemon._progress_at = 0.0
+    daemon._tick()
+    assert daemon._progress_at == 0
+    daemon._cycles.session.close()
+    reasons = [json.loads(line).get("reason") for line in output.lines if b"cycle.skipped" in line]
+    assert reasons == ["rate_limit", "overrun"]

@@ -238,6 +238,7 @@ def test_the_api_killed_and_back_is_one_loss_one_recovery_and_a_good_cycle_withi
             next(i for i, line in enumerate(daemon.lines) if line["event"] == "api.recovered")
         ]
         took = at - back
+        print(f"good cycle {took:.2f} s after the return")
         daemon.await_event("cycle.completed", len(daemon.events("cycle.completed")) + 2)
         assert daemon.stop() < 1.0
     assert took <= 1.0 + 0.5, "one interval, and the cycle itself"

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from queuetick.genesys.errors import Transient
 from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
@@ -193,6 +194,33 @@ def test_the_agents_of_a_queue_may_come_in_several_groups() -> None:
 def test_the_oldest_wait_began_at_an_epoch_in_milliseconds_or_at_none(count, began, expected) -> None:
     stats = {"metric": "oLongestWaiting", "stats": {"count": count, "calculatedMetricValue": began}}
     assert expected == one(media("voice", datum("oWaiting", 1), stats)).longest_wait_seconds
+
+
+def test_zero_is_a_fact_and_what_cannot_be_read_is_not_known_in_each_count() -> None:
+    nought = media("voice", datum("oWaiting", 0), datum("oInteracting", 0), datum("oAlerting", 0))
+    shown = one(nought)
+    assert (0, 0, 0) == (shown.waiting, shown.interacting, shown.alerting)
+    voice = shown.media["voice"]
+    assert (0, 0, 0) == (voice.waiting, voice.interacting, voice.alerting)
+    lie = media("voice", datum("oWaiting", "x"), datum("oInteracting", "x"), datum("oAlerting", "x"))
+    unknown = one(lie)
+    assert (None, None, None) == (unknown.waiting, unknown.interacting, unknown.alerting)
+    voice = unknown.media["voice"]
+    assert (None, None, None) == (voice.waiting, voice.interacting, voice.alerting)
+
+
+def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
+    raw = json.dumps({"results": [media("voice", datum("oWaiting", 1))]}).encode()
+    named = OBSERVATIONS.read(raw, Batch(1, (Queue(Q, "Support", "Home"),)), cycle=1, arrived=ARRIVED)
+    assert ("Support", "Home") == (named.snapshots[0].queue_name, named.snapshots[0].division)
+    bare = one(media("voice", datum("oWaiting", 1)))
+    assert (UNSET, UNSET) == (bare.queue_name, bare.division)
+
+
+def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -> None:
+    assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
+    both = one(users(datum("oWaiting", 4)), media("voice", datum("oWaiting", 3)))
+    assert 3 == both.waiting
 
 
 def test_duplicate_groups_count_once() -> None:

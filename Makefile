@@ -97,10 +97,10 @@ chaos: $(STAMP) ## 2,000 cycles against a hostile simulator; the accounting law 
 soak: $(STAMP) ## half an hour of cycles; memory, descriptors and threads must be flat (SOAK_SECONDS)
 	@PYTHONPATH=tests $(BIN)/python bench/soak.py
 
-bench-weather: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 1,500 queues (BENCH_CYCLES)
-	@PYTHONPATH=tests $(BIN)/python bench/weather.py
+bench-lateness: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 1,500 queues (BENCH_CYCLES)
+	@PYTHONPATH=tests $(BIN)/python bench/lateness.py
 
-.PHONY: chaos soak bench-weather
+.PHONY: chaos soak bench-lateness
 
 # --- releases and what they stand on: docs/supply-chain.md -------------------------------------------------------------
 TOOLS := build/tools

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuetick import __version__
+from queuetick.genesys.auth import Token
 from queuetick.genesys.client import MAX_PAGES, Client, Hosts, Usage, hosts
 from queuetick.genesys.errors import (
     Forbidden,
@@ -67,17 +68,17 @@ class Tokens:
         self.rejected = []
         self.held = []
 
-    def token(self) -> str:
-        return f"token-{self.number}"
+    def token(self) -> Token:
+        return Token(f"token-{self.number}", 300.0)
 
-    def renew(self, rejected: str) -> None:
-        self.rejected.append(rejected)
+    def renew(self, rejected: Token) -> None:
+        self.rejected.append(rejected.value)
         if self.renewal is not None:
             raise self.renewal
         self.number += 1
 
-    def accepted(self, token: str) -> None:
-        self.held.append(token)
+    def accepted(self, token: Token) -> None:
+        self.held.append(token.value)
 
 
 class Budget:

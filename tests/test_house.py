@@ -20,7 +20,7 @@ MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*
 
 # What flows down may be imported by what stands above it, never the other way round.
 LAYERS = [
-    ["model", "exits", "instants", "systemd", "terminal", "scrape", "schedule"],
+    ["model", "exits", "instants", "interval", "systemd", "terminal", "scrape", "schedule"],
     ["events"],
     [
         "config_rules",

@@ -26,6 +26,7 @@ from queuetick.events import (
 )
 from queuetick.genesys.errors import ApiError, RateLimited, Stopped, Transient
 from queuetick.instants import Clock, utc
+from queuetick.interval import fitting_batch_size, interval_in_force
 from queuetick.model import CycleReport, Queue
 from queuetick.session import Session
 from queuetick.throttle import Deferred, Stopping
@@ -34,9 +35,6 @@ CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
 
 DISCOVERY_ATTEMPTS = 3
-
-MAX_BATCH_SIZE = 200
-"""Queues a request, the API's own maximum (facts, section 1.1)."""
 
 CLOCK_JUMP = 1.0
 """Seconds; a wall clock that moved more than this against the monotonic one was set."""
@@ -137,8 +135,14 @@ class Cycles:
         return report
 
     def overrun(self, scheduled: float) -> None:
-        """Account for a tick that fell while a cycle still ran."""
+        """Account for a tick that fell while a cycle still ran.
+
+        The first cycle runs at once, off the grid: a place on it that comes close behind is no missed tick.
+        """
         running = self.running
+        first = self._last_tick if running == 1 and self.number == 1 else None
+        if first is not None and scheduled - first.scheduled < self.interval / 2:
+            return
         number = self._next_number(scheduled)
         self._emit(
             CycleSkipped(
@@ -304,7 +308,7 @@ class Cycles:
     def _fit(self) -> None:
         poll, budget = self.session.config.poll, self.session.throttle.budget
         wanted = float(poll.interval)
-        fitting = max(wanted, shortest_interval(self.batches, budget))
+        fitting = interval_in_force(self.batches, wanted, budget)
         if fitting == self.interval:
             return
         before = self.interval
@@ -326,19 +330,3 @@ class Cycles:
             self.interval = interval
             self.rebase()
             self._on_interval()
-
-
-def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
-    """The smallest batch size at which `queues` stay within `budget` requests a minute; None when 200 is too small."""
-    batches = math.floor(budget * interval / 60 + 1e-9)  # a batch too many would be over: whole ones only
-    size = math.ceil(queues / batches) if batches else MAX_BATCH_SIZE + 1
-    return size if size <= MAX_BATCH_SIZE else None
-
-
-def shortest_interval(batches: int, budget: int) -> float:
-    """Seconds: the shortest interval at which `batches` requests a cycle stay within `budget` requests a minute.
-
-    Whole seconds, so that the grid stays one that a person can read; tenths below one second.
-    """
-    exact = batches * 60 / budget
-    return float(math.ceil(exact)) if exact > 1 else math.ceil(exact * 10 - 1e-9) / 10

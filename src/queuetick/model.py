@@ -6,7 +6,7 @@ A fact is a type; turning it into a line is the business of `lines/` alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -18,6 +18,14 @@ class Queue(Struct, frozen=True):
     name: str | None = None
     division: str | None = None
     division_id: str | None = None
+
+    def labels(self) -> dict[str, Any]:
+        """What a line about the queue says of it: queue_id, and queue_name and division once they are known."""
+        return {
+            "queue_id": self.id,
+            "queue_name": UNSET if self.name is None else self.name,
+            "division": UNSET if self.division is None else self.division,
+        }
 
 
 class Batch(Struct, frozen=True):

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
-from msgspec import UNSET
-
 from queuetick.events import BatchFailed, Fact, QueueInvalid, QueueMissing, QueueRecovered
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Stopped, Transient
@@ -204,9 +202,7 @@ class Poller:
                     facts.append(
                         QueueMissing(
                             cycle=tally.cycle,
-                            queue_id=queue.id,
-                            queue_name=UNSET if queue.name is None else queue.name,
-                            division=UNSET if queue.division is None else queue.division,
+                            **queue.labels(),
                             reason=reason,
                         )
                     )
@@ -221,9 +217,7 @@ class Poller:
                 found.append(
                     QueueRecovered(
                         cycle=cycle,
-                        queue_id=queue.id,
-                        queue_name=UNSET if queue.name is None else queue.name,
-                        division=UNSET if queue.division is None else queue.division,
+                        **queue.labels(),
                         was="missing" if missing is not None else "invalid",
                         cycles=cycle - since,
                     )
@@ -254,9 +248,7 @@ class Poller:
             self._emit(
                 QueueInvalid(
                     cycle=tally.cycle,
-                    queue_id=queue.id,
-                    queue_name=UNSET if queue.name is None else queue.name,
-                    division=UNSET if queue.division is None else queue.division,
+                    **queue.labels(),
                     status=error.status,
                     code=error.code,
                     correlation_id=error.correlation_id,

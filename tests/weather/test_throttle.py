@@ -398,7 +398,7 @@ def test_with_its_headers_the_api_never_has_to_answer_429():
     world.run(20)
     world.close()
     assert {status for _, _, status in world.transport.requests} == {200}
-    assert world.cycles.interval == 120
+    assert world.cycles.interval == 127
 
 
 def test_a_429_that_names_no_time_anywhere_is_backed_off_from():

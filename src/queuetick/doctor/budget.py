@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from queuetick.config import Config
-from queuetick.cycles import MAX_BATCH_SIZE, fitting_batch_size, shortest_interval
 from queuetick.doctor.checks import Check, failed, passed, warned
 from queuetick.genesys.client import PAGE_SIZE
+from queuetick.interval import MAX_BATCH_SIZE, fitting_batch_size, interval_in_force, shortest_interval
 
 MONTH = 30 * 86400
 """Seconds, as the facts page counts fair use."""
@@ -46,7 +46,7 @@ def budget(config: Config, queues: int, listed: int | None, allowed: int, stated
         f"a minute, {100 * share:.3g} % of {limit}; {month:,} in 30 days"
     )
     if share > 1:
-        stretched = shortest_interval(batches, allowed)
+        stretched = interval_in_force(batches, float(poll.interval), allowed)
         message += f": the daemon would stretch the interval to {stretched:g} s"
         return failed("budget", message, _fix(size, interval, queues, room), **evidence)
     if share > TIGHT:

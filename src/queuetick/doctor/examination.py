@@ -11,7 +11,6 @@ from queuetick import config as configuration
 from queuetick import discovery
 from queuetick.config import Config, ConfigError
 from queuetick.config_rules import check_warnings
-from queuetick.cycles import MAX_BATCH_SIZE
 from queuetick.doctor import access, network, selection
 from queuetick.doctor.budget import budget
 from queuetick.doctor.checks import Check, Item, passed, skipped
@@ -21,6 +20,7 @@ from queuetick.exits import Exit
 from queuetick.genesys import sdk
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.instants import Clock
+from queuetick.interval import MAX_BATCH_SIZE
 from queuetick.lines.redaction import Redaction
 from queuetick.model import Queue
 from queuetick.session import Session

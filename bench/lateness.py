@@ -1,4 +1,4 @@
-"""`make bench-weather`: how late ticks are, and how long cycles take against what the server's latency alone would take.
+"""`make bench-lateness`: how late ticks are, and how long cycles take against what the server's latency alone would take.
 
 The simulator answers every request after the same time, so that a cycle cannot be quicker than
 requests * latency / concurrency. Exits 1 when the p99 of the lateness is over 50 ms.

@@ -71,7 +71,8 @@ class Cycle:
             on_progress=self.progressed,
         )
 
-    def observe(self, batch, *, cycle, usage, **_) -> Answer:
+    def observe(self, batch, *, cycle, deadline, usage) -> Answer:
+        assert (self.number, self.deadline) == (cycle, deadline)
         self.asked.append(batch)
         usage.requests += 1
         found = self.script(batch, sum(batch.queue_ids == earlier.queue_ids for earlier in self.asked))
@@ -100,6 +101,7 @@ class Cycle:
 
     def run(self, *queues: Queue, batch_size: int = 20, deadline: float = 113.5):
         self.number += 1
+        self.deadline = deadline
         self.lines.clear()
         return self.poller.run(self.number, queues, batch_size=batch_size, deadline=deadline, lateness=0.0124)
 
@@ -137,6 +139,29 @@ def test_waiting_counts_what_is_known() -> None:
     cycle = Cycle(lambda *_: Answer(unknown, []))
     cycle.run(NAMED, BARE)
     assert 5 == cycle.poller.waiting
+
+
+def test_before_the_first_cycle_nothing_waits_and_nothing_failed() -> None:
+    poller = Cycle(lambda *_: []).poller
+    assert (0, None) == (poller.waiting, poller.last_error)
+
+
+def test_a_cycle_that_takes_its_time_is_waited_for_until_its_last_answer() -> None:
+    """The poller asks now and then whether the daemon is stopping; here that question lets the answer go."""
+    release = threading.Event()
+    cycle = Cycle(lambda *_: [] if release.wait(10) else Forbidden("not released"))
+    asked = []
+    ask = cycle.pause
+
+    def question(seconds: float) -> bool:
+        asked.append(seconds)
+        if len(asked) == 2:
+            release.set()
+        return ask(seconds)
+
+    cycle.poller._pause = question
+    assert 1 == cycle.run(NAMED).snapshots
+    assert [0.0, 0.0] == asked[:2]
 
 
 def test_no_queues_are_a_cycle_without_requests() -> None:
@@ -181,6 +206,7 @@ def test_a_missing_queue_is_told_on_the_change_with_its_names_and_so_is_its_retu
     assert [] == cycle.told(QueueMissing)
     cycle.script = lambda *_: ["b"]
     cycle.run(NAMED, BARE)
+    assert ["a"] == [line.queue_id for line in cycle.told(QueueSnapshot)]
     [back] = cycle.told(QueueRecovered)
     assert (3, "a", "Support", "Home", "missing", 2) == (
         back.cycle, back.queue_id, back.queue_name, back.division, back.was, back.cycles,
@@ -330,6 +356,17 @@ def test_a_failure_that_passes_is_tried_again_with_full_jitter_and_a_growing_lim
     assert [1.0, 2.0, 4.0] == cycle.waited
     assert ("ok", 4, 3) == (report.outcome, report.requests, report.retries)
     assert 4 == cycle.progress
+
+
+def test_retries_are_counted_over_all_batches() -> None:
+    cycle = Cycle(lambda _, attempt: Transient("later", status=503) if attempt < 3 else [])
+    report = cycle.run(*queues(3), batch_size=1, deadline=1000.0)
+    assert ("ok", 9, 6) == (report.outcome, report.requests, report.retries)
+
+
+def test_answers_between_failures_keep_the_rest_of_the_cycle_going() -> None:
+    cycle = Cycle(lambda batch, _: [] if batch.number % 8 == 1 else Forbidden("no", status=403))
+    assert 0 == cycle.run(*queues(30), batch_size=1).deferred
 
 
 def test_the_wait_before_a_retry_has_a_cap(monkeypatch) -> None:

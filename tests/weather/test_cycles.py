@@ -20,7 +20,6 @@ from queuetick.simulator import Faults
 from weather.account import breaches
 from weather.virtual import EPOCH, Ledger, MemoryOutput, QuickObserver, VirtualTime, World, configuration
 
-
 # The budget and the interval
 
 

@@ -56,7 +56,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/mypy
 
 clean: ## remove what make made
-	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: help venv demo test test-slow coverage bench docs pictures lint clean
 
@@ -129,10 +129,22 @@ lock: $(TOOLS)/.installed ## pin every version and hash of the test environment 
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
 	    --output-file requirements/ci.txt
 
+MUTATION := build/mutation
+$(MUTATION)/.installed: requirements/ci.txt requirements/mutation.txt
+	$(PYTHON) -m venv $(MUTATION)
+	$(MUTATION)/bin/python -m pip install --quiet --require-hashes --requirement requirements/ci.txt
+	$(MUTATION)/bin/python -m pip install --quiet --requirement requirements/mutation.txt
+	@touch $@
+
+mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/mutation.md (10 minutes)
+	rm -rf mutants
+	nice -n 15 $(MUTATION)/bin/mutmut run --max-children 2
+	$(MUTATION)/bin/python release/mutants.py
+
 licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
 	$(BIN)/python release/licences.py > docs/licences.md
 
 audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
 
-.PHONY: release test-release test-lowest lock licences audit
+.PHONY: release test-release test-lowest lock licences audit mutation

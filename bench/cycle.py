@@ -203,8 +203,8 @@ def main() -> None:
     print(f"\nplain SDK import alone: {results['plain']['imported']:.2f} s")
 
 
-METRICS = ["oWaiting", "oInteracting", "oAlerting", "oLongestWaiting", "oOnQueueUsers", "oUserRoutingStatuses",
-           "oMemberUsers", "oActiveUsers"]  # fmt: skip
+METRICS = ["oWaiting", "oInteracting", "oAlerting", "oLongestWaiting", "oLongestInteracting", "oOnQueueUsers",
+           "oUserRoutingStatuses", "oMemberUsers", "oActiveUsers"]  # fmt: skip
 BEGAN = time.perf_counter()
 
 if __name__ == "__main__":

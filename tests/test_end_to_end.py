@@ -102,14 +102,15 @@ def test_snapshots_equal_the_servers_truth_at_a_moment_that_stands_still(queueti
         assert expected["members"] == line["members"]
         assert expected["joined"] == line["members_joined"]
         assert (line["longest_wait_seconds"] is None) == (line["waiting"] == 0)
+        assert (line["longest_interaction_seconds"] is None) == (line["interacting"] == 0)
     for line in details.events("queue.snapshot"):
         expected = truth[line["queue_id"]]
         assert (expected["waiting"], expected["agents_available"]) == (
             line["waiting"],
             line["agents_available"],
         )
-        unsaid = ("interacting", "alerting", "longest_wait_seconds", "agents_on_queue", "agents_by_status", "members",
-                  "members_joined", "media")  # fmt: skip
+        unsaid = ("interacting", "alerting", "longest_wait_seconds", "longest_interaction_seconds", "agents_on_queue",
+                  "agents_by_status", "members", "members_joined", "media")  # fmt: skip
         assert [None] * len(unsaid) == [line[name] for name in unsaid]
 
 

@@ -446,11 +446,24 @@ def test_a_request_that_stop_cannot_end_gives_its_queues_up_and_its_late_answer_
         assert ("partial", (1, 0, 0, 0, 0, 1), []) == (report.outcome, counts(report), cycle.lines)
 
 
-def test_closing_ends_the_threads() -> None:
-    cycle = Cycle(lambda *_: [])
-    cycle.run(NAMED)
-    threads = list(cycle.poller._threads._threads)
+def test_closing_ends_the_threads_and_waits_for_none() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def held(*_):
+        begun.set()
+        release.wait(10)
+        return []
+
+    cycle = Cycle(held)
+    caller = threading.Thread(target=cycle.run, args=(NAMED,))
+    caller.start()
+    assert begun.wait(10)
+    late = cycle.poller._threads.submit(held)
     cycle.poller.close()
-    for thread in threads:
+    assert late.cancelled()
+    assert not release.is_set(), "close() returned while a request was under way"
+    release.set()
+    caller.join(10)
+    for thread in cycle.poller._threads._threads:
         thread.join(10)
         assert not thread.is_alive()

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from queuetick.genesys.errors import Transient
 from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
@@ -134,6 +135,71 @@ def test_longest_wait_is_never_negative_and_null_when_nobody_waits() -> None:
     assert idle.longest_wait_seconds is None
 
 
+def interacting(kind, count, began):
+    return media(
+        kind, datum("oInteracting", count), datum("oLongestInteracting", 1, calculatedMetricValue=began)
+    )
+
+
+def test_longest_interaction_is_now_minus_the_oldest_epoch_milliseconds() -> None:
+    snapshot = one(
+        interacting("chat", 1, 1787230900000.0),
+        interacting("voice", 3, 1787230858678),
+        media("email", datum("oInteracting", 2)),
+    )
+    assert 83.2 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
+    assert 41.9 == snapshot.media["chat"].longest_interaction_seconds
+    assert UNSET is snapshot.media["email"].longest_interaction_seconds
+    assert snapshot.longest_wait_seconds is None, "an interaction is no wait"
+
+
+def test_longest_interaction_is_not_known_when_the_api_does_not_say() -> None:
+    for snapshot in (
+        one(media("voice", datum("oInteracting", 2))),
+        one(media("voice", datum("oInteracting", 2), datum("oLongestInteracting", 1))),
+        one(users(datum("oMemberUsers", 3))),
+    ):
+        assert snapshot.longest_interaction_seconds is None
+        for counts in (snapshot.media or {}).values():
+            assert UNSET is counts.longest_interaction_seconds
+
+
+def test_longest_interaction_is_null_when_nobody_interacts() -> None:
+    told = datum("oLongestInteracting", 0, calculatedMetricValue=1787230858678)
+    for snapshot in (
+        one(interacting("voice", 0, 1787230858678)),
+        one(media("voice", datum("oInteracting", 1), told)),
+    ):
+        assert snapshot.longest_interaction_seconds is None
+        assert UNSET is snapshot.media["voice"].longest_interaction_seconds
+
+
+def test_longest_interaction_is_never_negative() -> None:
+    snapshot = one(interacting("voice", 1, int((ARRIVED + 60) * 1000)))
+    assert 0.0 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
+
+
+@pytest.mark.parametrize("lie", ["NaN", '"7"', "-1", "0", "true", "[]", "{}", "1e999", "1e16"])
+def test_a_beginning_that_is_no_instant_costs_the_longest_interaction_and_nothing_else(lie) -> None:
+    group = media(
+        "voice",
+        datum("oInteracting", 2),
+        datum("oWaiting", 1),
+        datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678),
+        datum("oLongestInteracting", 1, calculatedMetricValue=111),
+    )
+    raw = json.dumps({"results": [group]}).replace("111", lie)
+    snapshot = one(raw=raw.encode())
+    assert snapshot.longest_interaction_seconds is None
+    assert UNSET is snapshot.media["voice"].longest_interaction_seconds
+    assert (2, 1, 83.2) == (snapshot.interacting, snapshot.waiting, snapshot.longest_wait_seconds)
+
+
+def test_an_unreadable_count_does_not_hide_the_longest_interaction() -> None:
+    snapshot = one(interacting("voice", "x", 1787230858678))
+    assert (None, 83.2) == (snapshot.interacting, snapshot.longest_interaction_seconds)
+
+
 def test_unknown_media_and_qualifiers_pass_through_in_snake_case() -> None:
     snapshot = one(
         users(datum("oOnQueueUsers", 2, "ON_BREAK"), datum("oOnQueueUsers", 1, "IDLE")),
@@ -193,6 +259,33 @@ def test_the_agents_of_a_queue_may_come_in_several_groups() -> None:
 def test_the_oldest_wait_began_at_an_epoch_in_milliseconds_or_at_none(count, began, expected) -> None:
     stats = {"metric": "oLongestWaiting", "stats": {"count": count, "calculatedMetricValue": began}}
     assert expected == one(media("voice", datum("oWaiting", 1), stats)).longest_wait_seconds
+
+
+def test_zero_is_a_fact_and_what_cannot_be_read_is_not_known_in_each_count() -> None:
+    nought = media("voice", datum("oWaiting", 0), datum("oInteracting", 0), datum("oAlerting", 0))
+    shown = one(nought)
+    assert (0, 0, 0) == (shown.waiting, shown.interacting, shown.alerting)
+    voice = shown.media["voice"]
+    assert (0, 0, 0) == (voice.waiting, voice.interacting, voice.alerting)
+    lie = media("voice", datum("oWaiting", "x"), datum("oInteracting", "x"), datum("oAlerting", "x"))
+    unknown = one(lie)
+    assert (None, None, None) == (unknown.waiting, unknown.interacting, unknown.alerting)
+    voice = unknown.media["voice"]
+    assert (None, None, None) == (voice.waiting, voice.interacting, voice.alerting)
+
+
+def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
+    raw = json.dumps({"results": [media("voice", datum("oWaiting", 1))]}).encode()
+    named = OBSERVATIONS.read(raw, Batch(1, (Queue(Q, "Support", "Home"),)), cycle=1, arrived=ARRIVED)
+    assert ("Support", "Home") == (named.snapshots[0].queue_name, named.snapshots[0].division)
+    bare = one(media("voice", datum("oWaiting", 1)))
+    assert (UNSET, UNSET) == (bare.queue_name, bare.division)
+
+
+def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -> None:
+    assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
+    both = one(users(datum("oWaiting", 4)), media("voice", datum("oWaiting", 3)))
+    assert 3 == both.waiting
 
 
 def test_duplicate_groups_count_once() -> None:
@@ -271,7 +364,7 @@ def test_details_read_the_last_interval_and_leave_the_rest_null() -> None:
     raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": intervals}]}).encode()
     snapshot = one(raw=raw, query=DETAILS)
     assert (9, 2) == (snapshot.waiting, snapshot.agents_available)
-    assert (None, None) == (snapshot.media, snapshot.members)
+    assert (None, None, None) == (snapshot.media, snapshot.members, snapshot.longest_interaction_seconds)
 
 
 @pytest.mark.parametrize("entities", [[], None, [{"metrics": {}}], [{}], [{"metrics": None}]])

@@ -243,7 +243,7 @@ def _read_environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
     file = base / ".env"
     # ValueError: python-dotenv on a file that is not UTF-8.
     try:
-        from_file = dotenv_values(file, interpolate=False) if file.is_file() else {}
+        from_file = dotenv_values(file, interpolate=False)
     except (OSError, ValueError):
         from_file = {}
     return {

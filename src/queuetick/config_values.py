@@ -68,7 +68,7 @@ def describe(hint: Any) -> str:
 
 
 def _in_words(message: str) -> str:
-    return message.replace("Expected `", "needs `").replace(" - at `$", " at `")
+    return message.replace("Expected `", "needs `")
 
 
 def unknown(key: str, last: str, known: Mapping[str, Any]) -> Problem:

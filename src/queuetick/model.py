@@ -56,6 +56,9 @@ class MediaCounts(Struct, omit_defaults=True, gc=False):
     longest_wait_seconds: Annotated[
         float | UnsetType, Meta(description="absent when nobody waits or the API did not say")
     ] = UNSET
+    longest_interaction_seconds: Annotated[
+        float | UnsetType, Meta(description="absent when nobody interacts or the API did not say")
+    ] = UNSET
 
 
 class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True, gc=False):
@@ -74,6 +77,12 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
     longest_wait_seconds: Annotated[
         float | None, Meta(description="age of the oldest wait, over all media; null when nobody waits")
     ]
+    longest_interaction_seconds: Annotated[
+        float | None,
+        Meta(
+            description="age of the oldest interaction, over all media; null when there is none or not known"
+        ),
+    ] = None
     agents_on_queue: Annotated[int | None, Meta(description="on-queue agents, over all routing statuses")]
     agents_by_status: Annotated[
         dict[str, int | None] | None,

@@ -439,6 +439,29 @@ def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
     daemon._cycles.session.close()
 
 
+@pytest.mark.parametrize(("after", "skipped"), [(0.3, 0), (7.4, 0), (7.6, 1)])
+def test_a_grid_place_close_behind_the_first_cycle_is_no_missed_tick(after, skipped):
+    """The first cycle runs at once, wherever on the grid that is; only a full half interval makes a tick of it."""
+    lines = []
+    world = World(queues=1, poll_concurrency=1, emit=lambda *facts: lines.extend(facts))
+    began = world.time.now()
+    world.cycles.session.poller.client = Overtaken(lambda: world.cycles.overrun(began + after))
+    world.cycles.tick(began)
+    world.close()
+    assert skipped == sum(type(fact).__name__ == "CycleSkipped" for fact in lines)
+
+
+class Overtaken:
+    """An observer during whose only request a place on the grid passes."""
+
+    def __init__(self, passes):
+        self.passes = passes
+
+    def observe(self, batch, **_):
+        self.passes()
+        return Answer([], [(queue, "not asked for here") for queue in batch.queues])
+
+
 def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycle_does_not():
     time = VirtualTime()
     output = MemoryOutput()

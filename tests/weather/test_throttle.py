@@ -150,6 +150,68 @@ def test_a_pause_that_ends_in_time_is_waited_out_to_its_end_and_not_longer():
     assert time.waited == [2.5]
 
 
+def test_a_pause_that_ends_at_the_deadline_is_not_waited_for():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(10.0, "retry-after")
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 10.0)
+    assert time.waited == []
+
+
+def test_a_pause_ends_at_its_end_and_not_before():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(10.0, "retry-after")
+    time.advance(9.5)
+    assert (subject.paused_for(), len(facts)) == (0.5, 1)
+    time.advance(0.5)
+    assert (subject.paused_for(), len(facts)) == (0.0, 2)
+
+
+def test_requests_under_way_count_each():
+    time = VirtualTime()
+    subject = throttle(time, 2)
+    for _ in range(2):
+        subject.acquire(time.monotonic() + 1)
+    assert subject.used == 2
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 1)
+
+
+def test_another_budget_holds_at_once_and_what_was_sent_before_still_counts():
+    time = VirtualTime()
+    subject = throttle(time, 5)
+    for _ in range(3):
+        subject.acquire(time.monotonic() + 1)
+        subject.answered()
+    subject.configure(3)
+    assert subject.budget == 3
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 1)
+    subject.configure(4)
+    subject.acquire(time.monotonic() + 1)
+
+
+def test_what_the_last_headers_said_is_kept_and_an_answer_without_them_changes_nothing():
+    subject = throttle(VirtualTime(), 300)
+    assert subject.rate_limit is None
+    said = RateLimit(180, 7, 42.0)
+    subject.observe(said)
+    subject.observe(None)
+    assert subject.rate_limit is said
+    assert subject.budget == 180
+
+
+@pytest.mark.parametrize(("reset", "waited"), [(0.5, [0.5]), (120.0, [120.0]), (120.5, []), (0.0, [])])
+def test_a_used_up_window_is_believed_up_to_two_of_them(reset, waited):
+    time = VirtualTime()
+    subject = throttle(time, 300)
+    subject.observe(RateLimit(allowed=300, used=300, reset_seconds=reset))
+    subject.acquire(time.monotonic() + 1000)
+    assert time.waited == waited
+
+
 def test_stop_ends_a_wait():
     time = VirtualTime()
     subject = throttle(time)

@@ -21,6 +21,7 @@ METRICS = (
     "oInteracting",
     "oAlerting",
     "oLongestWaiting",
+    "oLongestInteracting",
     "oOnQueueUsers",
     "oUserRoutingStatuses",
     "oMemberUsers",
@@ -133,6 +134,7 @@ def _encode(body: object) -> str:
 
 _ABSENT = -2  # the API did not give this metric
 _UNREADABLE = -1  # it gave something that is not a count: no sum it is part of can be shown
+_UNSAID = (_ABSENT, _ABSENT, _ABSENT, None, None)
 
 
 class _Described:
@@ -145,7 +147,7 @@ class _Described:
 
     def __init__(self) -> None:
         self.users: dict[str | None, dict[str | None, int | None]] | None = None
-        self.media: dict[str, tuple[int, int, int, float | None]] = {}
+        self.media: dict[str, tuple[int, int, int, float | None, float | None]] = {}
 
     def take(self, media_type: str | None, data: list[Datum]) -> None:
         """Take in one group's values."""
@@ -157,7 +159,7 @@ class _Described:
                 if datum.stats is not None:
                     users.setdefault(datum.metric, {})[datum.qualifier] = datum.stats.count
             return
-        waiting, interacting, alerting, began = self.media.get(media_type, (_ABSENT, _ABSENT, _ABSENT, None))
+        waiting, interacting, alerting, waiting_since, interacting_since = self.media.get(media_type, _UNSAID)
         for datum in data:
             stats = datum.stats
             if stats is None:
@@ -170,15 +172,24 @@ class _Described:
             elif metric == "oAlerting":
                 alerting = _UNREADABLE if stats.count is None else stats.count
             elif metric == "oLongestWaiting":
-                began = _began(stats)
-        self.media[media_type] = (waiting, interacting, alerting, began)
+                waiting_since = _began(stats)
+            elif metric == "oLongestInteracting":
+                interacting_since = _began(stats)
+        self.media[media_type] = (waiting, interacting, alerting, waiting_since, interacting_since)
 
     def snapshot(self, queue: Queue, *, cycle: int, arrived: float, observed_at: str) -> QueueSnapshot:
         """The line's facts; sums leave out media that do not give a metric."""
         media: dict[str, MediaCounts] = {}
         total_waiting = total_interacting = total_alerting = _ABSENT
-        oldest: float | None = None
-        for media_type, (waiting, interacting, alerting, began) in self.media.items():
+        oldest_wait: float | None = None
+        oldest_interaction: float | None = None
+        for media_type, (
+            waiting,
+            interacting,
+            alerting,
+            waiting_since,
+            interacting_since,
+        ) in self.media.items():
             counts = MediaCounts(
                 waiting if waiting >= 0 else None,
                 interacting if interacting >= 0 else None,
@@ -190,9 +201,12 @@ class _Described:
                 total_interacting = _add(total_interacting, interacting)
             if alerting != _ABSENT:
                 total_alerting = _add(total_alerting, alerting)
-            if began is not None and waiting != 0:
-                counts.longest_wait_seconds = _age(began, arrived)
-                oldest = began if oldest is None or began < oldest else oldest
+            if waiting_since is not None and waiting != 0:
+                counts.longest_wait_seconds = _age(waiting_since, arrived)
+                oldest_wait = _earlier(oldest_wait, waiting_since)
+            if interacting_since is not None and interacting != 0:
+                counts.longest_interaction_seconds = _age(interacting_since, arrived)
+                oldest_interaction = _earlier(oldest_interaction, interacting_since)
             media[_SNAKE.get(media_type) or snake(media_type)] = counts
         users = self.users
         available = on_queue = by_status = members = joined = None
@@ -211,7 +225,14 @@ class _Described:
             agents_available=available,
             interacting=total_interacting if total_interacting >= 0 else None,
             alerting=total_alerting if total_alerting >= 0 else None,
-            longest_wait_seconds=None if oldest is None or total_waiting == 0 else _age(oldest, arrived),
+            longest_wait_seconds=(
+                None if oldest_wait is None or total_waiting == 0 else _age(oldest_wait, arrived)
+            ),
+            longest_interaction_seconds=(
+                None
+                if oldest_interaction is None or total_interacting == 0
+                else _age(oldest_interaction, arrived)
+            ),
             agents_on_queue=on_queue,
             agents_by_status=by_status,
             members=members,
@@ -231,9 +252,13 @@ def _add(total: int, count: int) -> int:
 
 
 def _began(stats: Stats) -> float | None:
-    """Epoch milliseconds when the oldest wait began (facts, 1.2: not a duration); None when nobody waits."""
+    """Epoch milliseconds when an oLongest* metric began (facts, 1.2: not a duration); None when there is none."""
     began = None if stats.count == 0 else stats.calculatedMetricValue
     return began if began is not None and 0 < began < LATEST else None
+
+
+def _earlier(oldest: float | None, began: float) -> float:
+    return began if oldest is None or began < oldest else oldest
 
 
 def _age(began: float, arrived: float) -> float:

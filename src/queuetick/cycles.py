@@ -24,7 +24,7 @@ from queuetick.events import (
     QueuesRefreshFailed,
     RequestsPerMinute,
 )
-from queuetick.genesys.errors import ApiError, RateLimited, Stopped, Transient
+from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, Stopped, Transient
 from queuetick.instants import Clock, utc
 from queuetick.interval import fitting_batch_size, interval_in_force
 from queuetick.model import CycleReport, Queue
@@ -273,6 +273,9 @@ class Cycles:
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
         self._judge(report, began, session.poller.last_error or self.refused)
+        answered = report.snapshots or report.missing
+        if answered and not self.discovered and isinstance(self.refused, Transient | LoginFailed):
+            self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh
         self.fit_interval()
         return report
 

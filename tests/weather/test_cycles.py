@@ -18,12 +18,7 @@ from queuetick.lines import Emitter
 from queuetick.schedule import Grid
 from queuetick.simulator import Faults
 from weather.account import breaches
-from weather.virtual import Ledger, MemoryOutput, QuickObserver, VirtualTime, World, configuration
-
-
-def batches_asked(world: World, since: int = 0) -> list[int]:
-    return [status for _, path, status in world.transport.requests[since:] if path.endswith("query")]
-
+from weather.virtual import EPOCH, Ledger, MemoryOutput, QuickObserver, VirtualTime, World, configuration
 
 # The budget and the interval
 
@@ -370,6 +365,28 @@ def test_a_listing_that_never_ends_is_given_up_after_its_first_page_without_a_ne
     world.close()
     assert sum(path.endswith("/queues") for _, path, _ in world.transport.requests) <= 2
     assert world.reports[-1].snapshots == 45
+
+
+def test_a_listing_that_never_answers_ends_with_its_cycle_and_swallows_no_tick():
+    world = World(queues=45, faults=Faults(hang=1.0))
+    world.run(3)
+    world.api.faults = Faults()
+    world.run(4)
+    world.close()
+    assert world.events("cycle.skipped") == []
+    assert [report.outcome for report in world.reports] == ["failed"] * 3 + ["ok"]
+
+
+def test_queues_found_by_name_do_not_wait_for_the_next_refresh_after_an_outage_at_start():
+    world = World(queues=45, queues_names=("*",), queues_ids=("00000000-0000-4000-8000-00000000000a",))
+    world.transport.down = True
+    world.cycles.discover(deadline=world.time.monotonic() + 15)
+    world.run(2)
+    world.transport.down = False
+    world.run(4)
+    world.close()
+    assert world.reports[-1].queues == 46
+    assert world.time.now() < EPOCH + 120
 
 
 # The grid and the main thread's round

@@ -133,7 +133,8 @@ class Client:
     ) -> list[Queue]:
         """List the org's queues, page by page, as far as `pageCount` says (facts, section 4).
 
-        `on_page` hears (page, pages) after each. Raises an ApiError or Stopped.
+        `on_page` hears (page, pages) after each. Raises an ApiError or Stopped. Ends with `deadline` (monotonic
+        seconds), or half a second later: polling waits for it at start.
         """
         usage = usage if usage is not None else Usage()
         found: dict[str, Queue] = {}
@@ -146,6 +147,7 @@ class Client:
                     query={"pageSize": size, "pageNumber": page},
                     usage=usage,
                     deadline=deadline,
+                    timeout=min(self._timeout, max(0.5, deadline - self._monotonic())),
                 )
             except RequestRefused:
                 if size == SMALLER_PAGE_SIZE or page > 1:

@@ -92,7 +92,12 @@ def booted(directory: Path) -> Iterator[Box]:
     command.parent.mkdir(parents=True)
     command.symlink_to(QUEUETICK)
     root = Path("/").stat().st_dev
-    elsewhere = {path for path in (REPOSITORY, Path(sys.base_prefix)) if path.stat().st_dev != root}
+    # What the box does not have from below: other file systems, and /tmp, which is its own there.
+    elsewhere = {
+        path
+        for path in (REPOSITORY, Path(sys.base_prefix))
+        if path.stat().st_dev != root or path.is_relative_to("/tmp")  # noqa: S108
+    }
     try:
         box.start(*(f"--bind-ro={path}" for path in elsewhere))
         yield box

@@ -195,11 +195,17 @@ class _Described:
                 interacting if interacting >= 0 else None,
                 alerting if alerting >= 0 else None,
             )
-            if waiting != _ABSENT:
+            if waiting >= 0 and total_waiting >= 0:
+                total_waiting += waiting
+            elif waiting != _ABSENT:
                 total_waiting = _add(total_waiting, waiting)
-            if interacting != _ABSENT:
+            if interacting >= 0 and total_interacting >= 0:
+                total_interacting += interacting
+            elif interacting != _ABSENT:
                 total_interacting = _add(total_interacting, interacting)
-            if alerting != _ABSENT:
+            if alerting >= 0 and total_alerting >= 0:
+                total_alerting += alerting
+            elif alerting != _ABSENT:
                 total_alerting = _add(total_alerting, alerting)
             if waiting_since is not None and waiting != 0:
                 counts.longest_wait_seconds = _age(waiting_since, arrived)

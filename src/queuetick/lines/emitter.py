@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, NamedTuple, get_args
 
 import structlog
@@ -88,7 +89,8 @@ class Emitter:
         renderer = render[profile]
 
         def render_fact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
-            return self._lines(renderer, fields["fact"], fields["timestamp"], fields["level"])
+            timestamp, level = fields["timestamp"], fields["level"]
+            return b"".join([self._lines(renderer, fact, timestamp, level) for fact in fields["facts"]])
 
         def logger(threshold: int, *, expendable: bool) -> Any:
             return structlog.wrap_logger(
@@ -141,9 +143,15 @@ class Emitter:
         for fact in facts:
             for observe in self.observers:
                 self._show(observe, fact)
-            of_fact: str = level or fact.level
-            logger = loggers.snapshots if type(fact) is QueueSnapshot else loggers.events
-            getattr(logger, of_fact)("", fact=fact, timestamp=timestamp, level=of_fact)
+        # A batch's snapshots go through the logger together: its cost is paid once for twenty lines.
+        for is_snapshot, run in groupby(facts, key=_is_snapshot):
+            if is_snapshot and level is None:
+                loggers.snapshots.info("", facts=run, timestamp=timestamp, level="info")
+                continue
+            for fact in run:
+                of_fact: str = level or fact.level
+                logger = loggers.snapshots if is_snapshot else loggers.events
+                getattr(logger, of_fact)("", facts=(fact,), timestamp=timestamp, level=of_fact)
 
     def _flush(self) -> None:
         self.output.flush()
@@ -180,6 +188,10 @@ class Emitter:
 
         parts = fit(self._redaction.clean(fact), lambda part: len(rendered(part)))
         return b"".join(b"%b%b\n" % (prefix, rendered(part)) for part in parts)
+
+
+def _is_snapshot(fact: Fact) -> bool:
+    return type(fact) is QueueSnapshot
 
 
 def _encodable(fact: Fact, renderer: Renderer) -> Fact:

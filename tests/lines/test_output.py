@@ -120,7 +120,7 @@ def test_a_reader_that_stops_reading_costs_one_flush_its_patience_and_later_ones
     for _ in range(100):
         output.flush()
     assert 0.2 <= first < 2
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 2  # 100 times the patience would be 20 s
 
 
 def test_close_gives_a_stuck_reader_its_timeout_and_leaves_whole_lines_only(pipe, said):

@@ -33,7 +33,7 @@ test-slow: $(STAMP) ## what takes longer than ten seconds each: long runs, the o
 
 coverage: $(STAMP) ## make test with line and branch coverage of src/, subprocesses included
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest --hypothesis-profile=traced; tests=$$?; \
+	$(BIN)/python -m coverage run -m pytest; tests=$$?; \
 	find . -maxdepth 1 -name '.coverage.*' -size 0 -delete; \
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report && exit $$tests

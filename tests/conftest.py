@@ -16,10 +16,12 @@ import pytest
 
 from queuetick.simulator import Simulator
 
-# For runs under a tracer (`make coverage`, `make mutation`), where time says nothing about the test.
+# How long an example takes says nothing about the claim: the first one of a fresh clone builds Hypothesis's own tables,
+# and CI, `make coverage` and `make mutation` share their processors.
 hypothesis.settings.register_profile(
-    "traced", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+hypothesis.settings.load_profile("patient")
 
 QUEUETICK = [sys.executable, "-m", "queuetick"]
 

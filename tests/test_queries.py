@@ -288,6 +288,43 @@ def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -
     assert 3 == both.waiting
 
 
+def test_every_sum_is_over_all_media() -> None:
+    groups = [
+        media(kind, datum("oWaiting", n), datum("oInteracting", 2 * n), datum("oAlerting", 3 * n))
+        for kind, n in (("voice", 0), ("chat", 5), ("email", 7), ("message", 0))
+    ]
+    shown = one(*groups)
+    assert (12, 24, 36) == (shown.waiting, shown.interacting, shown.alerting)
+
+
+def test_the_longest_interaction_is_over_all_media_whichever_comes_last() -> None:
+    def interacting(kind: str, seconds: int) -> dict:
+        began = (ARRIVED - seconds) * 1000
+        return media(
+            kind, datum("oInteracting", 1), datum("oLongestInteracting", 1, calculatedMetricValue=began)
+        )
+
+    for order in ((30, 90, 60), (90, 60, 30), (30, 60, 90)):
+        groups = [interacting(kind, n) for kind, n in zip(("voice", "chat", "email"), order, strict=True)]
+        assert 90.0 == one(*groups).longest_interaction_seconds
+
+
+def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:
+    nameless = {"group": {"mediaType": "voice"}, "data": [datum("oWaiting", 9)]}
+    empty = {"group": {"queueId": OTHER, "mediaType": "voice"}, "data": []}
+    without_stats = {"metric": "oWaiting"}
+    answer = read(
+        nameless,
+        empty,
+        media("voice", without_stats, datum("oInteracting", 2), datum("oWaiting", 3)),
+        ids=(OTHER, "third", Q),
+    )
+    assert [(OTHER, NO_DATA), ("third", LEFT_OUT)] == [(queue.id, reason) for queue, reason in answer.missing]
+    [snapshot] = answer.snapshots
+    assert (Q, 1, 3, 2) == (snapshot.queue_id, snapshot.cycle, snapshot.waiting, snapshot.interacting)
+    assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
+
+
 def test_duplicate_groups_count_once() -> None:
     group = media("voice", datum("oWaiting", 5))
     assert 5 == one(group, group).waiting

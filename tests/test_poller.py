@@ -484,11 +484,12 @@ def test_a_request_that_stop_cannot_end_gives_its_queues_up_and_its_late_answer_
 
 
 def test_closing_ends_the_threads_and_waits_for_none() -> None:
-    begun, release = threading.Event(), threading.Event()
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     def held(*_):
         begun.set()
         release.wait(10)
+        ended.set()
         return []
 
     cycle = Cycle(held)
@@ -498,7 +499,7 @@ def test_closing_ends_the_threads_and_waits_for_none() -> None:
     late = cycle.poller._threads.submit(held)
     cycle.poller.close()
     assert late.cancelled()
-    assert caller.is_alive(), "close() returned while a request was under way"
+    assert not ended.is_set(), "close() returned while a request was under way"
     release.set()
     caller.join(10)
     for thread in cycle.poller._threads._threads:

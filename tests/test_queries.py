@@ -411,6 +411,13 @@ def test_details_without_metrics_are_missing(entities) -> None:
     assert [(OTHER, LEFT_OUT), (Q, NO_DATA)] == [(queue.id, reason) for queue, reason in answer.missing]
 
 
+@pytest.mark.parametrize("group", [{}, {"entity": None}, {"entity": {}}, {"entity": {"id": None}}])
+def test_a_details_group_of_no_queue_costs_none_of_the_others(group) -> None:
+    good = {"entity": {"id": Q}, "entities": [{"metrics": {"waiting": 3}}]}
+    raw = json.dumps({"groups": [{**group, "entities": good["entities"]}, good]}).encode()
+    assert 3 == one(raw=raw, query=DETAILS).waiting
+
+
 def test_details_after_a_missing_queue_are_read_on() -> None:
     raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": [{"metrics": {"waiting": 0}}]}]}).encode()
     answer = read(raw=raw, query=DETAILS, ids=(OTHER, Q))

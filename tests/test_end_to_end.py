@@ -193,6 +193,19 @@ def test_the_users_sdk_config_cannot_change_the_host(queuetick, credentials, tmp
     assert queuetick("once", env=credentials).code == 0
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_at_ctrl_c_with_daemon_stopped(sent, environment, tmp_path) -> None:
+    command = [*QUEUETICK, "demo", "--interval", "1", "--queues", "2"]
+    process = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    read_until(process, completed(1))
+    process.send_signal(sent)
+    rest, errors = finish(process)
+    assert (0, "") == (process.returncode, errors)
+    assert ("daemon.stopped", sent.name) == (rest[-1]["event"], rest[-1]["reason"])
+
+
 def test_python_dash_m_is_the_console_script(queuetick, environment) -> None:
     result = queuetick("--version", env=environment)
     assert (0, "queuetick ") == (result.code, result.stdout[:10])

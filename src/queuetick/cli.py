@@ -282,6 +282,7 @@ def _queues(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _hold_signals()  # before the simulator's thread begins, or that thread would take Ctrl-C
     try:
         from queuetick.simulator import Simulator
     except ModuleNotFoundError as error:

@@ -55,6 +55,7 @@ EXAMPLES: tuple[Fact, ...] = (
         interacting=5,
         alerting=1,
         longest_wait_seconds=83.2,
+        longest_interaction_seconds=412.6,
         agents_on_queue=9,
         agents_by_status={
             "idle": 3,
@@ -66,8 +67,14 @@ EXAMPLES: tuple[Fact, ...] = (
         members=14,
         members_joined=13,
         media={
-            "voice": MediaCounts(waiting=4, interacting=3, alerting=1, longest_wait_seconds=83.2),
-            "email": MediaCounts(waiting=3, interacting=2, alerting=0),
+            "voice": MediaCounts(
+                waiting=4,
+                interacting=3,
+                alerting=1,
+                longest_wait_seconds=83.2,
+                longest_interaction_seconds=412.6,
+            ),
+            "email": MediaCounts(waiting=3, interacting=2, alerting=0, longest_interaction_seconds=187.0),
         },
         observed_at="2026-11-24T04:00:15.398Z",
     ),

@@ -267,11 +267,18 @@ def test_a_long_traceback_keeps_its_end_and_a_long_message_its_start():
 
 # Secrets
 
-FIXED = ascii(EXAMPLES) + ascii([written(*EXAMPLES, profile=profile) for profile in sorted(render)])
-"""What is in a line whatever the secrets are: a secret that is part of the name service.version cannot be masked."""
+# What a profile calls its fields stands in every line: a secret spelled like a part of it is not leaked by it.
+FIELD_NAMES = "".join(
+    renderer(fact, "", "info").decode() for renderer in render.values() for fact in EXAMPLES
+)
 
 SECRETS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF), min_size=6, max_size=40).filter(
-    lambda text: text.strip("* ") != "" and text not in FIXED and not text.isdigit()
+    lambda text: (
+        text.strip("* ") != ""
+        and text not in ascii(EXAMPLES)
+        and text not in FIELD_NAMES
+        and not text.isdigit()
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -173,3 +174,16 @@ def test_mtail_gauges_are_the_last_snapshot(lines: list[bytes], field: str, tmp_
     name = f"queuetick_queue_{field}"
     expected = {f'{name}{{queue_id="{queue}"}}': value for queue, value in last.items() if value is not None}
     assert expected == {series: value for series, value in found.items() if series.startswith(name)}
+
+
+def test_mtail_takes_a_longest_wait_away_when_nobody_waits_any_more(
+    output: list[bytes], tmp_path: Path
+) -> None:
+    """Whatever fields follow longest_wait_seconds, its null takes the gauge away."""
+    snapshots = [fact for fact in map(parse, output) if fact["event"] == "queue.snapshot"]
+    waited = next(fact for fact in snapshots if fact["longest_wait_seconds"] is not None)
+    over = waited | {"longest_wait_seconds": None}
+    both = [json.dumps(fact, separators=(",", ":")).encode() for fact in (waited, over)]
+    name = f'queuetick_queue_longest_wait_seconds{{queue_id="{waited["queue_id"]}"}}'
+    assert waited["longest_wait_seconds"] == metrics(both[:1], tmp_path / "before")[name]
+    assert name not in metrics(both, tmp_path / "after")

@@ -144,7 +144,7 @@ class DaemonProcess:
         self.process.wait(seconds)
         took = time.monotonic() - began
         self._reader.join(5.0)
-        print(f"{signal.Signals(number).name} answered in {took:.2f} s")
+        print(f"{signal.Signals(number).name} answered in {took:.2f} s", file=sys.stderr)
         return took
 
     def check(self) -> list[str]:

@@ -13,14 +13,14 @@ from queuetick.genesys.errors import (
     LoginFailed,
     RateLimited,
     RequestRefused,
-    Stopped,
     Transient,
     Unreachable,
 )
 from queuetick.genesys.queries import Answer
+from queuetick.instants import Stopped
 from queuetick.model import Batch, Queue, QueueSnapshot
 from queuetick.poller import GIVE_UP_AFTER, GIVE_UP_SPLITTING, MAX_ATTEMPTS, Poller
-from queuetick.throttle import Deferred, Stopping
+from queuetick.throttle import Deferred
 
 NAMED = Queue("a", "Support", "Home")
 BARE = Queue("b")
@@ -409,7 +409,7 @@ def test_a_429_is_tried_again_without_a_wait_of_its_own_and_is_no_failure() -> N
     assert ("ok", 9, 8, []) == (report.outcome, report.requests, report.retries, cycle.waited)
 
 
-@pytest.mark.parametrize("ending", [Deferred(200.0), Stopping(), Stopped()], ids=repr)
+@pytest.mark.parametrize("ending", [Deferred(200.0), Stopped()], ids=repr)
 def test_what_loses_its_turn_is_deferred_without_a_line_and_goes_first_in_the_next_cycle(ending) -> None:
     cycle = Cycle(lambda batch, _: ending if batch.number > 1 else [])
     report = cycle.run(*queues(5), batch_size=2)

@@ -16,8 +16,9 @@ import pytest
 
 from queuetick.genesys import sdk
 from queuetick.genesys import transport as module
-from queuetick.genesys.errors import Stopped, Transient, Unreachable
+from queuetick.genesys.errors import Transient, Unreachable
 from queuetick.genesys.transport import Transport
+from queuetick.instants import Stopped
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

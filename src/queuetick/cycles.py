@@ -24,12 +24,12 @@ from queuetick.events import (
     QueuesRefreshFailed,
     RequestsPerMinute,
 )
-from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, Stopped, Transient
-from queuetick.instants import Clock, utc
+from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, Transient
+from queuetick.instants import Clock, Stopped, utc
 from queuetick.interval import fitting_batch_size, interval_in_force
 from queuetick.model import CycleReport, Queue
 from queuetick.session import Session
-from queuetick.throttle import Deferred, Stopping
+from queuetick.throttle import Deferred
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
@@ -168,7 +168,7 @@ class Cycles:
         """
         try:
             listing = self._listing(deadline)
-        except (Deferred, Stopping, Stopped):
+        except (Deferred, Stopped):
             return
         except ApiError as error:
             if self.refused is None:

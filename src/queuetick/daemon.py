@@ -24,8 +24,8 @@ from queuetick.events import (
 )
 from queuetick.exits import Exit
 from queuetick.exporter import CannotListen
-from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, Stopped
-from queuetick.instants import Clock, grid_tick, monotonic, next_tick
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
+from queuetick.instants import Clock, Stopped, grid_tick, monotonic, next_tick
 from queuetick.lines import Emitter
 from queuetick.model import CycleReport
 from queuetick.poller import LAST_WORDS

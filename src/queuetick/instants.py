@@ -24,6 +24,10 @@ monotonic: Callable[[], float] = _boottime if hasattr(time, "CLOCK_BOOTTIME") el
 """Seconds from an arbitrary start; never goes back."""
 
 
+class Stopped(Exception):
+    """A wait or a request ended because the daemon is stopping."""
+
+
 class Clock(Struct, frozen=True):
     """Time as everything takes it, so that a test can run an hour in a moment."""
 

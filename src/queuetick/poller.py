@@ -12,11 +12,12 @@ from typing import Protocol
 
 from queuetick.events import BatchFailed, Fact, QueueInvalid, QueueMissing, QueueRecovered
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Stopped, Transient
+from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Transient
 from queuetick.genesys.queries import Answer
+from queuetick.instants import Stopped
 from queuetick.model import Batch, CycleReport, Queue, chunk, deferred_first, halves
 from queuetick.tally import Tally
-from queuetick.throttle import Deferred, Stopping
+from queuetick.throttle import Deferred
 
 MAX_ATTEMPTS = 4
 """Tries of one batch within one cycle, where the failure is of the kind that passes."""
@@ -164,7 +165,7 @@ class Poller:
                 else:
                     return self._answered(batch, tally, answer)
                 self._on_progress()
-        except (Deferred, Stopping, Stopped):
+        except (Deferred, Stopped):
             self._defer(batch, tally)
         except RequestRefused as error:
             self._refused(batch, tally, error, failures + 1)

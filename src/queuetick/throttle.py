@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from queuetick.events import Event, PauseSource, RateLimitPaused, RateLimitResumed
-from queuetick.instants import utc
+from queuetick.instants import Stopped, utc
 from queuetick.model import RateLimit
 
 WINDOW = 60.0
@@ -39,10 +39,6 @@ class Deferred(Exception):
     def __init__(self, until: float) -> None:
         super().__init__(f"deferred until {until:.3f}")
         self.until = until
-
-
-class Stopping(Exception):
-    """The wait was ended by stop."""
 
 
 class Throttle:
@@ -108,7 +104,7 @@ class Throttle:
     def acquire(self, deadline: float) -> None:
         """Wait for leave to send one request, and count it; `answered()` must follow, whatever becomes of it.
 
-        Raises Deferred when that would be at or after `deadline` (monotonic seconds), Stopping when stop ends the wait.
+        Raises Deferred when that would be at or after `deadline` (monotonic seconds), Stopped when stop ends the wait.
         """
         while True:
             self.paused_for()
@@ -124,7 +120,7 @@ class Throttle:
             if ready >= deadline:
                 raise Deferred(ready)
             if self._wait(ready - now):
-                raise Stopping
+                raise Stopped
 
     def answered(self) -> None:
         """The request was answered, or given up: its place is free again in 60 seconds."""

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuetick.genesys.errors import RateLimited, from_answer
-from queuetick.instants import utc
+from queuetick.instants import Stopped, utc
 from queuetick.model import RateLimit
 from queuetick.simulator import Faults
-from queuetick.throttle import BACKOFF_CAP, BACKOFF_FLOOR, WINDOW, Deferred, Stopping, Throttle
+from queuetick.throttle import BACKOFF_CAP, BACKOFF_FLOOR, WINDOW, Deferred, Throttle
 from weather.virtual import Ledger, QuickObserver, VirtualTime, World
 
 
@@ -217,7 +217,7 @@ def test_stop_ends_a_wait():
     subject = throttle(time)
     subject.pause(1.0, "retry-after")
     time.stopping = True
-    with pytest.raises(Stopping):
+    with pytest.raises(Stopped):
         subject.acquire(time.monotonic() + 10)
 
 

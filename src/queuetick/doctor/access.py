@@ -20,9 +20,10 @@ from queuetick.doctor.checks import (
 from queuetick.doctor.heard import Heard
 from queuetick.exits import Exit
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
+from queuetick.instants import Stopped
 from queuetick.model import Queue, chunk
 from queuetick.session import Session
-from queuetick.throttle import Deferred, Stopping
+from queuetick.throttle import Deferred
 
 LISTING = "routing:queue:view"
 
@@ -110,7 +111,7 @@ def listing(session: Session, *, deadline: float) -> Listing:
         status: Status = "fail" if wanted else "warn"
         check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=Exit.REFUSED)
         return Listing(check, None)
-    except (ApiError, Deferred, Stopping) as error:
+    except (ApiError, Deferred, Stopped) as error:
         return Listing(refused_for_now(name, "GET /api/v2/routing/queues", error), None)
     if not queues:
         fix = f"give the client's role the divisions of the queues: {grant(LISTING)}"
@@ -123,7 +124,7 @@ def listing(session: Session, *, deadline: float) -> Listing:
 
 def refused_for_now(name: str, request: str, error: Exception) -> Check:
     """An error that says nothing about a permission: an outage, a gateway, a pause."""
-    if isinstance(error, Deferred | Stopping):
+    if isinstance(error, Deferred | Stopped):
         return skipped(name, "the budget or the API's pause left no time for it")
     assert isinstance(error, ApiError)  # noqa: S101 - what the clients of this function caught
     if isinstance(error, RateLimited):
@@ -155,7 +156,7 @@ def observation(
         message = "429: the API's rate limit for this client is used up"
         evidence = {"status": 429, "retry_after_seconds": seconds, "source": heard.pause.source}
         return failed(name, message, fix, exits=Exit.UNREACHABLE, **evidence)
-    return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopping())
+    return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
 
 
 def request_path(config: Config) -> str:

@@ -11,9 +11,10 @@ from queuetick.doctor.checks import Check, Item, evidence_of, failed, passed, sk
 from queuetick.doctor.heard import Heard
 from queuetick.genesys.errors import ApiError, Forbidden
 from queuetick.genesys.queries import NO_DATA
+from queuetick.instants import Stopped
 from queuetick.model import Queue
 from queuetick.session import Session
-from queuetick.throttle import Deferred, Stopping
+from queuetick.throttle import Deferred
 
 MAX_LOOKUPS = 10
 """Ids that are looked up one by one to tell an unknown id from a division out of reach; more cost too many requests."""
@@ -200,7 +201,7 @@ class _Lookups:
                 "in Admin > Integrations > OAuth > (the client) > Roles add the queue's division to the role"
             )
             return Item(subject, "fail", message, fix, evidence | evidence_of(error))
-        except (ApiError, Deferred, Stopping):
+        except (ApiError, Deferred, Stopped):
             self._left = 0
             return Item(subject, "fail", both, fix, evidence)
         if found is None:

@@ -10,7 +10,6 @@ ApiError
 ├── LoginFailed        no token now: the login host is down or is left alone for a while
 │   └── LoginRefused   client id or secret are wrong
 └── Refused            any other answer: trying again will not help
-Stopped                the daemon is stopping; not an error of the API
 """
 
 from __future__ import annotations
@@ -31,10 +30,6 @@ MAX_PAUSE = 86_400.0
 
 _REASON_LENGTH = 300
 _IN_BODY = re.compile(r"\[(\d+(?:\.\d+)?)\] seconds")
-
-
-class Stopped(Exception):
-    """A wait or a request ended because the daemon is stopping."""
 
 
 class ApiError(Exception):

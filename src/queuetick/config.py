@@ -287,5 +287,5 @@ def _read_credentials(
 
 
 def process_environment() -> Mapping[str, str]:
-    """The environment as it is now; the one place that reads it."""
+    """The environment as it is now."""
     return os.environ

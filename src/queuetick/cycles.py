@@ -85,11 +85,6 @@ class Cycles:
         self._lost_cycles = 0
 
     @property
-    def lost(self) -> bool:
-        """Whether the API has been lost and not come back."""
-        return self._lost_at is not None
-
-    @property
     def batches(self) -> int:
         """Requests that a cycle needs."""
         return math.ceil(len(self.queues or ()) / self.session.config.poll.batch_size)
@@ -174,9 +169,7 @@ class Cycles:
             if self.refused is None:
                 self._emit(
                     QueuesRefreshFailed(
-                        status=error.status,
-                        code=error.code,
-                        correlation_id=error.correlation_id,
+                        **error.evidence(),
                         reason=error.reason,
                     )
                 )
@@ -202,9 +195,8 @@ class Cycles:
             session.poller.adopt(earlier.poller)  # once more: a cycle may have run since it was made
             if earlier.config.queues != session.config.queues:
                 self.queues, self.discovered = discovery.explicit(session.config.queues) or None, False
-            if self.interval == float(
-                earlier.config.poll.interval
-            ):  # else it is stretched, and the change is said
+            # A stretched interval stays until it is fitted, which says the change.
+            if self.interval == float(earlier.config.poll.interval):
                 self._set_interval(float(session.config.poll.interval))
             self.fit_interval()
         return earlier
@@ -287,14 +279,8 @@ class Cycles:
             self._lost_cycles += 1
             if self._lost_at is None:
                 self._lost_at = began
-                self._emit(
-                    ApiLost(
-                        reason=error.reason if error else "no answer",
-                        status=error.status if error else None,
-                        code=error.code if error else None,
-                        correlation_id=error.correlation_id if error else None,
-                    )
-                )
+                cause = error or ApiError("no answer")
+                self._emit(ApiLost(reason=cause.reason, **cause.evidence()))
         elif self._lost_at is not None and (report.snapshots or report.missing or report.outcome == "ok"):
             self._emit(
                 ApiRecovered(
@@ -317,15 +303,12 @@ class Cycles:
         before = self.interval
         self._set_interval(fitting)
         needed = self.batches * 60 / wanted
+        why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
         if fitting > wanted:
             size = fitting_batch_size(len(self.queues or ()), wanted, budget)
             fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
-            why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}; {fix}"
-            self._emit(IntervalStretched(from_=before, to=fitting, why=why))
+            self._emit(IntervalStretched(from_=before, to=fitting, why=f"{why}; {fix}"))
         else:
-            why = (
-                f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
-            )
             self._emit(IntervalRestored(from_=before, to=fitting, why=why))
 
     def _set_interval(self, interval: float) -> None:

@@ -250,9 +250,7 @@ class Poller:
                 QueueInvalid(
                     cycle=tally.cycle,
                     **queue.labels(),
-                    status=error.status,
-                    code=error.code,
-                    correlation_id=error.correlation_id,
+                    **error.evidence(),
                     reason=error.reason,
                 )
             )
@@ -280,9 +278,7 @@ class Poller:
                 cycle=tally.cycle,
                 batch=batch.number,
                 queue_ids=batch.queue_ids,
-                status=error.status,
-                code=error.code,
-                correlation_id=error.correlation_id,
+                **error.evidence(),
                 reason=error.reason,
                 attempts=attempts,
             )

@@ -100,9 +100,7 @@ class Login:
         kind = LoginRefused if refused else LoginFailed
         raise kind(
             _refusal(response.status, cause.reason) if refused else f"login: {cause.reason}",
-            status=cause.status,
-            code=cause.code,
-            correlation_id=cause.correlation_id,
+            **cause.evidence(),
         ) from cause
 
 
@@ -280,7 +278,5 @@ class TokenSource:
         seconds = max(0.0, self._next_try - now)
         return kind(
             f"{last.reason}; next login in {seconds:.0f} s",
-            status=last.status,
-            code=last.code,
-            correlation_id=last.correlation_id,
+            **last.evidence(),
         )

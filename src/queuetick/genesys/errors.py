@@ -49,6 +49,10 @@ class ApiError(Exception):
         self.code = code
         self.correlation_id = correlation_id
 
+    def evidence(self) -> dict[str, Any]:
+        """What a line says of it besides its reason: status, code and correlation_id."""
+        return {"status": self.status, "code": self.code, "correlation_id": self.correlation_id}
+
 
 class Transient(ApiError): ...
 

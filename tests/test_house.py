@@ -185,3 +185,22 @@ def test_no_word_that_says_nothing_names_a_module_or_a_class() -> None:
             if isinstance(node, ast.ClassDef):
                 assert not re.search(r"Manager|Helper|Util|Payload", node.name), f"{module}: {node.name}"
         assert not re.search(r"manager|helper|util|payload", module)
+
+
+def test_every_fact_that_a_docstring_cites_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "api-facts.md").read_text()
+    cited = {
+        number
+        for module in MODULES
+        for number in re.findall(r"[Ff]acts,? (?:sections? )?(\d(?:\.\d)?)", (SOURCE / module).read_text())
+    }
+    assert len(cited) > 4
+    for number in cited:
+        assert re.search(rf"^###? {re.escape(number)}\.? ", page, re.MULTILINE), number
+
+
+def test_every_core_dependency_has_its_job_in_the_document() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    document = (ROOT / "docs" / "architecture.md").read_text()
+    for name in (re.match(r"[\w-]+", dependency)[0] for dependency in declared):
+        assert f"| {name} |" in document

@@ -325,6 +325,50 @@ def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:
     assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
 
 
+COUNTS = st.dictionaries(
+    st.sampled_from(["oWaiting", "oInteracting", "oAlerting"]), st.integers(0, 9), min_size=1
+)
+AGENTS = st.dictionaries(st.sampled_from(["IDLE", "INTERACTING", "ON_BREAK"]), st.integers(0, 9), min_size=1)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["voice", "chat", "screenShare"]), COUNTS, min_size=1),
+    AGENTS,
+    st.randoms(),
+)
+def test_however_the_values_are_spread_over_groups_the_line_is_the_same_and_its_sums_are_those_of_the_parts(
+    counts, agents, random
+) -> None:
+    """Each value in a group of its own, after stale ones of the same name: the last stands, and counts once."""
+    whole = one(
+        users(*(datum("oOnQueueUsers", count, name) for name, count in agents.items())),
+        *(media(kind, *(datum(*item) for item in values.items())) for kind, values in counts.items()),
+    )
+    current = [media(kind, datum(*item)) for kind, values in counts.items() for item in values.items()]
+    current += [users(datum("oOnQueueUsers", count, name)) for name, count in agents.items()]
+    stale = [json.loads(json.dumps(group)) for group in random.choices(current, k=3)]
+    for group in stale:
+        group["data"][0]["stats"]["count"] += random.randint(0, 5)
+    random.shuffle(current)
+    spread = one(*stale, *current)
+    assert spread.media == whole.media
+    assert spread.agents_by_status == whole.agents_by_status
+    for metric, field in (
+        ("oWaiting", "waiting"),
+        ("oInteracting", "interacting"),
+        ("oAlerting", "alerting"),
+    ):
+        given_counts = [values[metric] for values in counts.values() if metric in values]
+        expected = sum(given_counts) if given_counts else None
+        assert expected == getattr(whole, field) == getattr(spread, field)
+    assert sum(agents.values()) == whole.agents_on_queue == spread.agents_on_queue
+
+
+def test_two_spellings_of_one_medium_are_one_medium() -> None:
+    snapshot = one(media("screenShare", datum("oWaiting", 1)), media("SCREEN_SHARE", datum("oWaiting", 4)))
+    assert (4, {"screen_share"}) == (snapshot.waiting, set(snapshot.media))
+
+
 def test_duplicate_groups_count_once() -> None:
     group = media("voice", datum("oWaiting", 5))
     assert 5 == one(group, group).waiting

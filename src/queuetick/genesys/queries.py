@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from queuetick.genesys.answers import Datum, Stats, read_details, read_observations
+from queuetick.genesys.answers import Datum, Group, Stats, read_details, read_observations
 from queuetick.instants import utc
 from queuetick.model import Batch, MediaCounts, Queue, QueueSnapshot
 
@@ -62,29 +62,24 @@ class Observations:
 
     def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
-        found: dict[str, _Described] = {}
-        bare: set[str] = set()
+        found: dict[str, list[Group]] = {}
         for group in read_observations(data):
-            if group.group is None or group.group.queueId is None:
+            key = group.group
+            if key is None or (queue_id := key.queueId) is None:
                 continue
-            queue_id = group.group.queueId.lower()
-            if not group.data:
-                bare.add(queue_id)
-                continue
-            described = found.get(queue_id)
-            if described is None:
-                described = found[queue_id] = _Described()
-            described.take(group.group.mediaType, group.data)
+            groups = found.get(queue_id)
+            if groups is None:  # the API may spell an id in capitals: one list under both spellings
+                groups = found[queue_id] = found.setdefault(queue_id.lower(), [])
+            if group.data:
+                groups.append(group)
         observed_at = utc(arrived)
         answer = Answer([], [])
         for queue in batch.queues:
             described = found.get(queue.id)
-            if described is None:
-                answer.missing.append((queue, NO_DATA if queue.id in bare else LEFT_OUT))
+            if not described:
+                answer.missing.append((queue, LEFT_OUT if described is None else NO_DATA))
             else:
-                answer.snapshots.append(
-                    described.snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
-                )
+                answer.snapshots.append(_snapshot(described, queue, cycle, arrived, observed_at))
         return answer
 
 
@@ -118,7 +113,7 @@ class Details:
             if metrics is None or (metrics.waiting is None and metrics.agentsAvailable is None):
                 answer.missing.append((queue, NO_DATA if queue.id in found else LEFT_OUT))
                 continue
-            snapshot = _Described().snapshot(queue, cycle=cycle, arrived=arrived, observed_at=observed_at)
+            snapshot = _snapshot((), queue, cycle, arrived, observed_at)
             snapshot.waiting, snapshot.agents_available = metrics.waiting, metrics.agentsAvailable
             answer.snapshots.append(snapshot)
         return answer
@@ -132,129 +127,108 @@ def _encode(body: object) -> str:
     return msgspec.json.encode(body).decode()
 
 
-_ABSENT = -2  # the API did not give this metric
-_UNREADABLE = -1  # it gave something that is not a count: no sum it is part of can be shown
-_UNSAID = (_ABSENT, _ABSENT, _ABSENT, None, None)
+def _snapshot(
+    groups: Sequence[Group], queue: Queue, cycle: int, arrived: float, observed_at: str
+) -> QueueSnapshot:
+    """One queue's line of facts from its groups; sums leave out media that do not give a metric.
 
-
-class _Described:
-    """One queue's groups, gathered. What comes twice counts once: the last value stands.
-
-    The innermost loop of the program (40 values a queue): counts are plain integers, with the two marks above.
+    What comes twice counts once: the last value stands. A sum with a part that is no count is not shown.
     """
-
-    __slots__ = ("media", "users")
-
-    def __init__(self) -> None:
-        self.users: dict[str | None, dict[str | None, int | None]] | None = None
-        self.media: dict[str, tuple[int, int, int, float | None, float | None]] = {}
-
-    def take(self, media_type: str | None, data: list[Datum]) -> None:
-        """Take in one group's values."""
-        if media_type is None:
-            users = self.users
-            if users is None:
-                users = self.users = {}
-            for datum in data:
-                if datum.stats is not None:
-                    users.setdefault(datum.metric, {})[datum.qualifier] = datum.stats.count
-            return
-        waiting, interacting, alerting, waiting_since, interacting_since = self.media.get(media_type, _UNSAID)
-        for datum in data:
-            stats = datum.stats
-            if stats is None:
-                continue
-            metric = datum.metric
-            if metric == "oWaiting":
-                waiting = _UNREADABLE if stats.count is None else stats.count
-            elif metric == "oInteracting":
-                interacting = _UNREADABLE if stats.count is None else stats.count
-            elif metric == "oAlerting":
-                alerting = _UNREADABLE if stats.count is None else stats.count
-            elif metric == "oLongestWaiting":
-                waiting_since = _began(stats)
-            elif metric == "oLongestInteracting":
-                interacting_since = _began(stats)
-        self.media[media_type] = (waiting, interacting, alerting, waiting_since, interacting_since)
-
-    def snapshot(self, queue: Queue, *, cycle: int, arrived: float, observed_at: str) -> QueueSnapshot:
-        """The line's facts; sums leave out media that do not give a metric."""
-        media: dict[str, MediaCounts] = {}
-        total_waiting = total_interacting = total_alerting = _ABSENT
-        oldest_wait: float | None = None
-        oldest_interaction: float | None = None
-        for media_type, (
-            waiting,
-            interacting,
-            alerting,
-            waiting_since,
-            interacting_since,
-        ) in self.media.items():
-            counts = MediaCounts(
-                waiting if waiting >= 0 else None,
-                interacting if interacting >= 0 else None,
-                alerting if alerting >= 0 else None,
-            )
-            if waiting >= 0 and total_waiting >= 0:
-                total_waiting += waiting
-            elif waiting != _ABSENT:
-                total_waiting = _add(total_waiting, waiting)
-            if interacting >= 0 and total_interacting >= 0:
-                total_interacting += interacting
-            elif interacting != _ABSENT:
-                total_interacting = _add(total_interacting, interacting)
-            if alerting >= 0 and total_alerting >= 0:
-                total_alerting += alerting
-            elif alerting != _ABSENT:
-                total_alerting = _add(total_alerting, alerting)
-            if waiting_since is not None and waiting != 0:
-                counts.longest_wait_seconds = _age(waiting_since, arrived)
-                oldest_wait = _earlier(oldest_wait, waiting_since)
-            if interacting_since is not None and interacting != 0:
-                counts.longest_interaction_seconds = _age(interacting_since, arrived)
-                oldest_interaction = _earlier(oldest_interaction, interacting_since)
-            media[_SNAKE.get(media_type) or snake(media_type)] = counts
-        users = self.users
-        available = on_queue = by_status = members = joined = None
-        if users is not None:
-            on_queue, available, by_status = _statuses(users)
-            members = users.get("oMemberUsers", _NOTHING).get(None)
-            joined = users.get("oActiveUsers", _NOTHING).get(None)
-            if not media and (said := users.get("oWaiting", _NOTHING).get(None)) is not None:
-                total_waiting = said  # some answers keep the conversations in the queue's own group
-        return QueueSnapshot(
-            cycle=cycle,
-            queue_id=queue.id,
-            queue_name=UNSET if queue.name is None else queue.name,
-            division=UNSET if queue.division is None else queue.division,
-            waiting=total_waiting if total_waiting >= 0 else None,
-            agents_available=available,
-            interacting=total_interacting if total_interacting >= 0 else None,
-            alerting=total_alerting if total_alerting >= 0 else None,
-            longest_wait_seconds=(
-                None if oldest_wait is None or total_waiting == 0 else _age(oldest_wait, arrived)
-            ),
-            longest_interaction_seconds=(
-                None
-                if oldest_interaction is None or total_interacting == 0
-                else _age(oldest_interaction, arrived)
-            ),
-            agents_on_queue=on_queue,
-            agents_by_status=by_status,
-            members=members,
-            members_joined=joined,
-            media=media or None,
-            observed_at=observed_at,
-        )
+    media: dict[str, MediaCounts] = {}
+    users: _Users | None = None
+    unreadable: set[str] = set()
+    waiting = interacting = alerting = longest_wait = longest_interaction = None
+    for group in groups:
+        media_type = None if group.group is None else group.group.mediaType
+        name = None if media_type is None else _SNAKE.get(media_type) or snake(media_type)
+        if name in media or (name is None and users is not None):
+            return _snapshot(_merged(groups), queue, cycle, arrived, observed_at)
+        if name is None:
+            users = _users(group.data or ())
+            continue
+        counts = media[name] = _medium(group.data or (), arrived, unreadable)
+        if counts.waiting is not None:
+            waiting = counts.waiting + (waiting or 0)
+        if counts.interacting is not None:
+            interacting = counts.interacting + (interacting or 0)
+        if counts.alerting is not None:
+            alerting = counts.alerting + (alerting or 0)
+        if counts.longest_wait_seconds is not UNSET:
+            longest_wait = max(longest_wait or 0.0, counts.longest_wait_seconds)
+        if counts.longest_interaction_seconds is not UNSET:
+            longest_interaction = max(longest_interaction or 0.0, counts.longest_interaction_seconds)
+    if users is None:
+        users = _NO_USERS
+    elif not media and users.waiting is not None:
+        waiting = users.waiting  # some answers keep the conversations in the queue's own group
+    if unreadable:
+        waiting = None if "oWaiting" in unreadable else waiting
+        interacting = None if "oInteracting" in unreadable else interacting
+        alerting = None if "oAlerting" in unreadable else alerting
+    return QueueSnapshot(
+        cycle=cycle,
+        queue_id=queue.id,
+        queue_name=UNSET if queue.name is None else queue.name,
+        division=UNSET if queue.division is None else queue.division,
+        waiting=waiting,
+        agents_available=users.available,
+        interacting=interacting,
+        alerting=alerting,
+        longest_wait_seconds=None if waiting == 0 else longest_wait,
+        longest_interaction_seconds=None if interacting == 0 else longest_interaction,
+        agents_on_queue=users.on_queue,
+        agents_by_status=users.by_status,
+        members=users.members,
+        members_joined=users.joined,
+        media=media or None,
+        observed_at=observed_at,
+    )
 
 
-_NOTHING: dict[str | None, int | None] = {}
+def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> MediaCounts:
+    """One media type's values; a metric whose value is no count is added to `unreadable`.
+
+    The innermost loop of the program (four values, for each media type of each queue, each cycle): no detours.
+    """
+    waiting = interacting = alerting = waiting_since = interacting_since = None
+    for datum in data:
+        stats = datum.stats
+        if stats is None:
+            continue
+        metric = datum.metric
+        if metric == "oInteracting":
+            interacting = stats.count
+        elif metric == "oWaiting":
+            waiting = stats.count
+        elif metric == "oAlerting":
+            alerting = stats.count
+        elif metric == "oLongestWaiting":
+            waiting_since = _began(stats)
+            continue
+        elif metric == "oLongestInteracting":
+            interacting_since = _began(stats)
+            continue
+        else:
+            continue
+        if stats.count is None:
+            unreadable.add(metric)
+    counts = MediaCounts(waiting, interacting, alerting)
+    if waiting_since is not None and waiting != 0:
+        counts.longest_wait_seconds = _age(waiting_since, arrived)
+    if interacting_since is not None and interacting != 0:
+        counts.longest_interaction_seconds = _age(interacting_since, arrived)
+    return counts
 
 
-def _add(total: int, count: int) -> int:
-    if count < 0 or total == _UNREADABLE:
-        return _UNREADABLE
-    return count if total == _ABSENT else total + count
+def _merged(groups: Iterable[Group]) -> list[Group]:
+    """One group for each media type, with all that several of its groups say, in their order."""
+    merged: dict[str | None, Group] = {}
+    for group in groups:
+        media_type = None if group.group is None else group.group.mediaType
+        name = None if media_type is None else snake(media_type)
+        one = merged.setdefault(name, Group(group.group, []))
+        one.data = [*(one.data or ()), *(group.data or ())]
+    return list(merged.values())
 
 
 def _began(stats: Stats) -> float | None:
@@ -263,37 +237,63 @@ def _began(stats: Stats) -> float | None:
     return began if began is not None and 0 < began < LATEST else None
 
 
-def _earlier(oldest: float | None, began: float) -> float:
-    return began if oldest is None or began < oldest else oldest
-
-
 def _age(began: float, arrived: float) -> float:
-    return max(0.0, round(arrived - began / 1000, 1))
+    age = round(arrived - began / 1000, 1)
+    return age if age > 0 else 0.0
 
 
-def _statuses(
-    users: Mapping[str | None, dict[str | None, int | None]],
-) -> tuple[int | None, int | None, dict[str, int | None]]:
-    """Agents on queue in all, idle among them, and by routing status.
+class _Users(Struct, gc=False):
+    """What a queue's own group says, the one without a media type; `waiting` is conversations that some keep there."""
+
+    available: int | None = None
+    on_queue: int | None = None
+    by_status: dict[str, int | None] | None = None
+    members: int | None = None
+    joined: int | None = None
+    waiting: int | None = None
+
+
+_NO_USERS = _Users()
+
+
+def _users(data: Iterable[Datum]) -> _Users:
+    """Agents on queue in all, idle among them, and by routing status; members.
 
     A status with nobody in it is left out by the API (facts, 1.3): in a group that came, absent means 0.
     """
+    users = _Users()
     by_status: dict[str, int | None] = {"idle": 0, "interacting": 0, "communicating": 0, "not_responding": 0}
-    total: int | None = 0
-    for qualifier, count in users.get("oOnQueueUsers", _NOTHING).items():
-        if qualifier is not None:
-            by_status[_SNAKE.get(qualifier) or snake(qualifier)] = count
-            total = None if count is None or total is None else total + count
-    available = by_status["idle"]
-    said = users.get("oUserRoutingStatuses", _NOTHING)
-    for qualifier, count in said.items():
-        if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
-            by_status.setdefault(_SNAKE.get(qualifier) or snake(qualifier), count)
-    if "off_queue" not in by_status:
-        # Absent among statuses that were given means nobody; with no status given at all it is not known.
-        nobody = bool(said) or users.get("oMemberUsers", _NOTHING).get(None) == 0
-        by_status["off_queue"] = 0 if nobody else None
-    return total, available, by_status
+    elsewhere: dict[str, int | None] = {}
+    routing_said = False
+    for datum in data:
+        stats = datum.stats
+        if stats is None:
+            continue
+        metric, qualifier = datum.metric, datum.qualifier
+        if metric == "oOnQueueUsers":
+            if qualifier is not None:
+                by_status[_SNAKE.get(qualifier) or snake(qualifier)] = stats.count
+        elif metric == "oUserRoutingStatuses":
+            routing_said = True
+            if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
+                elsewhere[_SNAKE.get(qualifier) or snake(qualifier)] = stats.count
+        elif qualifier is not None:
+            continue
+        elif metric == "oMemberUsers":
+            users.members = stats.count
+        elif metric == "oActiveUsers":
+            users.joined = stats.count
+        elif metric == "oWaiting":
+            users.waiting = stats.count
+    known = [count for count in by_status.values() if count is not None]
+    users.on_queue = sum(known) if len(known) == len(by_status) else None
+    users.available = by_status["idle"]
+    for name, count in elsewhere.items():
+        by_status.setdefault(name, count)
+    # Absent among statuses that were given means nobody; with no status given at all it is not known.
+    by_status.setdefault("off_queue", 0 if routing_said or users.members == 0 else None)
+    users.by_status = by_status
+    return users
 
 
 @functools.lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ print(json.dumps({
     "api": package.AnalyticsApi.__name__,
     "models": sum(name.startswith("PureCloudPlatformClientV2.models.") for name in sys.modules),
     "threads": threading.active_count(), "inotify": len(watches),
+    "log": type(getattr(Configuration(), "logger", None)).__module__,
 }))
 """
 
@@ -64,6 +65,9 @@ def test_both_ways_of_loading_give_the_same_and_neither_hears_the_home_directory
     assert 0 == lean["inotify"] == plain["inotify"]
     for found in (lean, plain):
         assert ("https://api.mypurecloud.com", False) == (found["configured"], found["gateway"])
+        assert "queuetick.genesys.sdk" == found["log"], (
+            "the SDK's log spells out every request, written or not"
+        )
     same = ("regions", "host", "login", "options", "abstract", "query", "api")
     assert {name: plain[name] for name in same} == {name: lean[name] for name in same}
     assert 18 == len(lean["regions"])

@@ -140,7 +140,15 @@ def _silence(configuration: types.ModuleType) -> None:
         if not hasattr(hidden, name):
             raise ImportError(f"{PACKAGE}.configuration has no {name}")
         setattr(hidden, name, lambda self: None)  # noqa: ARG005
-    configuration.Configuration()
+    configuration.Configuration().logger = _MuteLogger()
+
+
+class _MuteLogger:
+    """In place of the SDK's own log, which spells out every request and answer whether or not anybody listens."""
+
+    def trace(self, *_args: Any) -> None: ...
+    def debug(self, *_args: Any) -> None: ...
+    def error(self, *_args: Any) -> None: ...
 
 
 def _import_plain() -> None:

@@ -303,6 +303,27 @@ def test_no_form_of_a_secret_reaches_a_line(secret, before, profile):
         assert basic[8:-4] not in text or len(basic[8:-4]) < 6
 
 
+@pytest.mark.parametrize("place", ["queue_name", "division", "medium", "status", "queue_id"])
+@pytest.mark.parametrize("profile", sorted(render))
+def test_a_snapshot_whose_names_hold_a_secret_is_masked_also_where_they_were_harmless_before(place, profile):
+    secret = "s3cret_of_the_client"
+    snapshot = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
+    changed = {
+        "queue_name": {"queue_name": f"Billing {secret}"},
+        "division": {"division": secret},
+        "medium": {"media": {secret: MediaCounts(1, 0, 0)}},
+        "status": {"agents_by_status": {secret: 1}},
+        "queue_id": {"queue_id": secret},
+    }[place]
+    telling = structs.replace(snapshot, **changed)
+    writer, output = emitter(profile=profile)
+    writer.emit(snapshot, telling, telling)
+    writer.redact(secret)
+    writer.emit(snapshot, telling, telling)
+    assert [secret in line.decode() for line in output.lines] == [False, True, True, False, False, False]
+    assert len(output.objects) == 6
+
+
 def _texts(value):
     if isinstance(value, dict):
         for key, child in value.items():

@@ -93,8 +93,8 @@ class MemoryOutput:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
 
-    def append(self, line: bytes, *, expendable: bool = False) -> None:
-        self.lines.append(line)
+    def append(self, *lines: bytes, expendable: bool = False) -> None:
+        self.lines += lines
 
     def flush(self) -> None: ...
     def reopen(self) -> None: ...

@@ -68,8 +68,8 @@ class BufferedOutput:
         self._ended = False
         self._successor: BufferedOutput | None = None
 
-    def append(self, line: bytes, *, expendable: bool = False) -> None:
-        """Put one line, newline included, into the buffer.
+    def append(self, *lines: bytes, expendable: bool = False) -> None:
+        """Put lines, newlines included, into the buffer.
 
         Beyond the buffer's limit the oldest expendable lines are dropped and counted: a snapshot is
         superseded by the next one, while an operational event is written once.
@@ -78,11 +78,11 @@ class BufferedOutput:
         with self._lock:
             successor = self._successor
             if not self._ended and not self.closed:
-                self._pending.append((line, expendable))
-                self._pending_bytes += len(line)
+                self._pending.extend([(line, expendable) for line in lines])
+                self._pending_bytes += sum(map(len, lines))
                 overflow = self._pending_bytes > self._limit and self._make_room()
         if successor is not None:
-            successor.append(line, expendable=expendable)
+            successor.append(*lines, expendable=expendable)
         if overflow:
             self._warn(
                 f"{self.name}: the buffer of {self._limit} bytes is full, the oldest snapshots are dropped"

@@ -8,7 +8,7 @@ bytes to the output.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple, get_args
@@ -47,12 +47,8 @@ class _Sink:
         self._output = output
         self._expendable = expendable
 
-    def append(self, lines: bytes) -> None:
-        if lines.count(b"\n") == 1:
-            self._output.append(lines, expendable=self._expendable)
-        else:
-            for line in lines.splitlines(keepends=True):
-                self._output.append(line, expendable=self._expendable)
+    def append(self, *lines: bytes) -> None:
+        self._output.append(*lines, expendable=self._expendable)
 
     debug = info = warning = error = critical = append
 
@@ -88,14 +84,19 @@ class Emitter:
         """Put a level and a profile in force, at start and on reload. KeyError for an unknown profile."""
         renderer = render[profile]
 
-        def render_fact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> bytes:
+        def render_facts(
+            _logger: object, _method: str, fields: MutableMapping[str, Any]
+        ) -> tuple[list[bytes], dict[str, Any]]:
             timestamp, level = fields["timestamp"], fields["level"]
-            return b"".join([self._lines(renderer, fact, timestamp, level) for fact in fields["facts"]])
+            lines: list[bytes] = []
+            for fact in fields["facts"]:
+                lines += self._lines(renderer, fact, timestamp, level)
+            return lines, {}
 
         def logger(threshold: int, *, expendable: bool) -> Any:
             return structlog.wrap_logger(
                 _Sink(self.output, expendable=expendable),
-                processors=[render_fact],
+                processors=[render_facts],
                 wrapper_class=structlog.make_filtering_bound_logger(threshold),
                 cache_logger_on_first_use=True,
             ).bind()
@@ -172,7 +173,7 @@ class Emitter:
                     (LogMessage(logger="queuetick.lines", message=f"an observer failed: {error!r}"),), "error"
                 )
 
-    def _lines(self, renderer: Renderer, fact: Fact, timestamp: str, level: str) -> bytes:
+    def _lines(self, renderer: Renderer, fact: Fact, timestamp: str, level: str) -> Iterable[bytes]:
         """One line, nearly always; see `fitting` for a fact that is too long."""
         prefix = PRIORITIES[level] if self._journal else b""
         try:
@@ -180,14 +181,14 @@ class Emitter:
         except Exception:  # noqa: BLE001 - lone surrogates, numbers beyond 64 bits, keys that are no strings
             fact = _encodable(fact, renderer)
             line = escape(renderer(fact, timestamp, level))
-        if len(line) <= LIMIT and (type(fact) is QueueSnapshot or not self._redaction.found(line)):
-            return b"%b%b\n" % (prefix, line)
+        if len(line) <= LIMIT and not self._redaction.found_in(fact, line):
+            return (b"%b%b\n" % (prefix, line),)
 
         def rendered(fact: Fact) -> bytes:
             return escape(renderer(fact, timestamp, level))
 
         parts = fit(self._redaction.clean(fact), lambda part: len(rendered(part)))
-        return b"".join(b"%b%b\n" % (prefix, rendered(part)) for part in parts)
+        return [b"%b%b\n" % (prefix, rendered(part)) for part in parts]
 
 
 def _is_snapshot(fact: Fact) -> bool:

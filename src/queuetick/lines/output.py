@@ -38,7 +38,7 @@ class Output(Protocol):
 
     @property
     def closed(self) -> bool: ...
-    def append(self, line: bytes, *, expendable: bool = False) -> None: ...
+    def append(self, *lines: bytes, expendable: bool = False) -> None: ...
     def flush(self) -> None: ...
     def drain(self, timeout: float | None) -> bool: ...
     def close(self, timeout: float | None) -> bool: ...
@@ -179,19 +179,14 @@ class FileOutput(BufferedOutput):
             self._warn(f"{self.name}: removed {removed} bytes of a line that a crash had torn")
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd = fd
+        self._fd, self._status = fd, os.fstat(fd)
         self._reopen = False
 
     def _follow(self) -> None:
         """Open the file anew if it is no longer the one at the path."""
         if self._fd >= 0 and not self._reopen:
-            try:
-                there = self._path.stat()
-            except FileNotFoundError:
-                pass
-            else:
-                ours = os.fstat(self._fd)
-                if (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
+            with suppress(FileNotFoundError):
+                if os.path.samestat(self._path.stat(), self._status):
                     return
         self._open()
 

@@ -10,17 +10,19 @@ from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
-from queuetick.events import EVENTS
+from queuetick.events import EVENTS, Fact
 from queuetick.lines.fitting import escape, map_strings, spell_out
-from queuetick.model import MediaCounts
+from queuetick.model import MediaCounts, QueueSnapshot
 
 SHORTEST = 6
 """Characters of the shortest secret that is looked for; shorter ones would blank out ordinary text."""
 PASSING = 8
 """Passing secrets (access tokens) that are remembered, the latest ones."""
 MASK = "***"
+MOST_NAMES = 100_000
+"""Names of queues, divisions, media and statuses that are remembered."""
 
 _FIELD_NAMES = frozenset(field.name for event in (*EVENTS, MediaCounts) for field in structs.fields(event))
 
@@ -32,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class Redaction:
     """The secrets in force.
 
-    `found` is the cheap test on a line's bytes, `clean` the exact work on the fact.
+    `found_in` is the cheap test of a line, `clean` the exact work on its fact.
     """
 
     def __init__(self) -> None:
@@ -40,6 +42,7 @@ class Redaction:
         self._passing: deque[str] = deque(maxlen=PASSING)
         self._forms: tuple[str, ...] = ()
         self._needles: tuple[bytes, ...] = ()
+        self._innocent: set[object] = {UNSET}  # strings of snapshots whose lines were searched, and held none
 
     def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
         for secret in map(spell_out, secrets):
@@ -53,8 +56,33 @@ class Redaction:
         forms = forms.union(*(spellings(secret) | base64_spellings(secret) for secret in self._lasting))
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
         self._needles = tuple(escape(_encode(form))[1:-1] for form in self._forms)
+        self._innocent = {UNSET}
 
-    def found(self, line: bytes) -> bool:
+    def found_in(self, fact: Fact, line: bytes) -> bool:
+        """Whether `line`, which says `fact`, holds a secret.
+
+        Snapshots are most lines, and say the same names each time: a line of names that are known is not searched.
+        """
+        innocent = self._innocent  # the very set that belongs to the needles below, or an earlier one
+        if type(fact) is not QueueSnapshot:
+            return self._found(line)
+        media, statuses = fact.media or (), fact.agents_by_status or ()
+        if (
+            fact.queue_id in innocent
+            and fact.queue_name in innocent
+            and fact.division in innocent
+            and innocent.issuperset(media)
+            and innocent.issuperset(statuses)
+        ):
+            return False
+        if self._found(line):
+            return True
+        if len(innocent) > MOST_NAMES:
+            innocent.clear()
+        innocent.update((fact.queue_id, fact.queue_name, fact.division), media, statuses)
+        return False
+
+    def _found(self, line: bytes) -> bool:
         return any(needle in line for needle in self._needles)
 
     def clean(self, value: Value) -> Value:

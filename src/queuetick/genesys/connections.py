@@ -7,10 +7,9 @@ saved is a turn less among the threads.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socket
 import threading
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -43,26 +42,34 @@ class Flight:
         # socket.socket's own method, because SSLSocket's drops its TLS state under the reader.
         if self.connection is not None and (sock := self.connection.sock) is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(getattr(sock, "whole", sock), socket.SHUT_RDWR)
 
 
 present = threading.local()
 """`.flight` is the request of this thread, so that its connection can be found."""
 
 
-class _Wide(NamedTuple):
-    """A socket whose reader takes what has arrived at once: http.client's takes 8 KiB and comes back for the rest."""
+class _Socket:
+    """A socket that does what it is told with fewer system calls.
 
-    sock: socket.socket
+    Its reader takes what has arrived at once, where http.client's takes 8 KiB and comes back for the rest; and a timeout
+    that is in force already is not set again, as urllib3 does twice a request.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.whole = sock
+        self._timeout = sock.gettimeout()
 
     def makefile(self, mode: Literal["rb"]) -> Any:
-        return self.sock.makefile(mode, READ_BUFFER)
+        return self.whole.makefile(mode, READ_BUFFER)
 
+    def settimeout(self, seconds: float | None) -> None:
+        if seconds != self._timeout:
+            self.whole.settimeout(seconds)
+            self._timeout = seconds
 
-class _Answer(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        wide: Any = _Wide(sock)  # makefile is all that it asks of a socket
-        super().__init__(wide, *args, **kwargs)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
 
 
 class _Tracked(HTTPConnection):
@@ -71,12 +78,13 @@ class _Tracked(HTTPConnection):
     http.client sends them apart, which costs a system call, a packet, and a wake-up of the other side.
     """
 
-    response_class = _Answer
     _head: bytes | None = None  # headers that wait for the body; empty: the next bytes are the headers
 
     def connect(self) -> None:
         present.flight.carry(self)
         super().connect()
+        if self.sock is not None:
+            self.sock = _Socket(self.sock)
         present.flight.carry(self)
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:

@@ -41,8 +41,10 @@ class Flight:
         # Shut down, not closed: the thread that reads wakes with an end of file and closes it itself.
         # socket.socket's own method, because SSLSocket's drops its TLS state under the reader.
         if self.connection is not None and (sock := self.connection.sock) is not None:
+            sock = getattr(sock, "whole", sock)
+            sock = getattr(sock, "socket", sock)  # TLS through an https proxy: the outer socket
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(getattr(sock, "whole", sock), socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 present = threading.local()
@@ -52,7 +54,7 @@ present = threading.local()
 class _Socket:
     """A socket that does what it is told with fewer system calls.
 
-    Its reader takes what has arrived at once, where http.client's takes 8 KiB and comes back for the rest; and a timeout
+    Its reader takes what has arrived at once, where http.client's takes 8 KiB and comes back for the rest. A timeout
     that is in force already is not set again, as urllib3 does twice a request.
     """
 

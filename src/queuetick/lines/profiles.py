@@ -186,6 +186,11 @@ def _shape(event: type[Fact], leaves: Leaves) -> Build:
             return UNSET if all(value is UNSET for value in values) else struct(*values)
 
         return build_if_set
+    match builds:  # the small ones spelled out: they are built for every line
+        case [only]:
+            return lambda fact: struct(only(fact))
+        case [first, second]:
+            return lambda fact: struct(first(fact), second(fact))
     return lambda fact: struct(*[build(fact) for build in builds])
 
 

@@ -25,15 +25,15 @@ venv: $(STAMP) ## set up .venv with every extra and the test tools [LOCK=require
 demo: $(STAMP) ## the simulator and the daemon against it; Ctrl-C ends it
 	@$(BIN)/queuetick demo
 
-test: $(STAMP) ## the unit and integration tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## the unit and integration tests, one worker for each core
+	$(BIN)/python -m pytest --numprocesses auto
 
-test-slow: $(STAMP) ## what takes longer than ten seconds each: long runs, the official SDKs
-	$(BIN)/python -m pytest -m slow -rs
+test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
+	$(BIN)/python -m pytest --numprocesses auto -m slow -rs
 
 coverage: $(STAMP) ## make test with line and branch coverage of src/, subprocesses included
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest; tests=$$?; \
+	$(BIN)/python -m coverage run -m pytest --numprocesses auto; tests=$$?; \
 	find . -maxdepth 1 -name '.coverage.*' -size 0 -delete; \
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report && exit $$tests

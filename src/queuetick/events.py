@@ -13,8 +13,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from queuetick.model import CycleReport, QueueSnapshot
 
-SCHEMA_VERSION = "1.1"
-
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
 

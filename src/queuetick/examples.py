@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from queuetick.events import (
-    SCHEMA_VERSION,
     ApiLost,
     ApiRecovered,
     BatchFailed,
@@ -30,7 +29,7 @@ from queuetick.events import (
     RequestsPerMinute,
     TokenRenewed,
 )
-from queuetick.model import CycleReport, MediaCounts, QueueSnapshot, RateLimit
+from queuetick.model import SCHEMA_VERSION, CycleReport, MediaCounts, QueueSnapshot, RateLimit
 
 SUPPORT = "e8963ace-25c9-4b34-a0a3-5c3b6f2f6a11"
 SALES = "0b1f3c52-7f0e-4d5b-9a57-3f7d0c5a9e22"

@@ -15,9 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from queuetick import __version__
-from queuetick.events import SCHEMA_VERSION
 from queuetick.metrics import Histogram, LostCause, Telemetry
-from queuetick.model import QueueSnapshot
+from queuetick.model import SCHEMA_VERSION, QueueSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

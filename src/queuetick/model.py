@@ -10,6 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+SCHEMA_VERSION = "1.1"
+"""Of the line contract, which these types and those of `events` are: CHANGELOG.md says when which number rises."""
+
 
 class Queue(Struct, frozen=True):
     """A queue that is polled. `name` and `division` are None until a discovery has named it."""

@@ -9,9 +9,10 @@ from typing import Any, get_args
 import msgspec
 from msgspec import NODEFAULT, UnsetType, json, structs
 
-from queuetick.events import EVENTS, SCHEMA_VERSION, Fact, Level
+from queuetick.events import EVENTS, Fact, Level
 from queuetick.examples import EXAMPLES
 from queuetick.lines.profiles import plain
+from queuetick.model import SCHEMA_VERSION
 
 SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
 DATE_TIMES = frozenset({"timestamp", "observed_at", "scheduled_at", "until"})

@@ -9,7 +9,7 @@ from queuetick import __version__
 from queuetick.config import Config
 from queuetick.config_rules import check_warnings
 from queuetick.cycles import Cycles
-from queuetick.events import SCHEMA_VERSION, ConfigReloaded, DaemonStarted, Fact, Level, Problem
+from queuetick.events import ConfigReloaded, DaemonStarted, Fact, Level, Problem
 from queuetick.exporter import CannotListen, Exporter
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import LoginFailed, LoginRefused
@@ -18,7 +18,7 @@ from queuetick.lines import Emitter
 from queuetick.lines.buffering import BufferedOutput
 from queuetick.lines.output import open_output, stdout_is_journal
 from queuetick.metrics import Vitals
-from queuetick.model import CycleReport
+from queuetick.model import SCHEMA_VERSION, CycleReport
 from queuetick.schedule import Schedule
 from queuetick.session import Session
 

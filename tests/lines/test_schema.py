@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from queuetick.events import EVENTS, SCHEMA_VERSION
+from queuetick.events import EVENTS
 from queuetick.examples import EXAMPLES
+from queuetick.model import SCHEMA_VERSION
 from queuetick.schema import event_name, events_markdown, json_schema
 
 from .collect import emitter, written

@@ -50,6 +50,10 @@ docs: $(STAMP) ## regenerate docs/events.md from the types
 pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
 	$(BIN)/python docs/pictures.py
 
+format: $(STAMP) ## ruff's formatting and the fixes that it is sure of
+	$(BIN)/ruff check --fix --exit-zero --quiet src tests bench release
+	$(BIN)/ruff format src tests bench release
+
 lint: $(STAMP) ## ruff and mypy --strict
 	$(BIN)/ruff check src tests bench release
 	$(BIN)/ruff format --check src tests bench release
@@ -58,7 +62,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow coverage bench docs pictures lint clean
+.PHONY: help venv demo test test-slow coverage bench docs pictures format lint clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]

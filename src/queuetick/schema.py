@@ -127,7 +127,7 @@ def events_markdown() -> str:
     lines = [
         "# Events",
         "",
-        "<!-- Generated from src/queuetick/events.py by `python -m queuetick.schema`; a test compares. -->",
+        "<!-- Generated from the types in model.py and events.py by `python -m queuetick.schema`; a test compares. -->",
         "",
         f"Version {SCHEMA_VERSION} of the line contract, in the plain profile; `queuetick schema` prints it as",
         "JSON Schema. Within a major version no field is removed and none changes its type; new fields and",

@@ -18,7 +18,8 @@ from .collect import emitter, written
 from .facts import facts
 
 ROOT = Path(__file__).parents[2]
-FROZEN = Path(__file__).with_name("schema-1.0.json")
+FROZEN = {path.stem.partition("-")[2]: path for path in Path(__file__).parent.glob("schema-*.json")}
+"""By version of the contract, the schema that `queuetick schema` gave."""
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
@@ -71,6 +72,13 @@ def test_docs_events_is_what_the_types_say():
     assert (ROOT / "docs" / "events.md").read_text(encoding="utf-8") == events_markdown()
 
 
+def test_lnav_has_a_column_for_every_field_but_those_that_are_words_of_sql():
+    columns = json.loads((ROOT / "deploy/lnav/queuetick.json").read_text())["queuetick_log"]["value"]
+    events = [event for name, event in SCHEMA["$defs"].items() if "." in name]
+    fields = {field for event in events for field in event["properties"]}
+    assert {column.partition("/")[0] for column in columns} == fields - {"timestamp", "level", "from", "to"}
+
+
 # Compatibility
 
 
@@ -105,8 +113,15 @@ def kinds(field):
     return {field.get("$ref") or field.get("type") or json.dumps(field.get("const", "any"))}
 
 
-def test_no_field_of_version_1_disappeared_or_changed_its_type():
-    assert list(breaks(json.loads(FROZEN.read_text(encoding="utf-8")), SCHEMA)) == []
+@pytest.mark.parametrize("version", sorted(FROZEN))
+def test_no_field_of_an_earlier_version_disappeared_or_changed_its_type(version):
+    assert list(breaks(json.loads(FROZEN[version].read_text(encoding="utf-8")), SCHEMA)) == []
+
+
+def test_a_new_event_or_field_raises_the_version():
+    """If this fails: docs/architecture.md, Add a metric, 4."""
+    frozen = json.loads(FROZEN[SCHEMA_VERSION].read_text(encoding="utf-8"))
+    assert list(breaks(SCHEMA, frozen)) == []
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from queuetick.schema import json_schema
-
 from .hostile import with_hostile_names
 from .tools import LNAV_FORMAT, REJECTS, Table, need, parse, with_rejects
 
@@ -58,19 +56,6 @@ def test_the_format_is_valid(home: Path) -> None:
     """lnav's own check has nothing to say."""
     done = subprocess.run(["lnav", "-C"], env=environment(home), capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
-
-
-def test_every_field_of_the_contract_is_a_column() -> None:
-    """The table knows each event's fields but those that are words of SQL, and none that no event has."""
-    columns = set(json.loads(LNAV_FORMAT.read_text())["queuetick_log"]["value"])
-    events = [event for name, event in json_schema()["$defs"].items() if "." in name]
-    fields = {field for event in events for field in event["properties"]} - {
-        "timestamp",
-        "level",
-        "from",
-        "to",
-    }
-    assert {column.partition("/")[0] for column in columns} == fields
 
 
 def test_every_line_is_there(lines: list[bytes], chain: str, table: Table, home: Path) -> None:

@@ -12,8 +12,9 @@ from queuetick.genesys.transport import Response
 from queuetick.model import QueueSnapshot
 
 SKEW_WARNING = 5.0
-"""Seconds. longest_wait_seconds is this machine's clock minus an instant of the API's, so it is wrong by the skew; a
-third of the default interval is where that is seen on a screen. Date has whole seconds, an answer takes up to one."""
+"""Seconds. An age such as longest_wait_seconds is this machine's clock minus an instant of the API's, so it is wrong by
+the skew; a third of the default interval is where that is seen on a screen. Date has whole seconds, an answer takes up
+to one."""
 
 
 class Heard:
@@ -67,8 +68,8 @@ def clock(heard: Heard) -> Check:
         direction = "ahead of" if skew > 0 else "behind"
         return warned(
             "clock",
-            f"this machine's clock is {abs(skew):.0f} s {direction} the API's: every longest_wait_seconds and "
-            "timestamp is wrong by as much",
+            f"this machine's clock is {abs(skew):.0f} s {direction} the API's: every age and "
+            "timestamp in the lines is wrong by as much",
             "synchronise it (`timedatectl set-ntp true`, or chrony)",
             skew_seconds=seconds,
         )

@@ -325,14 +325,30 @@ def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:
     assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
 
 
-COUNTS = st.dictionaries(
-    st.sampled_from(["oWaiting", "oInteracting", "oAlerting"]), st.integers(0, 9), min_size=1
+INSTANTS = ("oLongestWaiting", "oLongestInteracting")
+VALUES = st.dictionaries(
+    st.sampled_from(["oWaiting", "oInteracting", "oAlerting", *INSTANTS, "oUnheardOf"]),
+    st.integers(0, 9),
+    min_size=1,
 )
-AGENTS = st.dictionaries(st.sampled_from(["IDLE", "INTERACTING", "ON_BREAK"]), st.integers(0, 9), min_size=1)
+AGENTS = st.dictionaries(
+    st.sampled_from(["oOnQueueUsers IDLE", "oOnQueueUsers ON_BREAK", "oUserRoutingStatuses OFF_QUEUE",
+                     "oMemberUsers", "oActiveUsers", "oUnheardOf"]),
+    st.integers(0, 9),
+    min_size=1,
+)  # fmt: skip
+
+
+def said(name, number, kind=None):
+    """A group with one value; an instant's number says how many seconds ago."""
+    metric, _, qualifier = name.partition(" ")
+    instant = {"calculatedMetricValue": (ARRIVED - number) * 1000 - 10} if metric in INSTANTS else {}
+    value = datum(metric, 1 if instant else number, qualifier or None, **instant)
+    return users(value) if kind is None else media(kind, value)
 
 
 @given(
-    st.dictionaries(st.sampled_from(["voice", "chat", "screenShare"]), COUNTS, min_size=1),
+    st.dictionaries(st.sampled_from(["voice", "chat", "screenShare"]), VALUES, min_size=1),
     AGENTS,
     st.randoms(),
 )
@@ -340,28 +356,31 @@ def test_however_the_values_are_spread_over_groups_the_line_is_the_same_and_its_
     counts, agents, random
 ) -> None:
     """Each value in a group of its own, after stale ones of the same name: the last stands, and counts once."""
-    whole = one(
-        users(*(datum("oOnQueueUsers", count, name) for name, count in agents.items())),
-        *(media(kind, *(datum(*item) for item in values.items())) for kind, values in counts.items()),
-    )
-    current = [media(kind, datum(*item)) for kind, values in counts.items() for item in values.items()]
-    current += [users(datum("oOnQueueUsers", count, name)) for name, count in agents.items()]
+    current = [said(name, number, kind) for kind, values in counts.items() for name, number in values.items()]
+    current += [said(name, number) for name, number in agents.items()]
+    random.shuffle(current)
+    together = {}
+    for group in current:
+        kind = group["group"].get("mediaType")
+        together.setdefault(kind, {**group, "data": []})["data"] += group["data"]
+    whole = one(*together.values())
     stale = [json.loads(json.dumps(group)) for group in random.choices(current, k=3)]
     for group in stale:
         group["data"][0]["stats"]["count"] += random.randint(0, 5)
-    random.shuffle(current)
-    spread = one(*stale, *current)
-    assert spread.media == whole.media
-    assert spread.agents_by_status == whole.agents_by_status
+    assert whole == one(*stale, *current)
     for metric, field in (
         ("oWaiting", "waiting"),
         ("oInteracting", "interacting"),
         ("oAlerting", "alerting"),
     ):
         given_counts = [values[metric] for values in counts.values() if metric in values]
-        expected = sum(given_counts) if given_counts else None
-        assert expected == getattr(whole, field) == getattr(spread, field)
-    assert sum(agents.values()) == whole.agents_on_queue == spread.agents_on_queue
+        assert (sum(given_counts) if given_counts else None) == getattr(whole, field)
+    on_queue = sum(number for name, number in agents.items() if name.startswith("oOnQueueUsers"))
+    assert (on_queue, agents.get("oMemberUsers")) == (whole.agents_on_queue, whole.members)
+    for kind, values in counts.items():
+        waits = "oLongestWaiting" in values and values.get("oWaiting") != 0
+        expected = float(values["oLongestWaiting"]) if waits else UNSET
+        assert expected == whole.media[snake(kind)].longest_wait_seconds
 
 
 def test_two_spellings_of_one_medium_are_one_medium() -> None:
@@ -391,10 +410,37 @@ def test_whole_floats_are_counts() -> None:
     assert 3 == one(media("voice", datum("oWaiting", 3.0))).waiting
 
 
-def test_a_sum_with_an_unreadable_part_is_not_shown() -> None:
-    snapshot = one(media("voice", datum("oWaiting", "x")), media("chat", datum("oWaiting", 4)))
-    assert snapshot.waiting is None
-    assert 4 == snapshot.media["chat"].waiting
+@pytest.mark.parametrize("lost", ["oWaiting", "oInteracting", "oAlerting"])
+def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost) -> None:
+    counts = {"oWaiting": 4, "oInteracting": 5, "oAlerting": 6}
+    snapshot = one(
+        media("voice", datum(lost, "x")), media("chat", *(datum(*item) for item in counts.items()))
+    )
+    expected = {**counts, lost: None}
+    assert [*expected.values()] == [snapshot.waiting, snapshot.interacting, snapshot.alerting]
+    chat = snapshot.media["chat"]
+    assert (4, 5, 6) == (chat.waiting, chat.interacting, chat.alerting)
+
+
+def test_nobody_in_all_is_no_longest_time_whatever_a_medium_without_a_count_says() -> None:
+    began = {"calculatedMetricValue": 1787230858678}
+    for metric, field, longest in (
+        ("oWaiting", "longest_wait_seconds", "oLongestWaiting"),
+        ("oInteracting", "longest_interaction_seconds", "oLongestInteracting"),
+    ):
+        snapshot = one(media("voice", datum(longest, 1, **began)), media("chat", datum(metric, 0)))
+        assert getattr(snapshot, field) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "age"), [(-0.04, "0.0"), (-9, "0.0"), (0.04, "0.0"), (0.5, "0.5"), (1, "1.0")]
+)
+def test_ages_have_one_decimal_and_no_sign(seconds_ago, age) -> None:
+    began = (ARRIVED - seconds_ago) * 1000
+    snapshot = one(
+        media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=began))
+    )
+    assert age == str(snapshot.longest_wait_seconds)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import UNSET, Struct
 
-from queuetick.genesys.answers import Datum, Group, Stats, read_details, read_observations
+from queuetick.genesys.answers import Datum, Stats, read_details, read_observations
 from queuetick.instants import utc
 from queuetick.model import Batch, MediaCounts, Queue, QueueSnapshot
 
@@ -62,7 +62,7 @@ class Observations:
 
     def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
-        found: dict[str, list[Group]] = {}
+        found: dict[str, list[_Group]] = {}
         for group in read_observations(data):
             key = group.group
             if key is None or (queue_id := key.queueId) is None:
@@ -71,7 +71,7 @@ class Observations:
             if groups is None:  # the API may spell an id in capitals: one list under both spellings
                 groups = found[queue_id] = found.setdefault(queue_id.lower(), [])
             if group.data:
-                groups.append(group)
+                groups.append((key.mediaType, group.data))
         observed_at = utc(arrived)
         answer = Answer([], [])
         for queue in batch.queues:
@@ -127,8 +127,11 @@ def _encode(body: object) -> str:
     return msgspec.json.encode(body).decode()
 
 
+_Group = tuple[str | None, Sequence[Datum]]  # a queue's values for one media type, or for none
+
+
 def _snapshot(
-    groups: Sequence[Group], queue: Queue, cycle: int, arrived: float, observed_at: str
+    groups: Sequence[_Group], queue: Queue, cycle: int, arrived: float, observed_at: str
 ) -> QueueSnapshot:
     """One queue's line of facts from its groups; sums leave out media that do not give a metric.
 
@@ -138,15 +141,14 @@ def _snapshot(
     users: _Users | None = None
     unreadable: set[str] = set()
     waiting = interacting = alerting = longest_wait = longest_interaction = None
-    for group in groups:
-        media_type = None if group.group is None else group.group.mediaType
+    for media_type, data in groups:
         name = None if media_type is None else _SNAKE.get(media_type) or snake(media_type)
         if name in media or (name is None and users is not None):
             return _snapshot(_merged(groups), queue, cycle, arrived, observed_at)
         if name is None:
-            users = _users(group.data or ())
+            users = _users(data)
             continue
-        counts = media[name] = _medium(group.data or (), arrived, unreadable)
+        counts = media[name] = _medium(data, arrived, unreadable)
         if counts.waiting is not None:
             waiting = counts.waiting + (waiting or 0)
         if counts.interacting is not None:
@@ -220,15 +222,12 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
     return counts
 
 
-def _merged(groups: Iterable[Group]) -> list[Group]:
+def _merged(groups: Iterable[_Group]) -> list[_Group]:
     """One group for each media type, with all that several of its groups say, in their order."""
-    merged: dict[str | None, Group] = {}
-    for group in groups:
-        media_type = None if group.group is None else group.group.mediaType
-        name = None if media_type is None else snake(media_type)
-        one = merged.setdefault(name, Group(group.group, []))
-        one.data = [*(one.data or ()), *(group.data or ())]
-    return list(merged.values())
+    merged: dict[str | None, list[Datum]] = {}
+    for media_type, data in groups:
+        merged.setdefault(None if media_type is None else snake(media_type), []).extend(data)
+    return list(merged.items())
 
 
 def _began(stats: Stats) -> float | None:

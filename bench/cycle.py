@@ -1,10 +1,11 @@
 """What a cycle costs: queuetick against the plain SDK way and against a bare urllib3 + msgspec loop, in one run.
 
-    python bench/cycle.py [--queues 1500] [--cycles 10]
+    python bench/cycle.py [--queues 1500] [--cycles 20] [--rounds 5]
 
 The simulator runs in a process of its own. Each side runs in a fresh process and reports its own CPU (user + system)
-per cycle, its peak memory, and when its first line came. The yardsticks write one line per queue
-to /dev/null, queuetick its whole lines to a file.
+per cycle, its peak memory, and when its first line came. The bare loop and queuetick take turns, `rounds` times, because
+a machine is not the same from one minute to the next; the table has the medians, and the rounds stand below. The
+yardsticks write one line per queue to /dev/null, queuetick its whole lines to a file.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 
 BATCH = 20
 SIDES = ("plain", "bare", "queuetick")
+FIGURES = ("cpu", "peak_mb", "first_line")
 
 
 def plain(url: str, client_id: str, secret: str, cycles: int) -> None:
@@ -178,10 +181,21 @@ def queuetick(url: str, client_id: str, secret: str, cycles: int) -> dict[str, f
     return {"cpu": (marks[-1] - marks[1]) / (len(marks) - 2), "peak_mb": peak, "first_line": first}
 
 
+def yardstick(side: str, url: str, client_id: str, secret: str, cycles: int) -> dict[str, float]:
+    """One of the sides that run in a process of this file's own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--side", side, url, client_id, secret, str(cycles)],
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--queues", type=int, default=1500)
-    parser.add_argument("--cycles", type=int, default=10)
+    parser.add_argument("--cycles", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     simulator = subprocess.Popen(
         [sys.executable, "-m", "queuetick", "simulate", "--queues", str(options.queues), "--rate-limit", "0"],
@@ -190,24 +204,37 @@ def main() -> None:
     try:
         started = json.loads(simulator.stdout.readline())
         where = (started["url"], started["client_id"], started["client_secret"])
-        results = {}
-        for side in ("plain", "bare"):
-            cycles = max(2, options.cycles // 4) if side == "plain" else options.cycles
-            done = subprocess.run([sys.executable, __file__, "--side", side, *where, str(cycles)],
-                                  capture_output=True, check=True)  # fmt: skip
-            results[side] = json.loads(done.stdout)
-        results["queuetick"] = queuetick(*where, options.cycles)
+        rounds: dict[str, list[dict[str, float]]] = {
+            "plain": [yardstick("plain", *where, max(2, options.cycles // 4))],
+            "bare": [],
+            "queuetick": [],
+        }
+        for _ in range(options.rounds):
+            rounds["bare"].append(yardstick("bare", *where, options.cycles))
+            rounds["queuetick"].append(queuetick(*where, options.cycles))
     finally:
         simulator.terminate()
     print(f"{options.queues} queues, batches of {BATCH}, loopback, Python {sys.version.split()[0]}\n")
     print("| | CPU a cycle | against bare | peak memory | first line after |")
     print("|---|---|---|---|---|")
     names = {"plain": "plain SDK, typed calls", "bare": "bare urllib3 + msgspec", "queuetick": "queuetick"}
+    ratios = [
+        ours["cpu"] / bare["cpu"] for ours, bare in zip(rounds["queuetick"], rounds["bare"], strict=True)
+    ]
     for side in SIDES:
-        found = results[side]
-        print(f"| {names[side]} | {found['cpu'] * 1000:.0f} ms | {found['cpu'] / results['bare']['cpu']:.2f} "
-              f"| {found['peak_mb']:.0f} MB | {found['first_line']:.2f} s |")  # fmt: skip
-    print(f"\nplain SDK import alone: {results['plain']['imported']:.2f} s")
+        cpu, peak, first = (statistics.median(found[name] for found in rounds[side]) for name in FIGURES)
+        against = (
+            statistics.median(ratios)
+            if side == "queuetick"
+            else cpu / statistics.median(found["cpu"] for found in rounds["bare"])
+        )
+        print(f"| {names[side]} | {cpu * 1000:.0f} ms | {against:.2f} | {peak:.0f} MB | {first:.2f} s |")
+    each = ", ".join(
+        f"{ours['cpu'] * 1000:.0f}/{bare['cpu'] * 1000:.0f} = {ratio:.2f}"
+        for ours, bare, ratio in zip(rounds["queuetick"], rounds["bare"], ratios, strict=True)
+    )
+    print(f"\nqueuetick/bare in ms, round by round: {each}")
+    print(f"plain SDK import alone: {rounds['plain'][0]['imported']:.2f} s")
 
 
 METRICS = ["oWaiting", "oInteracting", "oAlerting", "oLongestWaiting", "oLongestInteracting", "oOnQueueUsers",

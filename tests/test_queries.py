@@ -440,7 +440,19 @@ def test_ages_have_one_decimal_and_no_sign(seconds_ago, age) -> None:
     snapshot = one(
         media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=began))
     )
-    assert age == str(snapshot.longest_wait_seconds)
+    assert age == str(snapshot.longest_wait_seconds) == str(snapshot.media["voice"].longest_wait_seconds)
+
+
+def test_values_without_stats_and_with_unasked_qualifiers_cost_no_other_value_of_the_agents() -> None:
+    snapshot = one(
+        users(
+            {"metric": "oOnQueueUsers", "qualifier": "IDLE"},
+            datum("oMemberUsers", 99, "ACTIVE"),
+            datum("oMemberUsers", 5),
+            datum("oOnQueueUsers", 2, "IDLE"),
+        )
+    )
+    assert (5, 2) == (snapshot.members, snapshot.agents_available)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ test: $(STAMP) ## the unit and integration tests, one worker for each core
 	$(BIN)/python -m pytest --numprocesses auto
 
 test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
-	$(BIN)/python -m pytest --numprocesses auto -m slow -rs
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m slow -rs
 
 coverage: $(STAMP) ## make test with line and branch coverage of src/, subprocesses included
 	rm -f .coverage .coverage.*

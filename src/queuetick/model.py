@@ -78,7 +78,8 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
     interacting: Annotated[int | None, Meta(description="contacts connected with an agent")]
     alerting: Annotated[int | None, Meta(description="contacts ringing at an agent")]
     longest_wait_seconds: Annotated[
-        float | None, Meta(description="age of the oldest wait, over all media; null when nobody waits")
+        float | None,
+        Meta(description="age of the oldest wait, over all media; null when nobody waits or it is not known"),
     ]
     longest_interaction_seconds: Annotated[
         float | None,

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CODE := src tests bench release
 
 .DEFAULT_GOAL := help
 
@@ -51,12 +52,12 @@ pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
 	$(BIN)/python docs/pictures.py
 
 format: $(STAMP) ## ruff's formatting and the fixes that it is sure of
-	$(BIN)/ruff check --fix --exit-zero --quiet src tests bench release
-	$(BIN)/ruff format src tests bench release
+	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 lint: $(STAMP) ## ruff and mypy --strict
-	$(BIN)/ruff check src tests bench release
-	$(BIN)/ruff format --check src tests bench release
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
 clean: ## remove what make made

@@ -66,6 +66,13 @@ def until_line(process: subprocess.Popen[str], found: Callable[[dict[str, Any]],
     raise AssertionError(f"it ended with {process.wait()}")
 
 
+def run(words: list[str], home: Path, shell: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What `words` did, which must be without an error."""
+    done = subprocess.run(words, cwd=home, env=shell, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.fixture(scope="module")
 def demo(home: Path, clean: dict[str, str]) -> list[str]:
     """`make demo`, up to its first good cycle, then Ctrl-C; what it wrote after that, and on stderr."""
@@ -111,16 +118,7 @@ def test_the_block_for_somebody_with_credentials_runs_line_by_line(home, shell) 
         block = block.replace(f"{name}=…", f"{name}={shell[name]}")
     *lines, live = block.strip().splitlines()
     assert live == "queuetick run | queuetick watch"
-    done = subprocess.run(
-        ["bash", "-e", "-c", "\n".join(lines)],
-        cwd=home,
-        env=shell,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run(["bash", "-e", "-c", "\n".join(lines)], home, shell)
     assert '"event":"queue.snapshot"' in done.stdout
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 120))
@@ -152,19 +150,14 @@ def test_every_command_of_the_table_is_one(command, home, shell) -> None:
     if words[1] in ("run", "simulate", "demo"):
         words.append("--help")
     if words[1] == "watch":
-        lines = subprocess.run(
-            ["queuetick", "once"], cwd=home, env=shell, capture_output=True, check=True
-        ).stdout
-        (home / "lines.jsonl").write_bytes(lines)
+        (home / "lines.jsonl").write_text(run(["queuetick", "once"], home, shell).stdout)
         words += ["--once", "lines.jsonl"]
-    done = subprocess.run(words, cwd=home, env=shell, capture_output=True, text=True, check=False, timeout=60)
+    done = run(words, home, shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
 
 def test_every_command_of_queuetick_is_in_the_table(home, shell) -> None:
-    usage = subprocess.run(
-        ["queuetick", "--help"], cwd=home, env=shell, capture_output=True, text=True, check=True
-    )
+    usage = run(["queuetick", "--help"], home, shell)
     named = re.findall(r"^    ([a-z]+) ", usage.stdout, re.MULTILINE)
     assert {command.split()[1] for command in TABLE} == set(named)

@@ -1,4 +1,4 @@
-"""The lnav format, without a terminal: valid, complete, right levels, and every line readable again."""
+"""The lnav format, without a terminal: valid, right levels, and every line readable again."""
 
 from __future__ import annotations
 

@@ -87,8 +87,7 @@ def exit_for(error: ApiError) -> Exit:
 
 def evidence_of(error: ApiError) -> Evidence:
     """Status, code and correlation id, as far as the answer had them."""
-    facts = {"status": error.status, "code": error.code, "correlation_id": error.correlation_id}
-    return {name: fact for name, fact in facts.items() if fact is not None}
+    return {name: fact for name, fact in error.evidence().items() if fact is not None}
 
 
 def wait_words(seconds: float | None) -> str:

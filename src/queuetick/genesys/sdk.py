@@ -131,7 +131,7 @@ def _on_demand(package: str, folder: Path) -> Any:
 
 
 def _silence(configuration: types.ModuleType) -> None:
-    """Make the SDK's Configuration singleton deaf to its file, and without its thread and watcher.
+    """Make the SDK's Configuration singleton deaf to its file, and without its thread, its watcher and its log.
 
     `Configuration` is a function that closes over the class (configuration.py, `singleton`).
     """

@@ -116,7 +116,6 @@ class Transport:
             body=body.encode() if isinstance(body, str) else body,
             headers=headers,
             timeout=timeout,
-            retries=False,
             redirect=False,
             preload_content=False,
         )
@@ -186,11 +185,11 @@ class Transport:
         if pool is None:
             proxy = self.proxy_for(url)
             if proxy is not None:
-                return self._proxy_manager(proxy), url
+                return self._through(proxy), url
             pool = self._pools[scheme, host] = self._direct.connection_from_url(url)
         return pool, f"{path or '/'}?{query}" if query else path or "/"
 
-    def _proxy_manager(self, proxy: str) -> urllib3.PoolManager:
+    def _through(self, proxy: str) -> urllib3.PoolManager:
         if proxy not in self._proxied:
             parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None

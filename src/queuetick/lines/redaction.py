@@ -63,9 +63,9 @@ class Redaction:
 
         Snapshots are most lines, and say the same names each time: a line of names that are known is not searched.
         """
-        innocent = self._innocent  # the very set that belongs to the needles below, or an earlier one
         if type(fact) is not QueueSnapshot:
             return self._found(line)
+        innocent = self._innocent  # the very set that belongs to the needles below, or an earlier one
         media, statuses = fact.media or (), fact.agents_by_status or ()
         if (
             fact.queue_id in innocent

@@ -46,7 +46,7 @@ bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; th
 	$(BIN)/python bench/watch.py
 
 docs: $(STAMP) ## regenerate docs/events.md from the types
-	$(BIN)/python -m queuetick.schema > docs/events.md
+	$(BIN)/python -m queuetick.events.schema > docs/events.md
 
 pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
 	$(BIN)/python docs/pictures.py
@@ -127,7 +127,7 @@ test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the c
 	build/lowest/bin/python -m pip install --quiet --constraint build/lowest/constraints.txt \
 	    '.[simulator]' pytest pytest-randomly hypothesis jsonschema
 	build/lowest/bin/python -m pip freeze --exclude queuetick
-	build/lowest/bin/python -m pytest tests/test_end_to_end.py tests/test_sdk.py tests/test_queries.py
+	build/lowest/bin/python -m pytest tests/end_to_end/test_end_to_end.py tests/genesys/test_sdk.py tests/genesys/test_queries.py
 
 lock: $(TOOLS)/.installed ## pin every version and hash of the test environment in requirements/ci.txt [UPGRADE=--upgrade]
 	$(TOOLS)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 $(UPGRADE) \

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from weather.processes import DaemonProcess, SimulatorProcess, until
+from support.processes import DaemonProcess, SimulatorProcess, until
 
 CYCLES = int(os.environ.get("CHAOS_CYCLES", "2000"))
 INTERVAL = 0.2

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from weather.processes import DaemonProcess, SimulatorProcess, until
+from support.processes import DaemonProcess, SimulatorProcess, until
 
 CYCLES = int(os.environ.get("BENCH_CYCLES", "40"))
 LATENCY = 0.1

@@ -20,12 +20,11 @@ from pathlib import Path
 
 import msgspec
 
-from queuetick.events import Fact
-from queuetick.examples import EXAMPLES
+from queuetick.events import CycleReport, Fact, QueueSnapshot
+from queuetick.events.examples import EXAMPLES
 from queuetick.lines import Emitter
 from queuetick.lines.output import FileOutput, Output, PipeOutput
 from queuetick.lines.profiles import render
-from queuetick.model import CycleReport, QueueSnapshot
 
 ROUNDS = 5
 PER_CALL = 20

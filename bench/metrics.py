@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from queuetick.examples import EXAMPLES
-from queuetick.exposition import Exposition
-from queuetick.instants import monotonic
-from queuetick.metrics import Telemetry, Vitals
-from queuetick.model import CycleReport, MediaCounts, QueueSnapshot
+from queuetick.clock import monotonic
+from queuetick.events import CycleReport, MediaCounts, QueueSnapshot
+from queuetick.events.examples import EXAMPLES
+from queuetick.metrics.collector import Telemetry, Vitals
+from queuetick.metrics.exposition import Exposition
 
 MEDIA = ("voice", "callback", "chat", "email", "message")
 ROUNDS = 9

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from weather.processes import DaemonProcess, SimulatorProcess
+from support.processes import DaemonProcess, SimulatorProcess
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SETTLING = min(60.0, SECONDS / 10)

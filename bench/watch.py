@@ -25,11 +25,11 @@ from pathlib import Path
 from rich.color import ColorSystem
 
 from queuetick.watch import command
-from queuetick.watch.board import Board
 from queuetick.watch.follow import LineSplitter, Stream, open_source
 from queuetick.watch.header import Scene
 from queuetick.watch.once import read_all
 from queuetick.watch.screen import Screen
+from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter, wait_readable
 from queuetick.watch.view import Thresholds, View
 

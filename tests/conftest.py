@@ -23,6 +23,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
+pytest_plugins = ["support.servers"]
+
 QUEUETICK = [sys.executable, "-m", "queuetick"]
 
 

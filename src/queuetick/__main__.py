@@ -2,6 +2,6 @@
 
 import sys
 
-from queuetick.cli import main
+from queuetick.cli.main import main
 
 sys.exit(main())

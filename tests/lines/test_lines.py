@@ -25,17 +25,17 @@ from queuetick.events import (
     Event,
     Fact,
     LogMessage,
+    MediaCounts,
     Problem,
     QueueMissing,
+    QueueSnapshot,
 )
-from queuetick.examples import EXAMPLES
-from queuetick.lines.emitter import LEVELS, LineHandler, install_logging, stamp
-from queuetick.lines.fitting import escape
+from queuetick.events.examples import EXAMPLES
+from queuetick.lines.length import escape
 from queuetick.lines.profiles import render
-from queuetick.model import MediaCounts, QueueSnapshot
-
-from .collect import NOW, STAMP, emitter, written
-from .facts import facts
+from queuetick.lines.writer import LEVELS, LineHandler, install_logging, stamp
+from support.collect import NOW, STAMP, emitter, written
+from support.facts import facts
 
 SNAPSHOT = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
 STOPPED = DaemonStopped(reason="SIGTERM", cycles=3, uptime_seconds=45.0)

@@ -19,7 +19,7 @@ import time
 import pytest
 
 from queuetick.events import DaemonStopped
-from queuetick.examples import EXAMPLES
+from queuetick.events.examples import EXAMPLES
 from queuetick.lines import Emitter
 from queuetick.lines.buffering import BufferedOutput, Recovery
 from queuetick.lines.output import FileOutput, PipeOutput, mend_tail, open_output, stdout_is_journal

@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given
 from msgspec import structs
 
-from queuetick.events import EVENTS, BatchFailed
-from queuetick.examples import EXAMPLES
+from queuetick.events import EVENTS, BatchFailed, CycleReport
+from queuetick.events.examples import EXAMPLES
+from queuetick.events.schema import event_name
 from queuetick.lines.profiles import PLACES, SEVERITY_NUMBERS, render
-from queuetick.model import CycleReport
-from queuetick.schema import event_name
-
-from .collect import STAMP
-from .facts import SHORT, facts
+from support.collect import STAMP
+from support.facts import SHORT, facts
 
 with (Path(__file__).parent / "ecs_8_11.csv").open(newline="") as table:
     ECS_FIELDS = {row["field"]: row["type"] for row in csv.DictReader(table)}

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from queuetick import scrape
-from queuetick.scrape import Kept, Listener, Page, bind, parse_address
+from queuetick.metrics import scrape
+from queuetick.metrics.scrape import Kept, Listener, Page, bind, parse_address
 
 BIG = b"a line of the page\n" * 200_000
 

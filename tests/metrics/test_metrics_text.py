@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from queuetick.examples import EXAMPLES
-from queuetick.exposition import Exposition, Queues
-from queuetick.instants import monotonic
-from queuetick.metrics import Telemetry, Vitals
-from queuetick.model import MediaCounts, QueueSnapshot
+from queuetick.clock import monotonic
+from queuetick.events import MediaCounts, QueueSnapshot
+from queuetick.events.examples import EXAMPLES
+from queuetick.metrics.collector import Telemetry, Vitals
+from queuetick.metrics.exposition import Exposition, Queues
 
 from .scraping import Series
 

@@ -66,8 +66,8 @@ def running(command: list[str], **options: Any) -> Iterator[tuple[subprocess.Pop
 def control(url: str, method: str, body: dict[str, Any] | None = None) -> Any:
     """Ask the simulator's control address."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
 

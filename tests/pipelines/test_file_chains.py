@@ -96,7 +96,7 @@ def test_rsyslog_fields_can_be_routed_on(output: list[bytes], tmp_path: Path) ->
     assert errors.read_bytes().splitlines() == expected
 
 
-def test_syslog_ng(  # noqa: PLR0917
+def test_syslog_ng(
     lines: list[bytes], chain: str, table: Table, sink: Sink, syslog_ng: SyslogNg, tmp_path: Path
 ) -> None:
     """syslog-ng ships every line as it was, over TCP, and sets aside what is no JSON object."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from queuetick.schema import json_schema
+from queuetick.events.schema import json_schema
 
 from .hostile import with_hostile_names
 from .tools import REJECTS, REPOSITORY, SHIPPERS, Table, missing, parse

@@ -39,7 +39,7 @@ class Reply:
         return json.loads(self.body)
 
 
-def exchange(  # noqa: PLR0917 - the parts of a request, in their order on the wire
+def exchange(
     url: str,
     method: str,
     target: str,

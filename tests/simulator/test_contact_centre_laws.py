@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuetick.simulator import floor as floor_module
-from queuetick.simulator.centre import ContactCentre, off_queue_presences
-from queuetick.simulator.demand import MEDIA, SHARED, UTILIZATION, draw_profile, draw_stretch
-from queuetick.simulator.floor import Floor
+from queuetick.simulator import queue_model as floor_module
+from queuetick.simulator.arrivals import MEDIA, SHARED, UTILIZATION, draw_profile, draw_stretch
+from queuetick.simulator.contact_centre import ContactCentre, off_queue_presences
 from queuetick.simulator.observations import Plan, observation_body
 from queuetick.simulator.queries import METRICS
+from queuetick.simulator.queue_model import Floor
 
 YEAR = 365 * 86400.0
 # Any second from 2025 to 2027, and between seconds.

@@ -14,7 +14,7 @@ from simulator_client import NOON, OBSERVATIONS, Client, Clock, observation_quer
 
 from queuetick.simulator import Faults, Simulator, UnknownFaultError
 from queuetick.simulator.api import Api, Request
-from queuetick.simulator.centre import ContactCentre
+from queuetick.simulator.contact_centre import ContactCentre
 from queuetick.simulator.faults import ANSWER_FAULTS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from queuetick.events import EVENTS
-from queuetick.exits import Exit
+from queuetick.exit_codes import Exit
 
 from .booted import TREE
 

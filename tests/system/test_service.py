@@ -17,7 +17,7 @@ RESTART_SECONDS = 5
 HANG = """
 from pathlib import Path
 from threading import Event
-from queuetick.poller import Poller
+from queuetick.polling.cycle import Poller
 
 run = Poller.run
 

@@ -7,10 +7,10 @@ import pytest
 from watch_lines import START, stamp
 
 from queuetick.events import EVENTS, Fact
-from queuetick.examples import EXAMPLES
+from queuetick.events.examples import EXAMPLES
 from queuetick.watch import lines
-from queuetick.watch.board import Board
 from queuetick.watch.lines import Reject, decode
+from queuetick.watch.state import Board
 
 NOT_SHOWN = {
     "queues.refresh_failed",

@@ -13,13 +13,13 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from watch_lines import START, completed, line, snapshot, stamp, stream
 
-from queuetick.watch import ink
-from queuetick.watch.board import Board
-from queuetick.watch.formats import UNKNOWN, clean, count, duration, level
+from queuetick.watch import styles
 from queuetick.watch.header import Scene
 from queuetick.watch.picture import svg
 from queuetick.watch.screen import Screen
+from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter
+from queuetick.watch.text import UNKNOWN, clean, count, duration, level
 from queuetick.watch.view import Sort, Thresholds, View
 
 NOW = START + 2
@@ -39,7 +39,7 @@ def scene_of(*lines: bytes, now: float = NOW, **fields: Any) -> Scene:
 
 
 def text(scene: Scene, width: int = 80, height: int = 24) -> list[str]:
-    return [ink.ansi(row, None) for row in Screen().frame(scene, width, height)]
+    return [styles.ansi(row, None) for row in Screen().frame(scene, width, height)]
 
 
 def whole(scene: Scene, width: int = 80) -> str:
@@ -78,7 +78,7 @@ def test_a_frame_has_exactly_the_size_of_the_terminal(width: int, height: int, v
 @given(st.text(max_size=40), st.integers(1, 60))
 def test_a_name_of_any_characters_stays_in_its_cell(name: str, width: int) -> None:
     """Names come from an organisation's settings: escapes, line breaks, wide and combining characters."""
-    cell = ink.fit(clean(name), width)
+    cell = styles.fit(clean(name), width)
     assert cell_len(cell) == width
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", cell)
 
@@ -301,7 +301,7 @@ def test_drawing_only_what_changed_ends_in_the_same_screen(
         scene = Scene(board_of(*BUSY[:read]), View(problems=quiet), Thresholds(), START + 170, START + 170)
         frame = screen.frame(scene, *size)
         grid.write(painter.paint(frame, size))
-        assert [grid.rows[n + 1] for n in range(size[1])] == [ink.ansi(row, None) for row in frame]
+        assert [grid.rows[n + 1] for n in range(size[1])] == [styles.ansi(row, None) for row in frame]
 
 
 def test_a_frame_that_is_the_same_writes_nothing() -> None:

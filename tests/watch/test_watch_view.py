@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot
 
-from queuetick.watch.board import Board, Row
 from queuetick.watch.health import Trouble
+from queuetick.watch.state import Board, Row
 from queuetick.watch.view import Severity, Sort, Thresholds, View, matching, status, totals, worst_first
 
 maybe = st.none() | st.integers(0, 50)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from queuetick import __version__
+from queuetick.events import Batch, Queue, RateLimit
 from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
@@ -26,7 +27,6 @@ from queuetick.genesys.errors import (
 )
 from queuetick.genesys.queries import ENDPOINTS, Answer
 from queuetick.genesys.transport import Exchange, Response, Transport
-from queuetick.model import Batch, Queue, RateLimit
 
 PAGE_SIZE = 500
 SMALLER_PAGE_SIZE = 100

@@ -22,8 +22,7 @@ from typing import Any
 
 import msgspec
 
-from queuetick.events import PauseSource
-from queuetick.model import RateLimit
+from queuetick.events import PauseSource, RateLimit
 
 MAX_PAUSE = 86_400.0
 """Seconds; a Retry-After beyond a day is taken as a day."""

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import UNSET, Struct
 
+from queuetick.clock import utc
+from queuetick.events import Batch, MediaCounts, Queue, QueueSnapshot
 from queuetick.genesys.answers import Datum, Stats, read_details, read_observations
-from queuetick.instants import utc
-from queuetick.model import Batch, MediaCounts, Queue, QueueSnapshot
 
 METRICS = (
     "oWaiting",

@@ -20,10 +20,10 @@ import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
+from queuetick.clock import Stopped
 from queuetick.genesys import sdk
 from queuetick.genesys.connections import Flight, present, with_tracking
 from queuetick.genesys.errors import Transient, Unreachable
-from queuetick.instants import Stopped
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of one answer; 200 queues take about 1 MB, so more than this is not an answer to our question."""

@@ -30,14 +30,15 @@ from queuetick.events import (
     ApiLost,
     BatchFailed,
     CycleCrashed,
+    CycleReport,
     DaemonStarted,
     Fact,
     Level,
     LogMessage,
     QueueInvalid,
+    QueueSnapshot,
     QueuesRefreshFailed,
 )
-from queuetick.model import CycleReport, QueueSnapshot
 
 ECS_VERSION = "8.11.0"
 SEVERITY_NUMBERS: dict[str, int] = {"debug": 5, "info": 9, "warning": 13, "error": 17, "critical": 21}

@@ -12,9 +12,8 @@ from urllib.parse import quote, quote_plus
 import msgspec
 from msgspec import UNSET, structs
 
-from queuetick.events import EVENTS, Fact
-from queuetick.lines.fitting import escape, map_strings, spell_out
-from queuetick.model import MediaCounts, QueueSnapshot
+from queuetick.events import EVENTS, Fact, MediaCounts, QueueSnapshot
+from queuetick.lines.length import escape, map_strings, spell_out
 
 SHORTEST = 6
 """Characters of the shortest secret that is looked for; shorter ones would blank out ordinary text."""

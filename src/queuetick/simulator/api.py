@@ -15,21 +15,21 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
 
-from queuetick.simulator import problems
-from queuetick.simulator.centre import ContactCentre
-from queuetick.simulator.chance import Chance, Drawn, concerns, status_headers
+from queuetick.simulator import api_errors
+from queuetick.simulator.answer_faults import login_without_token, spoil
+from queuetick.simulator.api_errors import Answer, Problem
+from queuetick.simulator.contact_centre import ContactCentre
+from queuetick.simulator.fault_draws import Chance, Drawn, concerns, status_headers
 from queuetick.simulator.faults import (
     OBSERVATION_PERMISSION,
     QUEUE_PERMISSION,
     QUEUE_SEARCH_PERMISSION,
     Faults,
 )
-from queuetick.simulator.listing import queue_entity, queue_page
-from queuetick.simulator.naming import stable_uuid
+from queuetick.simulator.names import stable_uuid
 from queuetick.simulator.observations import Plan, details_body, observation_body
-from queuetick.simulator.problems import Answer, Problem
 from queuetick.simulator.queries import check_uuid, parse_details_query, parse_observation_query
-from queuetick.simulator.spoil import login_without_token, spoil
+from queuetick.simulator.queue_pages import queue_entity, queue_page
 from queuetick.simulator.tokens import Tokens, refusal
 
 MAX_REQUEST_BYTES = 512_000
@@ -158,10 +158,10 @@ class Api:
         if drawn.status is not None:
             if drawn.status == 429:
                 seconds = faults.login_retry_after
-                raise problems.too_many_requests(int(seconds), f"{seconds:g}")
-            raise problems.by_status(drawn.status, status_headers(drawn.status, faults.login_retry_after))
+                raise api_errors.too_many_requests(int(seconds), f"{seconds:g}")
+            raise api_errors.by_status(drawn.status, status_headers(drawn.status, faults.login_retry_after))
         if request.method != "POST":
-            raise problems.method_not_allowed("POST")
+            raise api_errors.method_not_allowed("POST")
         form = {
             name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()
         }
@@ -170,11 +170,11 @@ class Api:
             form.get("client_secret", ""),
         )
         if form.get("grant_type") != "client_credentials":
-            return problems.login_refused(400, "unsupported_grant_type", "grant type not supported")
+            return api_errors.login_refused(400, "unsupported_grant_type", "grant type not supported")
         if client_id != self.client_id:
-            return problems.login_refused(400, "invalid_client", "client not found")
+            return api_errors.login_refused(400, "invalid_client", "client not found")
         if secret != self.client_secret:
-            return problems.login_refused(401, "invalid_client", "authentication failed")
+            return api_errors.login_refused(401, "invalid_client", "authentication failed")
         token = self.tokens.issue(call.now)
         stated = faults.stated_lifetime if faults.stated_lifetime is not None else faults.token_lifetime
         body = {"access_token": token.value, "token_type": "bearer", "expires_in": int(stated)}
@@ -188,14 +188,14 @@ class Api:
             if drawn.status == 429:
                 seconds = 1 if faults.status_retry_after is None else int(faults.status_retry_after)
                 header = None if faults.retry_after == "absent" else str(seconds)
-                raise problems.too_many_requests(seconds, header)
-            raise problems.by_status(drawn.status, status_headers(drawn.status, faults.status_retry_after))
+                raise api_errors.too_many_requests(seconds, header)
+            raise api_errors.by_status(drawn.status, status_headers(drawn.status, faults.status_retry_after))
         if len(request.body) > MAX_REQUEST_BYTES:
-            raise problems.request_too_large(MAX_REQUEST_BYTES)
+            raise api_errors.request_too_large(MAX_REQUEST_BYTES)
         token = self.tokens.find(request.authorization, call.now, faults)
         if drawn.fault == "revoke":
             self.tokens.revoke(token)
-            raise problems.bad_credentials()
+            raise api_errors.bad_credentials()
         if faults.rate_limit:
             allowance = self.tokens.count(token, call.now, faults)
             if faults.rate_limit_headers:
@@ -226,24 +226,24 @@ class Api:
             self._require(call, "GET", QUEUE_PERMISSION)
             queue = self.centre.get(check_uuid(path.rpartition("/")[2]))
             if queue is None:
-                raise problems.not_found()
+                raise api_errors.not_found()
             return Answer(200, json.dumps(queue_entity(queue), ensure_ascii=False).encode())
-        raise problems.not_found()
+        raise api_errors.not_found()
 
     def _require(self, call: _Call, method: str, permission: str) -> None:
         if call.request.method != method:
-            raise problems.method_not_allowed(method)
+            raise api_errors.method_not_allowed(method)
         if permission in call.faults.denied_permissions:
-            raise problems.missing_any_permissions(permission)
+            raise api_errors.missing_any_permissions(permission)
 
     def _json(self, call: _Call) -> Any:
         declared = call.request.content_type
-        if declared and not declared.startswith(problems.JSON):
-            raise problems.unsupported_media_type()
+        if declared and not declared.startswith(api_errors.JSON):
+            raise api_errors.unsupported_media_type()
         try:
             return json.loads(call.request.body)
         except (ValueError, RecursionError):
-            raise problems.bad_request("The request body is not valid JSON.") from None
+            raise api_errors.bad_request("The request body is not valid JSON.") from None
 
     def _observations(self, call: _Call) -> Answer:
         query = parse_observation_query(self._json(call))
@@ -273,7 +273,7 @@ class Api:
         if faults.unknown_queue == "bad_request":
             bad += [each for each in queue_ids if centre.get(each) is None and each not in bad]
         if bad:
-            raise problems.bad_queue_ids(bad)
+            raise api_errors.bad_queue_ids(bad)
         known = [each for each in queue_ids if centre.get(each) is not None]
         if faults.missing_queues:
             seed, chosen = centre.seed, faults.missing_queues

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from queuetick.simulator.api import LoggedRequest, Request
-from queuetick.simulator.centre import Queue
+from queuetick.simulator.api_errors import Answer
+from queuetick.simulator.contact_centre import Queue
 from queuetick.simulator.faults import Faults, UnknownFaultError
-from queuetick.simulator.problems import Answer
 
 
 class Controlled(Protocol):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from queuetick.simulator.centre import (
+from queuetick.simulator.arrivals import MEDIA
+from queuetick.simulator.contact_centre import (
     Queue,
     epoch_ms,
     off_queue_presences,
@@ -13,8 +14,6 @@ from queuetick.simulator.centre import (
     on_queue_statuses,
     presence_mappings,
 )
-from queuetick.simulator.demand import MEDIA
-from queuetick.simulator.floor import Floor
 from queuetick.simulator.queries import (
     MEDIA_METRICS,
     PRESENCE_METRICS,
@@ -22,6 +21,7 @@ from queuetick.simulator.queries import (
     DetailsQuery,
     GroupTest,
 )
+from queuetick.simulator.queue_model import Floor
 
 _MAPPINGS = json.dumps(presence_mappings(), separators=(",", ":"))
 

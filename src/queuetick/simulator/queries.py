@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from queuetick.simulator import problems
+from queuetick.simulator import api_errors
 
 MAX_PREDICATES = 200
 """Seen on a live org (splunk-TA); whether nested predicates count is not known. Here they do."""
@@ -40,35 +40,35 @@ class Query:
 
 def check_uuid(value: object) -> str:
     if not isinstance(value, str) or not _UUID.match(value):
-        raise problems.invalid_id()
+        raise api_errors.invalid_id()
     return value.lower()
 
 
 def parse_observation_query(body: Any) -> Query:
     """Read the body of `POST /api/v2/analytics/queues/observations/query`."""
     if not isinstance(body, dict):
-        raise problems.bad_request("The request body must be a JSON object.")
+        raise api_errors.bad_request("The request body must be a JSON object.")
     metrics = _metrics(body.get("metrics"), "metrics", METRICS)
     if body.get("detailMetrics") is not None:
         # Accepted, never answered: the simulator has no people to give away.
         _metrics(body["detailMetrics"], "detailMetrics", DETAIL_METRICS, empty_allowed=True)
     node = body.get("filter")
     if not isinstance(node, dict):
-        raise problems.bad_request("filter is required.", "constraint.validation")
+        raise api_errors.bad_request("filter is required.", "constraint.validation")
     queue_ids: dict[str, None] = {}
     count = 0
     nested = _list(node, "clauses")
     for part in (node, *nested):
         if not isinstance(part, dict):
-            raise problems.bad_request("clauses must be a list of objects.")
+            raise api_errors.bad_request("clauses must be a list of objects.")
         if part is not node and part.get("clauses"):
-            raise problems.bad_request("filter: clauses cannot be nested further.")
+            raise api_errors.bad_request("filter: clauses cannot be nested further.")
         count += len(_list(part, "predicates"))
     if count > MAX_PREDICATES:
-        raise problems.too_many_predicates(count, MAX_PREDICATES)
+        raise api_errors.too_many_predicates(count, MAX_PREDICATES)
     test, only_ids = _compile(node, queue_ids)
     if not queue_ids:
-        raise problems.bad_request("filter must name at least one queueId.", "constraint.validation")
+        raise api_errors.bad_request("filter must name at least one queueId.", "constraint.validation")
     return Query(tuple(queue_ids), metrics, None if only_ids else test)
 
 
@@ -77,16 +77,16 @@ def _list(node: Mapping[str, Any], name: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise problems.bad_request(f"{name} must be a list.")
+        raise api_errors.bad_request(f"{name} must be a list.")
     return value
 
 
 def _metrics(value: Any, name: str, known: frozenset[str], *, empty_allowed: bool = False) -> frozenset[str]:
     if not isinstance(value, list) or not (value or empty_allowed):
-        raise problems.bad_request(f"{name} is required.", "constraint.validation")
+        raise api_errors.bad_request(f"{name} is required.", "constraint.validation")
     for metric in value:
         if not isinstance(metric, str) or metric not in known:
-            raise problems.bad_request(f"{name}: [{metric}] is not a valid metric.", "invalid.value")
+            raise api_errors.bad_request(f"{name}: [{metric}] is not a valid metric.", "invalid.value")
     return frozenset(value)
 
 
@@ -94,12 +94,12 @@ def _compile(node: Mapping[str, Any], queue_ids: dict[str, None]) -> tuple[Group
     """The test of a filter or clause; and whether it comes to "any of these queue ids"."""
     kind = node.get("type")
     if kind not in ("and", "or"):
-        raise problems.bad_request(f"filter type must be and or or, not [{kind}].", "invalid.value")
+        raise api_errors.bad_request(f"filter type must be and or or, not [{kind}].", "invalid.value")
     tests: list[GroupTest] = []
     only_ids: list[bool] = []
     for predicate in _list(node, "predicates"):
         if not isinstance(predicate, dict):
-            raise problems.bad_request("predicates must be a list of objects.")
+            raise api_errors.bad_request("predicates must be a list of objects.")
         tests.append(_predicate(predicate, queue_ids))
         only_ids.append(_dimension(predicate) == "queueId")
     for clause in _list(node, "clauses"):
@@ -107,7 +107,7 @@ def _compile(node: Mapping[str, Any], queue_ids: dict[str, None]) -> tuple[Group
         tests.append(test)
         only_ids.append(flag)
     if not tests:
-        raise problems.bad_request("filter needs predicates or clauses.", "constraint.validation")
+        raise api_errors.bad_request("filter needs predicates or clauses.", "constraint.validation")
     simple = all(only_ids) and (kind == "or" or len(tests) == 1)
     combine = all if kind == "and" else any
     return (lambda queue, media: combine(test(queue, media) for test in tests)), simple
@@ -119,16 +119,16 @@ def _dimension(predicate: Mapping[str, Any]) -> object:
 
 def _predicate(predicate: Mapping[str, Any], queue_ids: dict[str, None]) -> GroupTest:
     if predicate.get("type") not in (None, "dimension", "property", "metric"):
-        raise problems.bad_request(f"predicate type [{predicate['type']}] is not valid.", "invalid.value")
+        raise api_errors.bad_request(f"predicate type [{predicate['type']}] is not valid.", "invalid.value")
     operator = predicate.get("operator") or "matches"
     if operator not in ("matches", "exists", "notExists"):
-        raise problems.bad_request(f"operator [{operator}] is not valid.", "invalid.value")
+        raise api_errors.bad_request(f"operator [{operator}] is not valid.", "invalid.value")
     dimension, value = _dimension(predicate), predicate.get("value")
     if dimension not in ("queueId", "mediaType"):
-        raise problems.bad_request(f"dimension [{dimension}] is not valid.", "invalid.value")
+        raise api_errors.bad_request(f"dimension [{dimension}] is not valid.", "invalid.value")
     if operator == "matches":
         if value is None:
-            raise problems.bad_request("predicate needs a value.", "constraint.validation")
+            raise api_errors.bad_request("predicate needs a value.", "constraint.validation")
         if dimension == "queueId":
             wanted = check_uuid(value)
             queue_ids[wanted] = None
@@ -154,18 +154,18 @@ def parse_details_query(body: Any) -> DetailsQuery:
     Entities may be objects with an id, or bare ids; groupBy and interval may be missing.
     """
     if not isinstance(body, dict):
-        raise problems.bad_request("The request body must be a JSON object.")
+        raise api_errors.bad_request("The request body must be a JSON object.")
     metrics = body.get("metrics")
     if not isinstance(metrics, list) or not metrics:
-        raise problems.bad_request("metrics is required.", "constraint.validation")
+        raise api_errors.bad_request("metrics is required.", "constraint.validation")
     for metric in metrics:
         if metric not in ("waiting", "agentsAvailable"):
-            raise problems.bad_request(f"metrics: [{metric}] is not a valid metric.", "invalid.value")
+            raise api_errors.bad_request(f"metrics: [{metric}] is not a valid metric.", "invalid.value")
     entities = body.get("entities")
     if not isinstance(entities, list) or not entities:
-        raise problems.bad_request("entities is required.", "constraint.validation")
+        raise api_errors.bad_request("entities is required.", "constraint.validation")
     if len(entities) > MAX_PREDICATES:
-        raise problems.too_many_predicates(len(entities), MAX_PREDICATES)
+        raise api_errors.too_many_predicates(len(entities), MAX_PREDICATES)
     queue_ids = {
         check_uuid(entity.get("id") if isinstance(entity, dict) else entity): None for entity in entities
     }

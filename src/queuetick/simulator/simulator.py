@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from queuetick.simulator.api import Api, LoggedRequest, client_credentials
-from queuetick.simulator.centre import ContactCentre, Queue
+from queuetick.simulator.contact_centre import ContactCentre, Queue
 from queuetick.simulator.control import Control
 from queuetick.simulator.faults import Faults
-from queuetick.simulator.wire import Listener, api_server, plain_server
+from queuetick.simulator.server import Listener, api_server, plain_server
 
 LOOPBACK = "127.0.0.1"
 

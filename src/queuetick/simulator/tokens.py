@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from queuetick.simulator import problems
+from queuetick.simulator import api_errors
 from queuetick.simulator.faults import Faults
 
 WINDOW_SECONDS = 60
@@ -70,14 +70,14 @@ class Tokens:
         """The live token of an Authorization header; raises the 401 that fits otherwise."""
         scheme, _, value = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not value.strip():
-            raise problems.authentication_required()
+            raise api_errors.authentication_required()
         token = self._tokens.get(value.strip())
         if token is None:
-            raise problems.bad_credentials()
+            raise api_errors.bad_credentials()
         idle = faults.token_idle_timeout
         if now - token.issued >= faults.token_lifetime or (idle and now - token.last_used >= idle):
             self.revoke(token)
-            raise problems.bad_credentials()
+            raise api_errors.bad_credentials()
         token.last_used = now
         return token
 
@@ -117,9 +117,9 @@ def retry_after(seconds: int, now: float, faults: Faults) -> str | None:
     return str(seconds) if isinstance(form, str) else f"{form:g}"
 
 
-def refusal(allowance: Allowance, now: float, faults: Faults) -> problems.Problem:
+def refusal(allowance: Allowance, now: float, faults: Faults) -> api_errors.Problem:
     """The 429 of a token that has used up its window."""
     header = retry_after(allowance.reset_seconds, now, faults)
     if faults.legacy_429:
-        return problems.too_many_requests_legacy(allowance.allowed, WINDOW_SECONDS, header)
-    return problems.too_many_requests(allowance.reset_seconds, header)
+        return api_errors.too_many_requests_legacy(allowance.allowed, WINDOW_SECONDS, header)
+    return api_errors.too_many_requests(allowance.reset_seconds, header)

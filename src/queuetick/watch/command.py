@@ -10,11 +10,11 @@ import time
 
 from rich.console import Console
 
-from queuetick.watch import ink, once
-from queuetick.watch.board import Board
+from queuetick.watch import once, styles
 from queuetick.watch.follow import Source, open_source
 from queuetick.watch.header import ELSEWHERE, Scene
-from queuetick.watch.live import Live
+from queuetick.watch.loop import Live
+from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter, Terminal, doorbell, suspend, wait_readable
 from queuetick.watch.view import Sort, Thresholds, View
 
@@ -53,7 +53,7 @@ def watch(args: argparse.Namespace) -> int:
     terminal = Terminal(
         sys.stdout.fileno(),
         keyboard,
-        Painter(ink.color_system(console), no_color=console.no_color),
+        Painter(styles.color_system(console), no_color=console.no_color),
         console.encoding,
     )
     live = Live(

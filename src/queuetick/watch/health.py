@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from queuetick.watch.formats import words
 from queuetick.watch.lines import (
     ApiLost,
     ApiRecovered,
@@ -22,6 +21,7 @@ from queuetick.watch.lines import (
     RateLimitPaused,
     RateLimitResumed,
 )
+from queuetick.watch.text import words
 
 
 class Trouble(enum.Enum):

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 
-from queuetick.watch import ink, table
-from queuetick.watch.board import Board
+from queuetick.watch import styles, table
 from queuetick.watch.follow import Source
 from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.screen import totals_line
+from queuetick.watch.state import Board
 from queuetick.watch.terminal import Wait
 from queuetick.watch.view import matching, totals, worst_first
 
@@ -36,14 +36,14 @@ def read_all(source: Source, board: Board, wait: Wait) -> None:
         source.close()
 
 
-def lines_of(scene: Scene, width: int | None) -> list[ink.Line]:
+def lines_of(scene: Scene, width: int | None) -> list[styles.Line]:
     """Header and every matching row. `width` None: no name is cut."""
     rows = matching(scene.board, scene.view, scene.thresholds, scene.as_of)
     sums = totals(scene.board, scene.thresholds, scene.as_of)
     longest = None if width else max([10, *(cell_len(row.name) for row in rows)])
     columns = table.layout(width or UNBOUNDED, longest)
     head = table.head(columns, scene.view)
-    across = width or ink.width_of(head)
+    across = width or styles.width_of(head)
     lines = [
         health_line(scene, across),
         totals_line(scene, sums, len(rows), across),
@@ -59,18 +59,18 @@ def lines_of(scene: Scene, width: int | None) -> list[ink.Line]:
             as_of=scene.as_of,
         ),
     ]
-    return [ink.exactly(line, width) for line in lines] if width else lines
+    return [styles.exactly(line, width) for line in lines] if width else lines
 
 
 def print_table(scene: Scene, stream: TextIO) -> None:
     """Colour and the terminal's width on a terminal, plain text of any width elsewhere."""
     console = Console(file=stream)
     width = console.width if console.is_terminal else None
-    system = ink.color_system(console)
+    system = styles.color_system(console)
     encoding = console.encoding
     try:
         for line in lines_of(scene, width):
-            text = ink.ansi(line, system, no_color=console.no_color).rstrip()
+            text = styles.ansi(line, system, no_color=console.no_color).rstrip()
             stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
     except BrokenPipeError:

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.segment import Segment, Segments
 
-from queuetick.watch.board import Board
 from queuetick.watch.header import Scene
 from queuetick.watch.screen import Screen
+from queuetick.watch.state import Board
 from queuetick.watch.view import Thresholds, View
 
 

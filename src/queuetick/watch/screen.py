@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from rich.segment import Segment
 
-from queuetick.watch import ink, table
-from queuetick.watch.board import Row
-from queuetick.watch.formats import GAP, UNKNOWN, clean
+from queuetick.watch import styles, table
 from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.health import Trouble
+from queuetick.watch.state import Row
+from queuetick.watch.text import GAP, UNKNOWN, clean
 from queuetick.watch.view import Totals, View, matching, totals, worst_first
 
 MAX_NOTICES = 3
@@ -43,10 +43,12 @@ class Screen:
     _rows: list[Row] = field(default_factory=list)
     _totals: Totals = field(default_factory=Totals)
 
-    def frame(self, scene: Scene, width: int, height: int) -> list[ink.Line]:
+    def frame(self, scene: Scene, width: int, height: int) -> list[styles.Line]:
         """Exactly `height` lines of exactly `width` cells. Brings the offset back to where rows are."""
         view = scene.view
-        told: list[ink.Line] = [[Segment(f" {text} ", style)] for text, style in notices(scene)[:MAX_NOTICES]]
+        told: list[styles.Line] = [
+            [Segment(f" {text} ", style)] for text, style in notices(scene)[:MAX_NOTICES]
+        ]
         # One line is kept free for them, so that the first notice does not push the table down.
         told = told or [[]]
         room = max(0, height - 4 - len(told))
@@ -58,13 +60,13 @@ class Screen:
         lines += [[]] * (height - 1 - len(lines))
         if height > 1:
             lines.append(footer(scene, matched, room, width))
-        return [ink.exactly(line, width) for line in lines]
+        return [styles.exactly(line, width) for line in lines]
 
-    def _table(self, scene: Scene, width: int) -> list[ink.Line]:
+    def _table(self, scene: Scene, width: int) -> list[styles.Line]:
         columns = table.layout(width)
         lines = [table.head(columns, scene.view)]
         if not self._rows:
-            return [*lines, [Segment(f"  {_why_empty(scene)}", ink.DIM)]]
+            return [*lines, [Segment(f"  {_why_empty(scene)}", styles.DIM)]]
         return lines + table.row_lines(
             self._rows, columns, scene.board, scene.thresholds, now=scene.now, as_of=scene.as_of
         )
@@ -84,8 +86,8 @@ class Screen:
             ]
 
 
-def _help() -> list[ink.Line]:
-    return [[Segment(f"  {keys:<20}", ink.BOLD), Segment(words, ink.PLAIN)] for keys, words in _HELP]
+def _help() -> list[styles.Line]:
+    return [[Segment(f"  {keys:<20}", styles.BOLD), Segment(words, styles.PLAIN)] for keys, words in _HELP]
 
 
 def _why_empty(scene: Scene) -> str:
@@ -94,36 +96,36 @@ def _why_empty(scene: Scene) -> str:
     return "no queue has a problem" if not scene.view.words else "no queue matches the filter"
 
 
-def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> ink.Line:
+def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> styles.Line:
     """How many wait, how many queues are in trouble, and what the reader chose to see."""
     queues = len(scene.board.rows)
     left = [
-        Segment(f"{sums.waiting:,} waiting", ink.BOLD),
-        Segment(f" in {_queues(sums.queues_waiting)}", ink.PLAIN),
+        Segment(f"{sums.waiting:,} waiting", styles.BOLD),
+        Segment(f" in {_queues(sums.queues_waiting)}", styles.PLAIN),
     ]
     if sums.loud:
-        left.append(Segment(f"  {sums.loud:,} over threshold", ink.CRIT))
+        left.append(Segment(f"  {sums.loud:,} over threshold", styles.CRIT))
     if sums.nobody_free:
-        left.append(Segment(f"  {sums.nobody_free:,} with nobody free", ink.WARN))
+        left.append(Segment(f"  {sums.nobody_free:,} with nobody free", styles.WARN))
     left += [
-        Segment(f"  {number:,} {trouble.value.lower()}", ink.UNSURE)
+        Segment(f"  {number:,} {trouble.value.lower()}", styles.UNSURE)
         for trouble in Trouble
         if (number := sums.troubles[trouble])
     ]
     chosen = _chosen(scene.view, matched, queues)
-    line = ink.spread(left, chosen, width)
+    line = styles.spread(left, chosen, width)
     if line is not left:
         return line
     # That rows are left out must be seen, whatever has to give way for it.
-    return [*ink.exactly(left, max(0, width - ink.width_of(chosen))), *chosen]
+    return [*styles.exactly(left, max(0, width - styles.width_of(chosen))), *chosen]
 
 
-def _chosen(view: View, matched: int, queues: int) -> ink.Line:
-    chosen = [Segment(" problems only", ink.BOLD)] if view.problems else []
+def _chosen(view: View, matched: int, queues: int) -> styles.Line:
+    chosen = [Segment(" problems only", styles.BOLD)] if view.problems else []
     if view.words and not view.typing:
-        chosen.append(Segment(f" /{clean(view.words)}", ink.BOLD))
+        chosen.append(Segment(f" /{clean(view.words)}", styles.BOLD))
     if view.words or view.problems:
-        chosen.append(Segment(f" {matched:,} of {queues:,}", ink.DIM))
+        chosen.append(Segment(f" {matched:,} of {queues:,}", styles.DIM))
     return chosen
 
 
@@ -131,26 +133,26 @@ def _queues(number: int) -> str:
     return f"{number:,} queue{'' if number == 1 else 's'}"
 
 
-def footer(scene: Scene, matched: int, room: int, width: int) -> ink.Line:
+def footer(scene: Scene, matched: int, room: int, width: int) -> styles.Line:
     """The keys, and where in the list and in the input this is."""
     view, board = scene.view, scene.board
     if view.typing:
         return [
-            Segment("filter: ", ink.BOLD),
-            Segment(f"{clean(view.words)}▏", ink.PLAIN),
-            Segment(f"  {matched:,} of {len(board.rows):,}  Enter keeps, Esc clears", ink.DIM),
+            Segment("filter: ", styles.BOLD),
+            Segment(f"{clean(view.words)}▏", styles.PLAIN),
+            Segment(f"  {matched:,} of {len(board.rows):,}  Enter keeps, Esc clears", styles.DIM),
         ]
     words = (
         "any key goes back"
         if view.help
         else "q quit  w l a n sort  / filter  p problems  space pause  ? help"
     )
-    left = [Segment(words, ink.DIM)]
+    left = [Segment(words, styles.DIM)]
     last = min(matched, view.offset + room)
     place = f"{view.offset + 1:,}-{last:,} of {matched:,}" if matched > room and room else _queues(matched)
     odd = f", {board.skipped:,} skipped" if board.skipped else ""
     for right in (f"{place}  {board.lines_read:,} lines{odd}", f"{place}{odd}", place):
-        line = ink.spread(left, [Segment(right, ink.DIM)], width)
+        line = styles.spread(left, [Segment(right, styles.DIM)], width)
         if line is not left:
             return line
     return left

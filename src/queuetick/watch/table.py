@@ -9,10 +9,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
-from queuetick.watch import ink
-from queuetick.watch.board import TREND_CYCLES, Board, Row
-from queuetick.watch.formats import REVERSED, SORTED, age, clean, count, duration, level
+from queuetick.watch import styles
 from queuetick.watch.health import Status, Trouble
+from queuetick.watch.state import TREND_CYCLES, Board, Row
+from queuetick.watch.text import REVERSED, SORTED, age, clean, count, duration, level
 from queuetick.watch.view import Severity, Sort, Thresholds, View, status
 
 NARROW = 64
@@ -20,17 +20,22 @@ WIDE = 100
 WIDER = 120
 WIDEST = 140
 _NUMBER = {
-    Severity.QUIET: ink.DIM,
-    Severity.NORMAL: ink.BOLD,
-    Severity.WARN: ink.WARN,
-    Severity.CRIT: ink.CRIT,
+    Severity.QUIET: styles.DIM,
+    Severity.NORMAL: styles.BOLD,
+    Severity.WARN: styles.WARN,
+    Severity.CRIT: styles.CRIT,
 }
-_BAR = {Severity.QUIET: ink.DIM, Severity.NORMAL: ink.TREND, Severity.WARN: ink.WARN, Severity.CRIT: ink.CRIT}
+_BAR = {
+    Severity.QUIET: styles.DIM,
+    Severity.NORMAL: styles.TREND,
+    Severity.WARN: styles.WARN,
+    Severity.CRIT: styles.CRIT,
+}
 _MARK = {
-    Severity.QUIET: ("   ", ink.PLAIN),
-    Severity.NORMAL: ("   ", ink.PLAIN),
-    Severity.WARN: ("!  ", ink.WARN),
-    Severity.CRIT: ("!! ", ink.CRIT),
+    Severity.QUIET: ("   ", styles.PLAIN),
+    Severity.NORMAL: ("   ", styles.PLAIN),
+    Severity.WARN: ("!  ", styles.WARN),
+    Severity.CRIT: ("!! ", styles.CRIT),
 }
 
 Cell = Callable[[Row, Thresholds, float], tuple[str, Style]]
@@ -75,24 +80,24 @@ def _longest(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
 def _available(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
     latest = row.latest
     severity = thresholds.available(row)
-    style = ink.PLAIN if severity is Severity.NORMAL else _NUMBER[severity]
+    style = styles.PLAIN if severity is Severity.NORMAL else _NUMBER[severity]
     return count(latest.agents_available if latest else None), style
 
 
 def _on_queue(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
-    return count(row.latest.agents_on_queue if row.latest else None), ink.PLAIN
+    return count(row.latest.agents_on_queue if row.latest else None), styles.PLAIN
 
 
 def _interacting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
-    return count(row.latest.interacting if row.latest else None), ink.PLAIN
+    return count(row.latest.interacting if row.latest else None), styles.PLAIN
 
 
 def _alerting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
-    return count(row.latest.alerting if row.latest else None), ink.PLAIN
+    return count(row.latest.alerting if row.latest else None), styles.PLAIN
 
 
 def _seen(row: Row, _: Thresholds, now: float) -> tuple[str, Style]:
-    return (age(now - row.at) if row.snapshot else count(None)), ink.DIM
+    return (age(now - row.at) if row.snapshot else count(None)), styles.DIM
 
 
 _SHORT = (
@@ -141,69 +146,69 @@ def layout(width: int, longest_name: int | None = None) -> Layout:
     return Layout(name, division, numbers, trend, max(11, min(44, free - name)))
 
 
-def head(columns: Layout, view: View) -> ink.Line:
+def head(columns: Layout, view: View) -> styles.Line:
     """The row of column names. The one that sorts has an arrow, upwards when the order is turned round."""
-    line = [Segment("   ", ink.PLAIN)]
+    line = [Segment("   ", styles.PLAIN)]
 
     def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
         sorted_by = sort is view.sort
         if sorted_by:
             text += REVERSED if view.reverse else SORTED
-        style = ink.HEAD_SORTED if sorted_by else ink.HEAD
-        line.append(Segment(ink.fit(text, width, right=right), style))
+        style = styles.HEAD_SORTED if sorted_by else styles.HEAD
+        line.append(Segment(styles.fit(text, width, right=right), style))
 
     put("QUEUE", columns.name, sort=Sort.NAME)
     if columns.division:
-        line.append(Segment(" ", ink.PLAIN))
+        line.append(Segment(" ", styles.PLAIN))
         put("DIVISION", columns.division)
     for column in columns.numbers:
-        line.append(Segment(" ", ink.PLAIN))
+        line.append(Segment(" ", styles.PLAIN))
         put(column.head, column.width, right=True, sort=column.sort)
-    line.append(Segment("  ", ink.PLAIN))
+    line.append(Segment("  ", styles.PLAIN))
     put("TREND" if columns.trend < TREND_CYCLES else f"LAST {TREND_CYCLES} CYCLES", columns.trend)
     if columns.media:
-        line.append(Segment(" ", ink.PLAIN))
+        line.append(Segment(" ", styles.PLAIN))
         put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
     return line
 
 
 def row_lines(
     rows: Iterable[Row], columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
-) -> list[ink.Line]:
+) -> list[styles.Line]:
     """One line a row. Ages are counted from `now`, staleness from `as_of`."""
     return [_row_line(row, columns, board, thresholds, now=now, as_of=as_of) for row in rows]
 
 
 def _row_line(
     row: Row, columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
-) -> ink.Line:
+) -> styles.Line:
     trouble = status(row, board, as_of)
     severity = thresholds.row(row)
-    mark, mark_style = _MARK[severity] if trouble is None else ("?  ", ink.UNSURE)
+    mark, mark_style = _MARK[severity] if trouble is None else ("?  ", styles.UNSURE)
     quiet = trouble is None and severity is Severity.QUIET
-    name_style = ink.UNSURE if trouble else _name_style(severity)
-    line = [Segment(mark, mark_style), Segment(ink.fit(row.name, columns.name), name_style)]
+    name_style = styles.UNSURE if trouble else _name_style(severity)
+    line = [Segment(mark, mark_style), Segment(styles.fit(row.name, columns.name), name_style)]
     if columns.division:
-        line.append(Segment(" " + ink.fit(row.division, columns.division), ink.DIM))
+        line.append(Segment(" " + styles.fit(row.division, columns.division), styles.DIM))
     for column in columns.numbers:
         text, style = column.cell(row, thresholds, now)
-        if trouble is not None or (quiet and style is ink.PLAIN):
-            style = ink.DIM
-        line.append(Segment(" " + ink.fit(text, column.width, right=True), style))
-    line.append(Segment("  ", ink.PLAIN))
+        if trouble is not None or (quiet and style is styles.PLAIN):
+            style = styles.DIM
+        line.append(Segment(" " + styles.fit(text, column.width, right=True), style))
+    line.append(Segment("  ", styles.PLAIN))
     if trouble is not None:
-        line.append(Segment(ink.fit(in_words(trouble, now), columns.tail), ink.UNSURE))
+        line.append(Segment(styles.fit(in_words(trouble, now), columns.tail), styles.UNSURE))
         return line
     line += trend(row, board.ordinal, columns.trend, thresholds)
     if columns.media:
-        line.append(Segment(" " + ink.fit(media_split(row, columns.media), columns.media), ink.PLAIN))
+        line.append(Segment(" " + styles.fit(media_split(row, columns.media), columns.media), styles.PLAIN))
     return line
 
 
 def _name_style(severity: Severity) -> Style:
     if severity is Severity.CRIT:
-        return ink.CRIT
-    return ink.DIM if severity is Severity.QUIET else ink.PLAIN
+        return styles.CRIT
+    return styles.DIM if severity is Severity.QUIET else styles.PLAIN
 
 
 def in_words(trouble: Status, now: float) -> str:
@@ -214,7 +219,7 @@ def in_words(trouble: Status, now: float) -> str:
     return f"{trouble.trouble.value}{since} {trouble.reason}".rstrip()
 
 
-def trend(row: Row, newest: int, cycles: int, thresholds: Thresholds) -> ink.Line:
+def trend(row: Row, newest: int, cycles: int, thresholds: Thresholds) -> styles.Line:
     """Waiting contacts over the last cycles, the newest at the right, a gap where a cycle has no snapshot.
 
     A row's scale ends at its highest value, but never below the warning threshold: a queue that goes from
@@ -222,8 +227,8 @@ def trend(row: Row, newest: int, cycles: int, thresholds: Thresholds) -> ink.Lin
     """
     values = dict(row.trend)
     top = max([thresholds.waiting_warn, *(value for value in values.values() if value is not None)])
-    line: ink.Line = []
-    run, run_style = "", ink.PLAIN
+    line: styles.Line = []
+    run, run_style = "", styles.PLAIN
     for ordinal in range(newest - cycles + 1, newest + 1):
         value = values.get(ordinal)
         style = _BAR[thresholds.grade_waiting(value)]

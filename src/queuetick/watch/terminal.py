@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from rich.color import ColorSystem
 
-from queuetick.watch import ink
+from queuetick.watch import styles
 
 # The alternate screen keeps the shell's scrollback as it was. Without automatic wrapping a line too wide
 # just after a resize costs its own end and not the lines below.
@@ -36,12 +36,12 @@ class Painter:
         """The terminal no longer shows what was drawn."""
         self._shown = []
 
-    def paint(self, frame: Sequence[ink.Line], size: tuple[int, int]) -> str:
+    def paint(self, frame: Sequence[styles.Line], size: tuple[int, int]) -> str:
         """Escape sequences for the lines that differ from the last frame; empty when none does."""
         if size != self._size:
             self.forget()
             self._size = size
-        drawn = [ink.ansi(line, self._color_system, no_color=self._no_color) for line in frame]
+        drawn = [styles.ansi(line, self._color_system, no_color=self._no_color) for line in frame]
         before = self._shown
         changed = [
             f"\x1b[{number + 1};1H{text}"
@@ -90,7 +90,7 @@ class Terminal:
         # A serial console says 0 by 0.
         return size.columns or 80, size.lines or 24
 
-    def draw(self, frame: Sequence[ink.Line], size: tuple[int, int]) -> None:
+    def draw(self, frame: Sequence[styles.Line], size: tuple[int, int]) -> None:
         self._write(self._painter.paint(frame, size))
 
     def keys(self) -> bytes | None:

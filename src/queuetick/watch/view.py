@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from queuetick.watch.board import Board, Row
 from queuetick.watch.health import Status, Trouble
+from queuetick.watch.state import Board, Row
 
 Key = tuple[float | str, ...]
 

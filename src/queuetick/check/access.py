@@ -1,0 +1,163 @@
+"""From the hosts to the numbers: login, and the two permissions, each asked for by the request that needs it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from queuetick.check.probe import Heard
+from queuetick.check.result import (
+    SCOPES,
+    Check,
+    Status,
+    duration_words,
+    evidence_of,
+    exit_for,
+    failed,
+    passed,
+    skipped,
+    wait_words,
+)
+from queuetick.clock import Stopped
+from queuetick.config.load import Config
+from queuetick.events import Queue, chunk
+from queuetick.exit_codes import Exit
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
+from queuetick.genesys.org import Session
+from queuetick.genesys.rate_limit import Deferred
+
+LISTING = "routing:queue:view"
+
+MADE_UP = Queue("00000000-0000-4000-8000-000000000000")
+"""Asked about when there is no queue to ask about: a missing permission is answered 403 all the same."""
+
+_UI_NAMES = {
+    LISTING: "Routing > Queue > View",
+    "analytics:queueObservation:view": "Analytics > Queue Observation > View",
+}
+
+
+class Listing(Struct, frozen=True):
+    """The org's queues as the client sees them; `queues` is None where they could not be listed."""
+
+    check: Check
+    queues: list[Queue] | None
+
+
+def login(session: Session, heard: Heard) -> Check:
+    """Log in as the daemon does. An unknown client (400) and a wrong secret (401) are told apart."""
+    try:
+        session.client.login()
+    except LoginRefused as error:
+        message, fix = _refusal(error, session.hosts.login_url)
+        return failed("login", message, fix, exits=Exit.REFUSED, **evidence_of(error))
+    except LoginFailed as error:
+        cause = error.__cause__
+        evidence = evidence_of(error)
+        if isinstance(cause, RateLimited):
+            evidence |= {"status": 429, "retry_after_seconds": cause.retry_after}
+            fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
+            return failed("login", f"429: {cause.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
+        fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
+        if isinstance(cause, Transient):
+            fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
+        return failed("login", error.reason.removeprefix("login: "), fix, exits=exit_for(error), **evidence)
+    lifetime = heard.token_lifetime or 0.0
+    message = f"a token for {duration_words(lifetime)}, renewed before it ends"
+    return passed("login", message, token_lifetime_seconds=lifetime)
+
+
+def _refusal(error: LoginRefused, login_url: str) -> tuple[str, str]:
+    if error.status == 400 and error.code in ("invalid_client", None):
+        return (
+            f"unknown client id: {login_url} has no such OAuth client",
+            "copy GENESYS_CLIENT_ID from Admin > Integrations > OAuth, and check that genesys.region is that org's",
+        )
+    if error.status == 401:
+        return (
+            "wrong client secret: the client exists, its secret is another",
+            "set GENESYS_CLIENT_SECRET to its present secret; Admin > Integrations > OAuth can generate a new one",
+        )
+    if error.status == 400:
+        return (
+            f"the login host refuses the grant ({error.code}): {error.reason}",
+            "make an OAuth client of grant type Client Credentials in Admin > Integrations > OAuth",
+        )
+    return (
+        f"the login is forbidden: {error.reason}",
+        "see in Admin > Integrations > OAuth that the client is active, and that no IP allowlist bars this machine",
+    )
+
+
+def grant(permission: str) -> str:
+    """Where in Genesys Cloud a permission is granted."""
+    if permission not in _UI_NAMES:
+        return f"have the operator of genesys.api_url grant the client {permission}"
+    return (
+        f"in Admin > People & Permissions > Roles / Permissions give a role {_UI_NAMES[permission]}, and in Admin > "
+        "Integrations > OAuth > (the client) > Roles give the client that role in the divisions of the queues"
+    )
+
+
+def listing(session: Session, *, deadline: float) -> Listing:
+    """Whether the queues can be listed, which takes routing:queue:view; and the queues."""
+    name = f"permission {LISTING}"
+    wanted = bool(session.config.queues.name_globs)
+    try:
+        queues = session.client.queues(deadline=deadline)
+    except Forbidden as error:
+        message = f"{LISTING} is missing: {error.reason}"
+        if not wanted:
+            message = f"{LISTING} is missing, so the names and divisions of queues.ids stay unknown"
+        status: Status = "fail" if wanted else "warn"
+        check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=Exit.REFUSED)
+        return Listing(check, None)
+    except (ApiError, Deferred, Stopped) as error:
+        return Listing(refused_for_now(name, "GET /api/v2/routing/queues", error), None)
+    if not queues:
+        fix = f"give the client's role the divisions of the queues: {grant(LISTING)}"
+        message = "it is granted, but in no division with a queue: the listing is empty"
+        return Listing(Check(name, "warn", message, fix, SCOPES, {"queues": 0}), queues)
+    divisions = {queue.division_id for queue in queues}
+    message = f"{len(queues)} queues in {len(divisions)} divisions"
+    return Listing(passed(name, message, queues=len(queues), divisions=len(divisions)), queues)
+
+
+def refused_for_now(name: str, request: str, error: Exception) -> Check:
+    """An error that says nothing about a permission: an outage, a gateway, a pause."""
+    if isinstance(error, Deferred | Stopped):
+        return skipped(name, "the budget or the API's pause left no time for it")
+    assert isinstance(error, ApiError)  # noqa: S101 - what the clients of this function caught
+    if isinstance(error, RateLimited):
+        evidence = evidence_of(error) | {"retry_after_seconds": error.retry_after}
+        fix = f"{wait_words(error.retry_after)} and check again; nothing more was sent"
+        return failed(name, f"429: {error.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
+    fix = "see that genesys.api_url or the proxy leads to Genesys Cloud, and status.mypurecloud.com; then check again"
+    return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
+
+
+def observation(
+    session: Session, queues: list[Queue], heard: Heard, *, batch_size: int, deadline: float
+) -> Check:
+    """Whether queues can be observed: the first batch as the daemon sends it. What it answered is in `heard`."""
+    permission = session.client.permission
+    name = f"permission {permission}"
+    first = list(chunk(queues or [MADE_UP], batch_size)[0].queues)
+    report = session.poller.run(1, first, batch_size=batch_size, deadline=deadline, lateness=0.0)
+    error = session.poller.last_error
+    if isinstance(error, Forbidden):
+        message = f"{permission} is missing: {error.reason}"
+        return Check(name, "fail", message, grant(permission), SCOPES, evidence_of(error), exit=Exit.REFUSED)
+    if report.snapshots + report.missing + report.invalid:
+        message = "the query was answered" if queues else "the query for a made-up id was not forbidden"
+        return passed(name, f"{message} in {report.duration_seconds:.2f} s", seconds=report.duration_seconds)
+    if heard.pause is not None:
+        seconds = heard.pause.retry_after_seconds
+        fix = f"{wait_words(seconds)} and check again; nothing more was sent"
+        message = "429: the API's rate limit for this client is used up"
+        evidence = {"status": 429, "retry_after_seconds": seconds, "source": heard.pause.source}
+        return failed(name, message, fix, exits=Exit.UNREACHABLE, **evidence)
+    return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
+
+
+def request_path(config: Config) -> str:
+    return f"/api/v2/analytics/queues/{config.genesys.endpoint}/query"

@@ -1,0 +1,49 @@
+"""Where the lines would go, looked at without writing any."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from queuetick.check.result import Check, failed, passed, warned
+from queuetick.config.load import Config
+from queuetick.lines.output import stdout_is_journal
+
+ROOM = 100 * 1024 * 1024
+"""Bytes free on the file's disk below which it is warned about: some hours of lines of 200 queues."""
+
+
+def output(config: Config, environ: Mapping[str, str]) -> Check:
+    """Whether the present user can write the log file; for stdout, whether it is the journal."""
+    if config.output.path == "-":
+        if stdout_is_journal(environ):
+            return passed(
+                "output", "stdout is the journal: lines carry their syslog priority", path="-", journal=True
+            )
+        return passed("output", "stdout, which is not the journal here", path="-", journal=False)
+    path = Path(config.output.path)
+    user = f"user {os.geteuid()}"
+    evidence: dict[str, Any] = {"path": str(path), "uid": os.geteuid()}
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        fix = "let the daemon's user enter every directory above it"
+        return failed("output", f"{path} cannot be looked at by {user}: {error.strerror}", fix, **evidence)
+    if mode is not None and stat.S_ISDIR(mode):
+        return failed("output", f"{path} is a directory", "set output.path to a file in it", **evidence)
+    place = path if mode is not None else path.parent
+    if not os.access(place, os.W_OK if mode is not None else os.W_OK | os.X_OK, effective_ids=True):
+        fix = f"make {place} writable for the daemon's user (systemd: LogsDirectory=, ReadWritePaths=)"
+        return failed("output", f"{place} is not writable for {user}", fix, **evidence)
+    free = shutil.disk_usage(path.parent).free
+    evidence["free_bytes"] = free
+    if free < ROOM:
+        fix = "free space there, or have logrotate keep less"
+        return warned("output", f"only {free >> 20} MiB are free at {path.parent}", fix, **evidence)
+    return passed("output", f"{path} is writable for {user}", **evidence)

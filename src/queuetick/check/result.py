@@ -1,0 +1,103 @@
+"""What a check says: pass, warn, fail or skipped, why, what to do, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from queuetick.exit_codes import Exit
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
+
+Status = Literal["pass", "warn", "fail", "skipped"]
+
+Evidence = dict[str, Any]
+
+SCOPES = (
+    "OAuth scopes do not apply to client credentials: such a client may do what its roles permit, "
+    "in the divisions given with each role, and nothing else."
+)
+
+
+class Item(Struct, frozen=True):
+    """One of several things that a check found, such as one queue id."""
+
+    subject: str
+    status: Status
+    message: str
+    fix: str | None = None
+    evidence: Evidence = field(default_factory=dict)
+
+
+class Check(Struct, frozen=True):
+    """The result of one check. `message` is the cause where it did not pass; `exit` is what a failure exits with."""
+
+    name: str
+    status: Status
+    message: str
+    fix: str | None = None
+    note: str | None = None
+    evidence: Evidence = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    exit: Exit = Exit.FAULT
+
+
+def passed(name: str, message: str, **evidence: Any) -> Check:
+    return Check(name, "pass", message, evidence=evidence)
+
+
+def skipped(name: str, why: str) -> Check:
+    return Check(name, "skipped", why)
+
+
+def failed(name: str, message: str, fix: str, *, exits: Exit = Exit.FAULT, **evidence: Any) -> Check:
+    return Check(name, "fail", message, fix, evidence=evidence, exit=exits)
+
+
+def warned(name: str, message: str, fix: str, **evidence: Any) -> Check:
+    return Check(name, "warn", message, fix, evidence=evidence)
+
+
+def worst(items: Iterable[Item]) -> Status:
+    """The status of a check that found `items`."""
+    statuses = {item.status for item in items}
+    return "fail" if "fail" in statuses else "warn" if statuses & {"warn", "skipped"} else "pass"
+
+
+def exit_of(checks: Iterable[Check]) -> Exit:
+    """78 before 77 before 75 before 1: the first that a person has to mend."""
+    codes = {check.exit for check in checks if check.status == "fail"}
+    return next(
+        (code for code in (Exit.CONFIG, Exit.REFUSED, Exit.UNREACHABLE, Exit.FAULT) if code in codes), Exit.OK
+    )
+
+
+def exit_for(error: ApiError) -> Exit:
+    """What an error of the API exits with; 429 is a reason to come back later, as an outage is."""
+    if isinstance(error, Forbidden | LoginRefused):
+        return Exit.REFUSED
+    cause = error.__cause__
+    if isinstance(error, LoginFailed) and error.status in (None, 200):  # no answer, or one that is no token
+        return Exit.UNREACHABLE
+    if isinstance(error, Transient | RateLimited) or isinstance(cause, Transient | RateLimited):
+        return Exit.UNREACHABLE
+    return Exit.FAULT
+
+
+def evidence_of(error: ApiError) -> Evidence:
+    """Status, code and correlation id, as far as the answer had them."""
+    return {name: fact for name, fact in error.evidence().items() if fact is not None}
+
+
+def wait_words(seconds: float | None) -> str:
+    """How long a 429 asks to wait, as part of a fix."""
+    return "wait a minute" if seconds is None else f"wait {seconds:.0f} s"
+
+
+def duration_words(seconds: float) -> str:
+    """A duration as a person says it: 24 h, 15 min, 40 s."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

@@ -1,0 +1,1 @@
+"""File, `.env`, environment and credentials become one `Config`, or every problem in them."""

@@ -1,0 +1,85 @@
+"""One table of the file, key by key, as a typed section, or every problem in it: unknown keys and wrong types."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from queuetick.config.rules import is_secret_key
+from queuetick.events import Problem
+
+STAND_IN = "00000000-0000-0000-0000-000000000000"
+"""Stands where a wrong value stood, so that no rule objects to it a second time."""
+
+
+def convert(name: str, kind: type[Struct], table: Any, problems: list[Problem]) -> Struct:
+    """Convert one table key by key, so that one bad value does not hide the next."""
+    if not isinstance(table, dict):
+        problems.append(Problem(name, "is a value, not a table", f"write it as a section: [{name}]"))
+        return kind()
+    hints = get_type_hints(kind, include_extras=True)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in hints:
+            problems.append(unknown(f"{name}.{key}", key, hints))
+            continue
+        converted = _value(f"{name}.{key}", value, hints[key], problems)
+        if converted is not msgspec.UNSET:
+            values[key] = converted
+    return kind(**values)
+
+
+def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
+    """Convert one value, UNSET where it is wrong.
+
+    A list goes element by element: in place of a wrong one stands a value that no rule objects to, so that the rules
+    still see the others at their own index.
+    """
+    if isinstance(value, list):
+        bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
+        problems += [
+            Problem(f"{key}[{index}]", f"needs text{_shown(key, value[index])}", f"set a {describe(hint)}")
+            for index in bad
+        ]
+        value = [element if index not in bad else STAND_IN for index, element in enumerate(value)]
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        problems.append(Problem(key, _in_words(str(error)) + _shown(key, value), f"give {describe(hint)}"))
+        return msgspec.UNSET
+
+
+def _shown(key: str, value: Any) -> str:
+    """The start of a wrong value, in brackets; nothing where it may hold a secret."""
+    try:
+        text = repr(value)
+    except ValueError:  # int() and repr() stop at 4,300 digits; a hexadecimal literal does not
+        return " (it is a number of thousands of digits)"
+    return "" if is_secret_key(key) or "@" in text else f" (it is {text:.60})"
+
+
+def describe(hint: Any) -> str:
+    """The description that a setting's type carries."""
+    return next(meta.description for meta in hint.__metadata__ if isinstance(meta, Meta) and meta.description)
+
+
+def _in_words(message: str) -> str:
+    return message.replace("Expected `", "needs `")
+
+
+def unknown(key: str, last: str, known: Mapping[str, Any]) -> Problem:
+    if is_secret_key(last):
+        return Problem(
+            key,
+            "is not a setting",
+            "keep secrets out of the file: use GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET",
+        )
+    near = difflib.get_close_matches(last, list(known), n=1)
+    prefix = key[: len(key) - len(last)]
+    if near:
+        return Problem(key, "is not a setting", f"did you mean {prefix}{near[0]}?")
+    return Problem(key, "is not a setting", f"remove it; known here: {', '.join(known)}")

@@ -1,0 +1,309 @@
+"""The line contract: one type per event, with its level and its fields.
+
+Each class here (and `QueueSnapshot` and `CycleReport` of model.py) is one value of a line's `event`.
+`lines/` writes them, `schema.py` prints them as JSON Schema and as docs/events.md.
+Compatibility: a field is never removed and never changes its type within a major version; new ones may come.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from queuetick.events.model import CycleReport, QueueSnapshot
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+
+
+class Event(Struct, tag_field="event", kw_only=True):
+    """What every operational event shares. `part` and `parts` are there only when a long list was carried on."""
+
+    level: ClassVar[Level] = "info"
+
+    part: Annotated[
+        int | UnsetType, Meta(description="number of this line, where one event took several")
+    ] = UNSET
+    parts: Annotated[int | UnsetType, Meta(description="how many lines the event took")] = UNSET
+
+
+class RequestsPerMinute(Struct):
+    """The budget's sum: what queues, batch size and interval need, and what the token may send."""
+
+    needed: float
+    allowed: int
+
+
+class DaemonStarted(Event, tag="daemon.started", kw_only=True):
+    """The first line of a run: what is in force. Secrets are masked."""
+
+    version: str
+    schema_version: Annotated[str, Meta(description="version of this line contract")]
+    config: Annotated[dict[str, Any], Meta(description="the configuration in force, secrets masked")]
+    queues: Annotated[
+        int | None, Meta(description="queues to poll; null when discovery has not answered yet")
+    ]
+    batches: Annotated[int | None, Meta(description="requests a cycle; null like queues")]
+    requests_per_minute: RequestsPerMinute | None
+
+
+class CycleSkipped(Event, tag="cycle.skipped", kw_only=True):
+    """A tick that polled nothing, and why."""
+
+    level: ClassVar[Level] = "warning"
+
+    cycle: int
+    reason: Annotated[
+        Literal["overrun", "rate_limit", "stalled"],
+        Meta(
+            description="overrun: a cycle still ran; rate_limit: inside a pause; stalled: the machine slept or hung"
+        ),
+    ]
+    scheduled_at: Annotated[str, Meta(description="the tick's place on the grid (UTC)")]
+    until: Annotated[str | None, Meta(description="end of the pause or the stall (UTC); null when not known")]
+    running_cycle: Annotated[int | None, Meta(description="the cycle that still ran, for overrun")] = None
+    ticks: Annotated[
+        int, Meta(description="ticks that this line stands for; more than 1 only after a stall")
+    ] = 1
+
+
+class CycleCrashed(Event, tag="cycle.crashed", kw_only=True):
+    """A defect of queuetick itself: the cycle ended, the daemon lives on. Please report it."""
+
+    level: ClassVar[Level] = "error"
+
+    cycle: int
+    error: str
+    traceback: str
+
+
+class BatchFailed(Event, tag="batch.failed", kw_only=True):
+    """A batch that got no usable answer within the cycle; its queues have no snapshot in this cycle."""
+
+    level: ClassVar[Level] = "error"
+
+    cycle: int
+    batch: int
+    queue_ids: list[str]
+    status: Annotated[int | None, Meta(description="HTTP status; null when there was no answer")]
+    code: Annotated[str | None, Meta(description="the API's own error code")]
+    correlation_id: Annotated[str | None, Meta(description="ININ-Correlation-Id, for Genesys support")]
+    reason: str
+    attempts: int
+
+
+class QueueMissing(Event, tag="queue.missing", kw_only=True):
+    """A queue that the answer left out or gave no data for. Written once, on the change."""
+
+    level: ClassVar[Level] = "warning"
+
+    cycle: int
+    queue_id: str
+    queue_name: str | UnsetType = UNSET
+    division: str | UnsetType = UNSET
+    reason: str
+
+
+class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
+    """A queue id that the API refuses: set aside, tried again at each refresh. Written once, on the change."""
+
+    level: ClassVar[Level] = "error"
+
+    cycle: int
+    queue_id: str
+    queue_name: str | UnsetType = UNSET
+    division: str | UnsetType = UNSET
+    status: int | None
+    code: str | None
+    correlation_id: str | None
+    reason: str
+
+
+class QueueRecovered(Event, tag="queue.recovered", kw_only=True):
+    """A queue that was missing or invalid is answered again."""
+
+    cycle: int
+    queue_id: str
+    queue_name: str | UnsetType = UNSET
+    division: str | UnsetType = UNSET
+    was: Literal["missing", "invalid"]
+    cycles: Annotated[int, Meta(description="cycles that it was away")]
+
+
+class QueuesRefreshed(Event, tag="queues.refreshed", kw_only=True):
+    """A discovery changed what is polled (or was the first)."""
+
+    total: Annotated[int, Meta(description="queues that are polled from now on")]
+    added: int
+    removed: int
+    renamed: int
+    added_ids: Annotated[list[str], Meta(description="empty on the first discovery, where all are new")]
+    removed_ids: list[str]
+
+
+class QueuesRefreshFailed(Event, tag="queues.refresh_failed", kw_only=True):
+    """A discovery got no answer; the queues known before stay in force. Written once, on the change."""
+
+    level: ClassVar[Level] = "warning"
+
+    status: int | None
+    code: str | None
+    correlation_id: str | None
+    reason: str
+
+
+PauseSource = Literal["retry-after", "reset-header", "backoff"]
+
+
+class RateLimitPaused(Event, tag="rate_limit.paused", kw_only=True):
+    """The API answered 429: nothing is sent with this token until the pause ends."""
+
+    level: ClassVar[Level] = "warning"
+
+    retry_after_seconds: float
+    source: Annotated[
+        PauseSource,
+        Meta(
+            description="where the length comes from; the seconds named in a 429's body count as retry-after"
+        ),
+    ]
+    until: str
+
+
+class RateLimitResumed(Event, tag="rate_limit.resumed", kw_only=True):
+    """The pause is over."""
+
+    retry_after_seconds: Annotated[float, Meta(description="length of the pause that ended")]
+    source: PauseSource
+
+
+class IntervalStretched(Event, tag="interval.stretched", kw_only=True):
+    """The budget cannot hold the configured interval: a longer one is in force."""
+
+    level: ClassVar[Level] = "warning"
+
+    from_: Annotated[float, Meta(description="seconds before")] = field(name="from")
+    to: Annotated[float, Meta(description="seconds from now on")]
+    why: str
+
+
+class IntervalRestored(Event, tag="interval.restored", kw_only=True):
+    """The budget holds the configured interval again."""
+
+    from_: Annotated[float, Meta(description="seconds before")] = field(name="from")
+    to: Annotated[float, Meta(description="seconds from now on")]
+    why: str
+
+
+class ApiLost(Event, tag="api.lost", kw_only=True):
+    """A whole cycle got no answer from the API. Written once, on the way down."""
+
+    level: ClassVar[Level] = "error"
+
+    reason: str
+    status: int | None
+    code: str | None
+    correlation_id: str | None
+
+
+class ApiRecovered(Event, tag="api.recovered", kw_only=True):
+    """The API answers again. Written once, on the way up."""
+
+    outage_seconds: float
+    cycles: Annotated[int, Meta(description="cycles without an answer")]
+
+
+class TokenRenewed(Event, tag="token.renewed", kw_only=True):
+    """A new access token is in use. The token itself is never written."""
+
+    reason: Literal["start", "expiring", "rejected"]
+    expires_in_seconds: float
+
+
+class Problem(Struct):
+    """One thing wrong with the configuration, and what to do."""
+
+    key: Annotated[str, Meta(description="the key, as section.key, or the file")]
+    problem: str
+    fix: str
+
+
+class ConfigReloaded(Event, tag="config.reloaded", kw_only=True):
+    """SIGHUP: a new configuration is in force."""
+
+    changed: Annotated[list[str], Meta(description="keys whose value changed; secrets by name only")]
+
+
+class ConfigRejected(Event, tag="config.rejected", kw_only=True):
+    """SIGHUP: the new configuration has problems, the old one stays in force."""
+
+    level: ClassVar[Level] = "error"
+
+    problems: list[Problem]
+
+
+class ConfigWarning(Event, tag="config.warning", kw_only=True):
+    """A setting that works but that its owner may regret."""
+
+    level: ClassVar[Level] = "warning"
+
+    key: str
+    problem: str
+    fix: str
+
+
+class OutputRecovered(Event, tag="output.recovered", kw_only=True):
+    """Lines can be written again after a full disk or a lost directory."""
+
+    level: ClassVar[Level] = "warning"
+
+    seconds: Annotated[float, Meta(description="how long nothing could be written")]
+    lines_dropped: Annotated[int, Meta(description="lines lost because the buffer was full as well")]
+    reason: str
+
+
+class LogMessage(Event, tag="log.message", kw_only=True):
+    """A log line of a library, in our form."""
+
+    logger: str
+    message: str
+    traceback: str | UnsetType = UNSET
+
+
+class DaemonStopped(Event, tag="daemon.stopped", kw_only=True):
+    """The last line of a run."""
+
+    reason: str
+    cycles: Annotated[int, Meta(description="the last cycle's number")]
+    uptime_seconds: float
+
+
+Fact = Event | QueueSnapshot | CycleReport
+
+EVENTS: tuple[type[Fact], ...] = (
+    DaemonStarted,
+    QueueSnapshot,
+    CycleReport,
+    CycleSkipped,
+    CycleCrashed,
+    BatchFailed,
+    QueueMissing,
+    QueueInvalid,
+    QueueRecovered,
+    QueuesRefreshed,
+    QueuesRefreshFailed,
+    RateLimitPaused,
+    RateLimitResumed,
+    IntervalStretched,
+    IntervalRestored,
+    ApiLost,
+    ApiRecovered,
+    TokenRenewed,
+    ConfigReloaded,
+    ConfigRejected,
+    ConfigWarning,
+    OutputRecovered,
+    LogMessage,
+    DaemonStopped,
+)
+"""Every event, in the order of docs/events.md."""

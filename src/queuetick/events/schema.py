@@ -1,0 +1,257 @@
+"""The line contract as JSON Schema and as docs/events.md, both made from the types and their descriptions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+import msgspec
+from msgspec import NODEFAULT, UnsetType, json, structs
+
+from queuetick.events.events import EVENTS, Fact, Level
+from queuetick.events.examples import EXAMPLES
+from queuetick.events.model import SCHEMA_VERSION
+from queuetick.lines.profiles import plain
+
+SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
+DATE_TIMES = frozenset({"timestamp", "observed_at", "scheduled_at", "until"})
+"""Fields that hold a UTC time in RFC 3339."""
+
+DESCRIPTIONS = {
+    "timestamp": "when the line was written (UTC, RFC 3339, milliseconds)",
+    "level": "severity; `log.level` decides which operational events are written",
+    "event": "what the line is about; decides its other fields",
+    "cycle": "number of the cycle; only rises",
+    "batch": "number of the batch within the cycle, from 1",
+    "batches": "requests that the cycle's queues are spread over",
+    "batches_failed": "batches without a usable answer",
+    "queue_id": "id of the queue (UUID)",
+    "queue_ids": "ids of the queues in the batch",
+    "queue_name": "name of the queue; absent until a discovery has named it",
+    "division": "name of the queue's division; absent until known",
+    "status": "HTTP status; null when there was no answer",
+    "code": "the API's own error code; null when it gave none",
+    "correlation_id": "ININ-Correlation-Id of the answer, for Genesys support",
+    "reason": "why, in words",
+    "error": "type and message of the exception",
+    "traceback": "Python traceback; of a long one the end",
+    "attempts": "requests sent for it",
+    "duration_seconds": "seconds from the start of the cycle to its end",
+    "version": "version of queuetick",
+    "requests_per_minute": "the budget's sum; null like queues",
+    "needed": "requests a minute that queues, batch size and interval need",
+    "allowed": "requests a minute that the token may send",
+    "added": "queues that are new",
+    "removed": "queues that are no longer polled",
+    "renamed": "queues with a new name",
+    "removed_ids": "ids of the queues that are no longer polled",
+    "until": "when it ends (UTC)",
+    "was": "what it was before",
+    "retry_after_seconds": "seconds until something may be sent again",
+    "source": "where the length of the pause came from",
+    "why": "the sum that decided it, in words",
+    "outage_seconds": "seconds since the last answer before the outage",
+    "expires_in_seconds": "seconds that the token is good for",
+    "key": "the key, as section.key",
+    "problem": "what is wrong, in words",
+    "problems": "every problem of the new configuration",
+    "fix": "what to do about it",
+    "logger": "name of the logger, usually the module's",
+    "message": "the message",
+    "uptime_seconds": "seconds since the start",
+    "waiting": "contacts waiting, of this media type",
+    "interacting": "contacts connected with an agent, of this media type",
+    "alerting": "contacts ringing at an agent, of this media type",
+}
+"""Fields without a description of their own, by name: they mean the same in every event."""
+
+
+def event_name(event: type[Fact]) -> str:
+    return str(event.__struct_config__.tag)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a line in the plain profile; `$defs` has one schema per event, by its name."""
+    _, components = json.schema_components(EVENTS, ref_template="#/$defs/{name}")
+    for type_ in _structs():
+        component = components[type_.__name__]
+        for name, field in component["properties"].items():
+            if name in DESCRIPTIONS:
+                field.setdefault("description", DESCRIPTIONS[name])
+            if name in DATE_TIMES:
+                _add_format(field)
+        component["required"] = [
+            *(name for name in component["properties"] if name == "event"),
+            *(field.encode_name for field in structs.fields(type_) if _always_written(type_, field)),
+        ]
+    definitions = {}
+    for event in EVENTS:
+        component = components.pop(event.__name__)
+        own = component["properties"]
+        component["title"] = event_name(event)
+        component["properties"] = {
+            "timestamp": {"description": DESCRIPTIONS["timestamp"], "type": "string", "format": "date-time"},
+            "level": {
+                "description": DESCRIPTIONS["level"],
+                "enum": list(get_args(Level)),
+                "default": event.level,
+            },
+            "event": {"description": DESCRIPTIONS["event"], "const": event_name(event)},
+            **{name: field for name, field in own.items() if name != "event"},
+        }
+        component["required"] = ["timestamp", "level", *component["required"]]
+        component["examples"] = [json.decode(example_line(event))]
+        definitions[event_name(event)] = component
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "A line of queuetick",
+        "description": "Within a major version no field is removed or changes its type; new ones may come.",
+        "type": "object",
+        "required": ["timestamp", "level", "event"],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in definitions],
+        "$defs": {**definitions, **components},
+    }
+
+
+def example_line(event: type[Fact]) -> bytes:
+    """A line of `event` as the plain profile writes it, without the newline."""
+    fact = next(example for example in EXAMPLES if type(example) is event)
+    return plain(fact, "2026-11-24T04:00:15.412Z", fact.level)
+
+
+def events_markdown() -> str:
+    """docs/events.md."""
+    schema = json_schema()
+    lines = [
+        "# Events",
+        "",
+        "<!-- Generated from the types by `python -m queuetick.events.schema`; a test compares. -->",
+        "",
+        f"Version {SCHEMA_VERSION} of the line contract, in the plain profile; `queuetick schema` prints it as",
+        "JSON Schema. Within a major version no field is removed and none changes its type; new fields and",
+        "events may come, so readers ignore what they do not know. `null` is not knowing; an absent field does",
+        "not apply.",
+        "",
+        "Every line has these three, first and in this order:",
+        "",
+        *_table(
+            (name, {**schema["$defs"]["daemon.stopped"]["properties"][name], **type_}, True)
+            for name, type_ in _EVERY.items()
+        ),
+        "",
+        "An operational event too long for one line (4,095 bytes) is written as several: each repeats the",
+        "other fields, has a piece of the long list, and `part` and `parts` (1 of 3, 2 of 3, 3 of 3). Long",
+        "strings end in `…`; of a traceback the end is kept. A snapshot is always one line. A number that is",
+        "none (NaN, infinity) is written as `null`.",
+        "",
+        "| event | level | what |",
+        "|---|---|---|",
+        *(
+            f"| [`{name}`](#{name.replace('.', '')}) | {event.level} | {_summary(schema['$defs'][name])} |"
+            for event in EVENTS
+            for name in [event_name(event)]
+        ),
+    ]
+    for event in EVENTS:
+        definition = schema["$defs"][event_name(event)]
+        own = {
+            name: field
+            for name, field in definition["properties"].items()
+            if name not in _PARTS and name not in _EVERY
+        }
+        lines += [
+            "",
+            f"## {event_name(event)}",
+            "",
+            f"Level `{event.level}`. {definition['description']}",
+            "",
+        ]
+        lines += _table((name, field, name in definition["required"]) for name, field in own.items())
+        lines += ["", "```json", example_line(event).decode(), "```"]
+    lines += ["", "# Parts of events"]
+    for name, definition in schema["$defs"].items():
+        if "." not in name:
+            lines += ["", f"## {name}", "", definition.get("description", ""), ""]
+            lines += _table(
+                (field_name, field, field_name in definition["required"])
+                for field_name, field in definition["properties"].items()
+            )
+    return "\n".join(lines) + "\n"
+
+
+_EVERY: dict[str, dict[str, Any]] = {"timestamp": {}, "level": {}, "event": {"const": None}}
+_PARTS = {"part", "parts"}
+
+
+def _structs() -> Iterator[type[msgspec.Struct]]:
+    """The events and the structs inside them, in the order of their schemas."""
+    seen: dict[type[msgspec.Struct], None] = dict.fromkeys(EVENTS)
+    yield from EVENTS
+    for info in msgspec.inspect.multi_type_info(EVENTS):
+        for inner in _inner_structs(info):
+            if inner not in seen:
+                seen[inner] = None
+                yield inner
+
+
+def _inner_structs(info: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(info, msgspec.inspect.StructType):
+        yield info.cls
+        for field in info.fields:
+            yield from _inner_structs(field.type)
+    for part in ("type", "item_type", "value_type"):
+        if (inner := getattr(info, part, None)) is not None:
+            yield from _inner_structs(inner)
+    for inner in getattr(info, "types", ()):
+        yield from _inner_structs(inner)
+
+
+def _always_written(type_: type[msgspec.Struct], field: structs.FieldInfo) -> bool:
+    """Whether a line always has `field`: it cannot be UNSET, and the struct does not leave out defaults."""
+    if UnsetType in get_args(field.type) or UnsetType in get_args(getattr(field.type, "__origin__", None)):
+        return False
+    return not (type_.__struct_config__.omit_defaults and field.default is not NODEFAULT)
+
+
+def _add_format(field: dict[str, Any]) -> None:
+    for alternative in field.get("anyOf", [field]):
+        if alternative.get("type") == "string":
+            alternative["format"] = "date-time"
+
+
+def _summary(definition: dict[str, Any]) -> str:
+    return str(definition["description"]).split("\n")[0]
+
+
+def _table(rows: Iterable[tuple[str, dict[str, Any], bool]]) -> list[str]:
+    rendered = [
+        f"| `{name}` | {_type(field)} | {'yes' if always else 'no'} | {field.get('description', '')} |"
+        for name, field, always in rows
+    ]
+    return ["| field | type | always there | meaning |", "|---|---|---|---|", *rendered]
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(alternative) for alternative in field["anyOf"])
+    if "const" in field:
+        return "string"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if field.get("type") == "array":
+        return f"array of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        values = field["additionalProperties"]
+        return f"object of {_type(values)}" if isinstance(values, dict) and values else "object"
+    if "format" in field:
+        return f"{field['type']} ({field['format']})"
+    return str(field.get("type", "any"))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(events_markdown())

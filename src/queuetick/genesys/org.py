@@ -1,0 +1,107 @@
+"""One org as one configuration speaks to it: transport, token, budget, client, poller, put together here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from queuetick.clock import Clock
+from queuetick.config.load import Config
+from queuetick.genesys import sdk
+from queuetick.genesys.auth import Login, TokenSource
+from queuetick.genesys.client import Client, hosts
+from queuetick.genesys.rate_limit import Throttle
+from queuetick.genesys.transport import Transport
+from queuetick.polling.cycle import Poller
+
+
+class Session:
+    """The collaborators of a cycle. A reload that changes hosts, credentials or connections makes a new one."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock,
+        emit: Callable[..., None],
+        redact: Callable[[str], None],
+        environ: Mapping[str, str],
+        uniform: Callable[[float, float], float] = random.uniform,
+        on_progress: Callable[[], None] = lambda: None,
+        earlier: Session | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """`redact(token)` hears every token before a line could hold it; `transport` stands in for real sockets.
+
+        From `earlier` the memory of absent queues comes along, and with unchanged credentials the budget and its
+        pause, which belong to the token's owner, not to the process, and the token itself: a reload while the login
+        host is away must not cost a cycle.
+        """
+        self.config = config
+        self.hosts = where = hosts(
+            sdk.region_hosts()[config.genesys.region],
+            api_url=config.genesys.api_url,
+            login_url=config.genesys.login_url,
+        )
+        self._login_url = where.login_url
+        self.transport = transport or Transport(
+            connections=config.poll.concurrency + 1,
+            proxy=config.genesys.proxy,
+            ca_bundle=config.genesys.ca_bundle,
+            environ=environ,
+        )
+        if earlier is not None and earlier.config.credentials == config.credentials:
+            self.throttle: Throttle = earlier.throttle
+            self.throttle.configure(config.poll.requests_per_minute)
+        else:
+            self.throttle = Throttle(
+                config.poll.requests_per_minute,
+                monotonic=clock.monotonic,
+                now=clock.now,
+                wait=clock.wait,
+                uniform=uniform,
+                emit=emit,
+            )
+        self.tokens = TokenSource(
+            Login(
+                self.transport,
+                login_url=where.login_url,
+                credentials=config.credentials,
+                timeout=config.genesys.timeout,
+                now=clock.now,
+            ),
+            monotonic=clock.monotonic,
+            emit=emit,
+            on_token=redact,
+        )
+        if earlier is not None and (earlier._login_url, earlier.config.credentials) == (
+            self._login_url,
+            config.credentials,
+        ):
+            self.tokens.adopt(earlier.tokens)
+        self.client = Client(
+            self.transport,
+            self.tokens,
+            self.throttle,
+            api_url=where.api_url,
+            endpoint=config.genesys.endpoint,
+            timeout=config.genesys.timeout,
+            monotonic=clock.monotonic,
+            now=clock.now,
+        )
+        self.poller = Poller(
+            self.client,
+            concurrency=config.poll.concurrency,
+            emit=emit,
+            monotonic=clock.monotonic,
+            pause=clock.wait,
+            uniform=uniform,
+            on_progress=on_progress,
+        )
+        if earlier is not None:
+            self.poller.adopt(earlier.poller)
+
+    def close(self) -> None:
+        """Let go of threads and idle connections."""
+        self.poller.close()
+        self.transport.close()

@@ -1,0 +1,1 @@
+"""Events become Prometheus text on an HTTP port."""

@@ -1,0 +1,1 @@
+"""From a tick to a report: cycle, batches, snapshots; capacity, schedule and selection."""

@@ -1,0 +1,197 @@
+"""The contact centre: every queue, its floor, and what is true of it at an instant."""
+
+import random
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from queuetick.simulator.arrivals import MEDIA, draw_profile
+from queuetick.simulator.names import Division, divisions, queue_name, stable_uuid
+from queuetick.simulator.queue_model import Floor
+
+MAX_QUEUES = 5000
+"""Queues one organization may have (genesys-cloud-facts.md, section 4)."""
+
+# (presence id, system presence, share of the off-queue members). The first four ids are the ones
+# every organization has by default; "ON_QUEUE" is what on-queue members show.
+_ON_QUEUE_PRESENCE = "e08eaf1b-ee47-4fa9-a231-1200e284798f"
+_OFF_QUEUE_PRESENCES = (
+    ("6a3af858-942f-489d-9700-5f9bcdcdae9b", "AVAILABLE", 0.18),
+    ("31fe3bac-dea6-44b7-bed7-47f91660a1a0", "BUSY", 0.10),
+    ("3fd96123-badb-4f69-bc03-1b1ccc6d8014", "MEAL", 0.12),
+    ("227b37e2-f1d0-4dd0-8f50-badd7cf6d158", "BREAK", 0.14),
+    # Made up by the organization; it too maps to BREAK.
+    ("b2f3c1de-7d1e-4c55-8c6d-0d6f0a3c9a11", "BREAK", 0.04),
+    ("ccf3c10a-aa2c-4845-8e8d-f59fa48c58e5", "OFFLINE", 1.0),
+)
+
+
+def presence_mappings() -> dict[str, list[str]]:
+    """`systemToOrganizationMappings`: system presence to the organization's presence ids."""
+    mappings = {"ON_QUEUE": [_ON_QUEUE_PRESENCE]}
+    for presence_id, system, _ in _OFF_QUEUE_PRESENCES:
+        mappings.setdefault(system, []).append(presence_id)
+    return mappings
+
+
+def off_queue_presences(count: int) -> Iterator[tuple[str, int]]:
+    """Split off-queue members over presence ids; the counts sum to `count`, none is zero."""
+    left = count
+    for presence_id, system, share in _OFF_QUEUE_PRESENCES:
+        here = left if system == "OFFLINE" else min(left, round(count * share))
+        left -= here
+        if here:
+            yield presence_id, here
+
+
+def on_queue_presence(count: int) -> Iterator[tuple[str, int]]:
+    if count:
+        yield _ON_QUEUE_PRESENCE, count
+
+
+@dataclass(slots=True)
+class Queue:
+    """One queue as `GET /api/v2/routing/queues` lists it."""
+
+    id: str
+    name: str
+    division: Division
+    floor: Floor
+    rendered: tuple[object, int, bytes] | None = None
+    """Last observation groups: what was asked for, the floor's version, the JSON."""
+
+    @property
+    def division_id(self) -> str:
+        return self.division.id
+
+    @property
+    def division_name(self) -> str:
+        return self.division.name
+
+
+def on_queue_statuses(floor: Floor) -> Iterator[tuple[str, int]]:
+    """On-queue agents by routing status."""
+    yield "IDLE", floor.idle
+    yield "INTERACTING", floor.busy
+    yield "COMMUNICATING", floor.communicating
+    yield "NOT_RESPONDING", floor.not_responding
+
+
+class ContactCentre:
+    """All queues of one organization. Every method may be called from any thread."""
+
+    def __init__(self, seed: int, queues: int) -> None:
+        if not 1 <= queues <= MAX_QUEUES:
+            raise ValueError(f"queues must be between 1 and {MAX_QUEUES}, not {queues}")
+        self.seed = seed
+        self.divisions = divisions(seed)
+        self._initial = queues
+        self._lock = threading.RLock()
+        self.restore()
+
+    def restore(self) -> None:
+        """Go back to the queues of the beginning: additions gone, removals and names undone."""
+        with self._lock:
+            self._queues: dict[str, Queue] = {}
+            self._names: set[str] = set()
+            self._drawn = 0
+            for _ in range(self._initial):
+                self.add()
+
+    def add(self, name: str | None = None) -> Queue:
+        with self._lock:
+            index = self._drawn
+            self._drawn += 1
+            rng = random.Random(f"{self.seed}/queue/{index}")  # noqa: S311 - chance, not secrecy
+            # The first ones walk through the divisions, so that a handful of queues shows many.
+            division = self.divisions[index] if index < len(self.divisions) else rng.choice(self.divisions)
+            queue = Queue(
+                id=stable_uuid(self.seed, "queue", index),
+                name=name or queue_name(division, rng, self._names),
+                division=division,
+                floor=Floor(self.seed, draw_profile(self.seed, index, division.utc_offset)),
+            )
+            self._names.add(queue.name)
+            self._queues[queue.id] = queue
+            return queue
+
+    def rename(self, queue_id: str, name: str) -> None:
+        with self._lock:
+            queue = self._queues[queue_id]
+            self._names.discard(queue.name)
+            queue.name = name
+            self._names.add(name)
+
+    def remove(self, queue_id: str) -> None:
+        with self._lock:
+            self._names.discard(self._queues.pop(queue_id).name)
+
+    @property
+    def queues(self) -> list[Queue]:
+        with self._lock:
+            return list(self._queues.values())
+
+    def get(self, queue_id: str) -> Queue | None:
+        return self._queues.get(queue_id)
+
+    @contextmanager
+    def at(self, now: float, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
+        """The queues that exist among those named, advanced to `now`, held still meanwhile."""
+        with self._lock:
+            found = []
+            for queue_id in queue_ids:
+                queue = self._queues.get(queue_id)
+                if queue is not None:
+                    queue.floor.advance(now)
+                    found.append(queue)
+            yield found
+
+    def truth(self, now: float, media_names: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+        """What is so at an instant, past ones too, by queue id."""
+        truth = {}
+        for queue in self.queues:
+            with self._lock:
+                floor = queue.floor
+                if floor.now > now:
+                    # Replay the past apart, or the next request would have to replay the present.
+                    floor = Floor(self.seed, floor.profile)
+                floor.advance(now)
+                truth[queue.id] = _true_numbers(floor, media_names or {})
+        return truth
+
+
+def _true_numbers(floor: Floor, media_names: dict[str, str]) -> dict[str, Any]:
+    media: dict[str, dict[str, int | None]] = {}
+    for name in MEDIA:
+        waiting, interacting = floor.waiting[name], floor.interacting[name]
+        media[media_names.get(name, name)] = {
+            "waiting": len(waiting),
+            "interacting": len(interacting),
+            "alerting": floor.alerting[name],
+            "oldest_wait_epoch_ms": epoch_ms(waiting[0].arrived) if waiting else None,
+            "oldest_interaction_epoch_ms": (
+                epoch_ms(next(iter(interacting.values()))) if interacting else None
+            ),
+        }
+    oldest = [at for numbers in media.values() if (at := numbers["oldest_wait_epoch_ms"]) is not None]
+    members, on_queue = floor.profile.members, floor.on_queue
+    statuses = {status.lower(): count for status, count in on_queue_statuses(floor)}
+    numbers = {
+        "waiting": floor.waiting_total,
+        "agents_available": floor.idle,
+        "interacting": sum(map(len, floor.interacting.values())),
+        "alerting": sum(floor.alerting.values()),
+        "oldest_wait_epoch_ms": min(oldest, default=None),
+        "agents_on_queue": on_queue,
+        "agents_by_status": {**statuses, "off_queue": members - on_queue},
+        "off_queue_by_presence": dict(off_queue_presences(members - on_queue)),
+        "members": members,
+        "joined": floor.profile.joined,
+    }
+    return {**numbers, "media": {**media, "video": {"interacting": 0}}}
+
+
+def epoch_ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,115 @@
+"""The API on a socket: aiohttp in, Outcome out, and the faults that only a connection can have."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable
+
+from aiohttp import web
+
+from queuetick.simulator.api import MAX_REQUEST_BYTES, Api, Outcome, Request
+from queuetick.simulator.api_errors import Answer
+
+# With SO_LINGER on and zero, close() sends RST instead of FIN.
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+def api_server(api: Api, turn: threading.Lock) -> web.Server:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        headers = request.headers
+        asked = Request(
+            request.method,
+            request.raw_path,
+            headers.get("Authorization"),
+            headers.get("Content-Type", ""),
+            await _read(request),
+        )
+        with turn:
+            outcome = api.respond(asked)
+        # Real time even when the simulator's clock is a fake: the client's timeouts are real.
+        if outcome.delay:
+            await asyncio.sleep(outcome.delay)
+        if outcome.broken is not None:
+            return await _break(request, outcome)
+        return response(outcome.answer)
+
+    # Cancelled when the client leaves, or every hung request would stay for ever.
+    return web.Server(answer, handler_cancellation=True)
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """The body, or as much of it as shows that it is too large."""
+    if not request.can_read_body:
+        return b""
+    if (request.content_length or 0) <= MAX_REQUEST_BYTES:
+        return await request.content.read() if request.content_length else await request.read()
+    await request.release()
+    return b" " * (MAX_REQUEST_BYTES + 1)
+
+
+def response(answer: Answer) -> web.Response:
+    return web.Response(
+        status=answer.status,
+        body=answer.body,
+        headers={"Content-Type": answer.content_type, **answer.headers},
+    )
+
+
+async def _break(request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
+    transport = request.transport
+    if outcome.broken == "hang":
+        # Until the client has had enough, or the simulator stops: either cancels this.
+        await asyncio.Event().wait()
+    elif outcome.broken == "reset":
+        if transport is not None:
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+            transport.abort()
+    else:
+        answer = outcome.answer
+        half = web.StreamResponse(
+            status=answer.status,
+            headers={
+                "Content-Type": answer.content_type,
+                "Content-Length": str(len(answer.body)),
+                **answer.headers,
+            },
+        )
+        await half.prepare(request)
+        await half.write(answer.body[: len(answer.body) // 2])
+        if transport is not None:
+            transport.close()
+    # Nothing of this is sent: the transport is gone.
+    return web.Response(status=500)
+
+
+class Listener:
+    """One aiohttp server on one port; start and stop it in its own event loop."""
+
+    def __init__(self, server: web.Server, host: str, port: int) -> None:
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.05)
+        self._host, self._port = host, port
+
+    async def start(self) -> int:
+        """Listen; the port that was given, or chosen for 0."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+
+Respond = Callable[[Request], Answer]
+
+
+def plain_server(respond: Respond) -> web.Server:
+    """A server of plain answers, for the control address."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        return response(respond(Request(request.method, request.raw_path, None, "", body)))
+
+    return web.Server(answer)

@@ -1,0 +1,172 @@
+"""`queuetick queues`: what is listed, in which form, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tomllib
+
+import pytest
+
+from queuetick.cli.queues import Choice, as_toml, plain_table, rows, run
+from queuetick.cli.terminal import pad, visible, width
+from queuetick.clock import Clock
+from queuetick.config.load import Queues, load
+from queuetick.events import Queue
+from queuetick.genesys import sdk
+from queuetick.simulator import Simulator
+
+HOME = Queue("11111111-1111-4111-8111-111111111111", "Support EMEA", "Home", "d1")
+JAPAN = Queue("22222222-2222-4222-8222-222222222222", "技術サポート", "日本", "d2")
+FRANCE = Queue("33333333-3333-4333-8333-333333333333", "Fide\u0301lisation", "France", "d3")
+LISTING = [HOME, JAPAN, FRANCE]
+
+
+def test_every_queue_is_listed_and_marked_as_the_config_polls_it(queuetick, credentials, simulator):
+    polled = simulator.queues[5]
+    done = queuetick("queues", "--json", env=credentials, config=f'[queues]\nids = ["{polled.id}"]\n')
+    assert done.code == 0
+    listed = json.loads(done.stdout)
+    assert {row["id"] for row in listed} == set(simulator.queue_ids)
+    assert [row["name"] for row in listed if row["polled"]] == [polled.name]
+    assert set(listed[0]) == {"id", "name", "division", "division_id", "polled"}
+
+
+def test_a_pipe_gets_one_plain_line_per_queue_under_headings(queuetick, credentials):
+    done = queuetick("queues", env=credentials)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["name", "division", "id", "polled"]
+    assert len(lines) == 1 + 45
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_flags_override_the_globs_of_the_config(queuetick, credentials, simulator):
+    division = simulator.queues[0].division_name
+    config = '[queues]\nnames = ["nothing*"]\n'
+    done = queuetick("queues", "--json", "--division", division, env=credentials, config=config)
+    listed = json.loads(done.stdout)
+    assert {row["division"] for row in listed} == {division}
+    assert not any(row["polled"] for row in listed)
+
+
+def test_toml_goes_back_into_a_config_that_polls_just_these(queuetick, credentials, simulator):
+    block = queuetick("queues", "--toml", "--name", "S*", env=credentials).stdout
+    chosen = {queue.id for queue in simulator.queues if queue.name.startswith("S")}
+    assert set(tomllib.loads(block)["queues"]["ids"]) == chosen
+    listed = json.loads(queuetick("queues", "--json", "--polled", env=credentials, config=block).stdout)
+    assert {row["id"] for row in listed} == chosen
+
+
+def test_a_toml_comment_cannot_break_out_of_its_line():
+    forged = Queue(HOME.id, 'C#\nids = ["x"]\x1b', "Home")
+    block = as_toml(rows([forged], Queues(), Choice()))
+    assert tomllib.loads(block) == {"queues": {"ids": [HOME.id]}}
+    assert "# C#" in block
+
+
+def test_an_empty_selection_is_toml_all_the_same():
+    assert tomllib.loads(as_toml([])) == {"queues": {"ids": []}}
+
+
+def test_names_of_every_script_align():
+    lines = plain_table(rows(LISTING, Queues(), Choice())).splitlines()
+    assert len({width(line[: line.index("-")]) for line in lines[1:]}) == 1
+    assert len({width(line) for line in lines[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("\u200fal", 2), ("ｱ", 1)]
+)
+def test_width_counts_terminal_cells(text, cells):
+    assert width(text) == cells
+    assert width(pad(text, 9)) == 9
+
+
+def test_visible_keeps_every_letter_and_no_control_character():
+    assert visible("Énergie 日本\x1b[31m\n\u2028") == "Énergie 日本\ufffd[31m\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (Choice(), {HOME, JAPAN, FRANCE}),
+        (Choice(names=("support*",)), {HOME}),
+        (Choice(divisions=("日本", "D3")), {JAPAN, FRANCE}),
+        (Choice(exclude=("support*", JAPAN.id)), {FRANCE}),
+        (Choice(polled=True), {HOME}),
+        (Choice(names=("*サポート",), polled=True), set()),
+    ],
+)
+def test_a_choice_filters_as_the_config_does(choice, expected):
+    assert {row.queue for row in rows(LISTING, Queues(ids=(HOME.id,)), choice)} == expected
+
+
+def test_an_explicit_id_that_is_not_listed_is_said_on_stderr(queuetick, credentials):
+    config = f'[queues]\nids = ["{HOME.id}"]\n'
+    assert HOME.id in queuetick("queues", env=credentials, config=config).stderr
+
+
+def test_a_terminal_gets_a_table_that_keeps_ids_whole(on_a_terminal, credentials, simulator):
+    shown = on_a_terminal("queues", env={**credentials, "TERM": "xterm", "COLUMNS": "90"})
+    assert all(queue_id in shown for queue_id in simulator.queue_ids)
+
+
+def test_long_listings_count_their_pages_on_a_terminal_only(on_a_terminal, environment, queuetick):
+    with Simulator(queues=1200, seed=3) as simulator:
+        env = {
+            **environment,
+            "GENESYS_API_URL": simulator.url,
+            "GENESYS_CLIENT_ID": simulator.client_id,
+            "GENESYS_CLIENT_SECRET": simulator.client_secret,
+        }
+        shown = on_a_terminal("queues", "--json", env={**env, "TERM": "xterm"})
+        assert "\rlisting queues: page 2 of 3\r\x1b[K" in shown
+        assert queuetick("queues", env=env).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        ({}, "wrong-secret", 77, "client secret is wrong"),
+        ({"denied_permissions": ("routing:queue:view",)}, None, 77, "routing:queue:view"),
+        ({"status": {429: 1.0}, "status_retry_after": 9.0}, None, 75, "Fix: wait 9 s"),
+        ({"status": {503: 1.0}}, None, 75, "503"),
+        ({"html": 1.0}, None, 75, "queuetick check"),
+    ],
+)
+def test_a_listing_that_fails_is_one_sentence_on_stderr(queuetick, credentials, simulator, reason):
+    faults, secret, code, words = reason
+    simulator.set_faults(**faults)
+    env = credentials if secret is None else {**credentials, "GENESYS_CLIENT_SECRET": secret}
+    done = queuetick("queues", env=env)
+    assert done.code == code
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_host_that_is_not_there_exits_75(queuetick, credentials, closed_port):
+    done = queuetick("queues", env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{closed_port}"})
+    assert done.code == 75
+    assert "Connection refused" in done.stderr
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_rich_a_terminal_gets_the_plain_table(monkeypatch, simulator, tmp_path):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    environ = {
+        "GENESYS_API_URL": simulator.url,
+        "GENESYS_CLIENT_ID": simulator.client_id,
+        "GENESYS_CLIENT_SECRET": simulator.client_secret,
+    }
+    config = load(None, regions=sdk.region_hosts(), environ=environ, directory=tmp_path)
+    stdout, stderr = _Terminal(), io.StringIO()
+    clock = Clock(wait=lambda _: False)
+    assert run(config, Choice(), "table", environ={}, clock=clock, stdout=stdout, stderr=stderr) == 0
+    assert stdout.getvalue().splitlines()[0].split() == ["name", "division", "id", "polled"]

@@ -1,0 +1,414 @@
+"""The token's life: what auth.py promises, with the login as a function and the clock in hand."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from queuetick.config.load import Credentials
+from queuetick.genesys import auth
+from queuetick.genesys.auth import Login, Token, TokenSource
+from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable
+from queuetick.genesys.transport import Response
+from queuetick.simulator import Faults
+from support.account import breaches
+from support.virtual import VirtualTime, World
+
+
+class Host:
+    """A login host: `answer` says what the next login gets; each is remembered with its time."""
+
+    def __init__(self, time: VirtualTime, lifetime: float = 86400.0) -> None:
+        self.time = time
+        self.lifetime = lifetime
+        self.logins: list[float] = []
+        self.error: Exception | None = None
+        self.takes = 0.0
+        self._numbers = itertools.count(1)
+
+    def __call__(self) -> Token:
+        self.logins.append(self.time.monotonic())
+        self.time.advance(self.takes)
+        if self.error is not None:
+            raise self.error
+        return Token(f"token-{next(self._numbers)}", self.lifetime)
+
+
+def source(host: Callable[[], Token], time: VirtualTime, facts: list | None = None) -> TokenSource:
+    return TokenSource(
+        host,
+        monotonic=time.monotonic,
+        emit=(facts if facts is not None else []).append,
+        on_token=lambda _: None,
+    )
+
+
+def failed(cause: Exception | None) -> LoginFailed:
+    error = LoginFailed("login: failed")
+    error.__cause__ = cause
+    return error
+
+
+# Renewal
+
+
+@settings(deadline=None)
+@given(lifetime=st.floats(60.0, 172_800.0))
+def test_it_is_renewed_a_tenth_of_its_life_but_at_most_a_minute_ahead_of_its_end(lifetime):
+    time = VirtualTime()
+    host = Host(time, lifetime)
+    subject = source(host, time)
+    assert subject.token().value == "token-1"
+    ahead = min(60.0, 0.1 * lifetime)
+    time.advance(lifetime - ahead - 0.5)
+    assert subject.token().value == "token-1"
+    time.advance(1.0)
+    assert subject.token().value == "token-2"
+    assert len(host.logins) == 2
+
+
+@pytest.mark.parametrize("lifetime", [0.0001, 1.0, 5.0])
+def test_an_absurdly_short_life_does_not_make_a_login_of_every_request(lifetime):
+    time = VirtualTime()
+    host = Host(time, lifetime)
+    subject = source(host, time)
+    for _ in range(100):
+        subject.token()
+        time.advance(0.25)
+    assert len(host.logins) <= 6
+
+
+def test_a_renewal_ahead_of_time_that_fails_costs_nothing_while_the_old_token_holds():
+    time, facts = VirtualTime(), []
+    host = Host(time, 600.0)
+    subject = source(host, time, facts)
+    subject.accepted(subject.token())
+    host.error = failed(Transient("HTTP 503", status=503))
+    time.advance(541.0)
+    for _ in range(50):
+        assert subject.token().value == "token-1"
+        time.advance(1.0)
+    host.error = None
+    time.advance(600.0 - (541.0 + 50.0))
+    assert subject.token().value == "token-2"
+    assert [fact.reason for fact in facts] == ["start", "expiring"]
+
+
+def test_while_one_thread_waits_for_a_slow_renewal_the_others_go_on_with_the_token_they_have():
+    time = VirtualTime()
+    entered, leave = threading.Event(), threading.Event()
+    host = Host(time, 600.0)
+
+    def slow() -> Token:
+        token = host()
+        if len(host.logins) > 1:
+            entered.set()
+            assert leave.wait(10)
+        return token
+
+    subject = source(slow, time)
+    subject.token()
+    time.advance(550.0)
+    renewing = threading.Thread(target=subject.token)
+    renewing.start()
+    assert entered.wait(10)
+    assert subject.token().value == "token-1"
+    leave.set()
+    renewing.join(10)
+    assert subject.token().value == "token-2"
+
+
+def test_a_late_answer_to_the_old_token_does_not_vouch_for_the_new_one():
+    time = VirtualTime()
+    host = Host(time)
+    subject = source(host, time)
+    old = subject.token()
+    subject.accepted(old)
+    subject.renew(old)
+    subject.accepted(old)
+    with pytest.raises(LoginFailed, match="rejects each new token"):
+        subject.renew(subject.token())
+
+
+def test_a_login_that_gives_the_same_token_again_is_a_renewal_all_the_same():
+    """As a gateway with a cache does, and the simulator when it comes back with its seed."""
+    time = VirtualTime()
+    logins = []
+
+    def login() -> Token:
+        logins.append(time.monotonic())
+        return Token("always the same", 86400.0)
+
+    subject = source(login, time)
+    old = subject.token()
+    subject.accepted(old)
+    subject.renew(old)
+    subject.renew(old)  # another thread, whose request had left before
+    assert subject.token().value == "always the same"
+    assert len(logins) == 2
+
+
+# Single flight
+
+
+@pytest.mark.parametrize("threads", [2, 16])
+def test_threads_that_need_a_token_at_once_make_one_login(threads):
+    time = VirtualTime()
+    gate = threading.Barrier(threads)
+    host = Host(time)
+    subject = source(host, time)
+    got: list[str] = []
+
+    def ask() -> None:
+        gate.wait(10)
+        got.append(subject.token().value)
+
+    run([threading.Thread(target=ask) for _ in range(threads)])
+    assert got == ["token-1"] * threads
+    assert len(host.logins) == 1
+
+
+@pytest.mark.parametrize("threads", [2, 16])
+def test_threads_whose_token_is_rejected_at_once_make_one_login(threads):
+    time, facts = VirtualTime(), []
+    gate = threading.Barrier(threads)
+    host = Host(time)
+    subject = source(host, time, facts)
+    old = subject.token()
+    got: list[str] = []
+
+    def reject() -> None:
+        gate.wait(10)
+        subject.renew(old)
+        got.append(subject.token().value)
+
+    run([threading.Thread(target=reject) for _ in range(threads)])
+    assert got == ["token-2"] * threads
+    assert len(host.logins) == 2
+    assert [fact.reason for fact in facts] == ["start", "rejected"]
+
+
+def run(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+# Failing logins
+
+
+@pytest.mark.parametrize(
+    ("error", "slowest"),
+    [
+        (failed(Unreachable("connection failed")), auth.MAX_UNREACHABLE_DISTANCE),
+        (failed(Transient("HTTP 503", status=503)), auth.MAX_FAULTY_DISTANCE),
+        (failed(None), auth.MAX_FAULTY_DISTANCE),
+        (LoginRefused("wrong secret", status=401), auth.MAX_LOGIN_DISTANCE),
+    ],
+)
+def test_failing_logins_are_at_least_5_s_apart_and_slow_down(error, slowest):
+    time = VirtualTime()
+    host = Host(time)
+    host.error = error
+    subject = source(host, time)
+    for _ in range(4000):
+        with pytest.raises(LoginFailed):
+            subject.token()
+        time.advance(0.5)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(host.logins)]
+    assert gaps[0] == 5.0
+    assert min(gaps) >= 5.0
+    assert gaps == sorted(gaps)
+    assert slowest <= max(gaps) <= slowest + 0.5
+
+
+def test_the_kind_of_the_failure_is_kept_while_no_login_is_tried():
+    time = VirtualTime()
+    host = Host(time)
+    host.error = LoginRefused("the client secret is wrong", status=401, code="invalid_client")
+    subject = source(host, time)
+    for _ in range(3):
+        with pytest.raises(LoginRefused) as refused:
+            subject.token()
+        assert refused.value.code == "invalid_client"
+    assert len(host.logins) == 1
+
+
+def test_a_login_that_is_answered_429_waits_what_retry_after_says():
+    time = VirtualTime()
+    host = Host(time)
+    limited = RateLimited("too many", status=429)
+    limited.retry_after = 100.0
+    host.error = failed(limited)
+    subject = source(host, time)
+    for _ in range(400):
+        with pytest.raises(LoginFailed):
+            subject.token()
+        time.advance(0.5)
+    assert [later - earlier for earlier, later in itertools.pairwise(host.logins)] == [100.0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, "OK", {}, b"<html>"),
+        Response(200, "OK", {}, b""),
+        Response(200, "OK", {}, b"{}"),
+        Response(200, "OK", {}, b'{"access_token":5}'),
+        Response(200, "OK", {}, b'{"access_token":""}'),
+        Response(200, "OK", {}, b'{"access_token":"two\\nlines"}'),
+        Response(200, "OK", {}, '{"access_token":"gr\u00fcn"}'.encode()),
+        Response(200, "OK", {}, b"[" * 100_000),
+        Response(204, "No Content", {}, b""),
+        Response(302, "Found", {"Location": "https://elsewhere.example"}, b""),
+        Response(429, "", {"Retry-After": "7"}, b""),
+        Response(500, "", {}, b"{" * 100_000),
+        Response(503, "", {}, b""),
+    ],
+)
+def test_an_answer_that_is_no_token_is_a_failed_login_not_a_refused_one(answer):
+    with pytest.raises(LoginFailed) as failure:
+        login(answer)
+    assert not isinstance(failure.value, LoginRefused)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_credentials_that_are_refused_say_what_to_check(status):
+    with pytest.raises(LoginRefused, match=r"check|enabled"):
+        login(Response(status, "", {}, b'{"error":"invalid_client","description":"authentication failed"}'))
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        (300, 300.0), ("3600", 3600.0), (None, 300.0), (0, 300.0), (-5, 300.0), ("soon", 300.0), ([1], 300.0),
+        (10**400, 300.0), (1e308, 1e308),
+    ],
+)  # fmt: skip
+def test_a_lifetime_that_makes_no_sense_is_taken_for_the_shortest(said, taken):
+    body = json.dumps({"access_token": "abc", "expires_in": said}).encode()
+    assert login(Response(200, "OK", {}, body)).expires_in == taken
+
+
+def login(answer: Response) -> Token:
+    class Answering:
+        def send(self, options, *, timeout):
+            return answer
+
+    return Login(
+        Answering(),
+        login_url="http://127.0.0.1",
+        credentials=Credentials("id", "secret"),
+        timeout=1,
+        now=lambda: 0.0,
+    )()
+
+
+# In cycles
+
+
+def logins(world: World) -> list[float]:
+    return [left for left, path, _ in world.transport.requests if path == "/oauth/token"]
+
+
+def test_a_day_of_tokens_that_live_five_minutes_costs_no_queue_and_no_401():
+    world = World(queues=20, faults=Faults(token_lifetime=300.0), queues_refresh=3600)
+    world.run(600)
+    world.close()
+    assert {report.outcome for report in world.reports} == {"ok"}
+    assert {status for _, _, status in world.transport.requests} == {200}
+    assert len(logins(world)) == pytest.approx(600 * 15 / 270, abs=2)
+    assert {line["reason"] for line in world.events("token.renewed")} == {"start", "expiring"}
+
+
+def test_a_revoked_token_is_renewed_once_and_the_batch_sent_again_in_the_same_cycle():
+    world = World(queues=60, poll_concurrency=1)
+    world.run(2)
+    world.api.tokens.revoke_all()
+    world.run(3)
+    world.close()
+    report = world.reports[-1]
+    assert (report.outcome, report.snapshots, report.retries) == ("ok", 60, 1)
+    assert [line["reason"] for line in world.events("token.renewed")] == ["start", "rejected"]
+
+
+def test_the_very_first_token_is_renewed_too_when_it_is_rejected():
+    world = World(queues=20, faults=Faults(script=("401",), only=("query",)), poll_concurrency=1)
+    world.run(1)
+    world.close()
+    assert world.reports[0].outcome == "ok"
+    assert len(logins(world)) == 2
+
+
+def test_a_second_401_fails_the_cycle_and_the_daemon_tries_again_slowly():
+    world = World(queues=400, faults=Faults(status={401: 1.0}, only=("query",)), queues_refresh=86_400)
+    world.run(41)
+    sent = logins(world)
+    assert {report.outcome for report in world.reports} == {"failed"}
+    assert len(sent) <= 8, "ten minutes of 401 are no storm of logins"
+    assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(sent[1:]))
+    world.api.faults = Faults()
+    world.run(70)
+    world.close()
+    assert world.reports[-1].outcome == "ok"
+    assert len(world.events("api.lost")) == len(world.events("api.recovered")) == 1
+    assert breaches(world.text, secrets=world.secrets) == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_login_host_that_is_away_after_the_token_ran_out_fails_cycles_by_name_and_its_return_is_seen(
+    status,
+):
+    world = World(queues=40, faults=Faults(token_lifetime=100.0), queues_refresh=86_400)
+    world.run(3)
+    world.api.faults = Faults(token_lifetime=100.0, login_status={status: 1.0})
+    world.run(23)
+    world.api.faults = Faults()
+    world.run(29)
+    world.close()
+    outcomes = [report.outcome for report in world.reports]
+    assert outcomes[:6] == ["ok"] * 6, "the token it has still holds"
+    assert "failed" in outcomes
+    assert outcomes[-1] == "ok"
+    assert len(world.events("api.lost")) == len(world.events("api.recovered")) == 1
+    assert breaches(world.text, secrets=world.secrets) == []
+
+
+def test_new_credentials_take_over_between_two_cycles_and_no_cycle_is_lost():
+    world = World(queues=40)
+    world.run(3)
+    world.api.client_secret = "another_secret_of_the_client"
+    world.api.tokens.revoke_all()
+    pair = msgspec.structs.replace(world.config.credentials, client_secret="another_secret_of_the_client")
+    config = msgspec.structs.replace(world.config, credentials=pair)
+    session = world.session(config, earlier=world.cycles.session)
+    session.client.login()
+    world.cycles.adopt(session).close()
+    world.run(6)
+    world.close()
+    assert [report.outcome for report in world.reports] == ["ok"] * 6
+    assert world.events("cycle.skipped") == []
+
+
+def test_a_reload_with_unchanged_credentials_needs_no_login_host():
+    world = World(queues=40)
+    world.run(2)
+    world.api.faults = Faults(login_status={503: 1.0})
+    poll = msgspec.structs.replace(world.config.poll, batch_size=10)
+    session = world.session(msgspec.structs.replace(world.config, poll=poll), earlier=world.cycles.session)
+    session.client.login()
+    world.cycles.adopt(session).close()
+    world.run(4)
+    world.close()
+    assert [report.outcome for report in world.reports] == ["ok"] * 4
+    assert [report.batches for report in world.reports] == [2, 2, 4, 4]
+    assert len(logins(world)) == 1

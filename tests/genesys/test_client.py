@@ -1,0 +1,455 @@
+"""What the client asks, page by page and token by token, and what it makes of each answer."""
+
+from __future__ import annotations
+
+import json
+import math
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuetick import __version__
+from queuetick.events import Batch, Queue, RateLimit
+from queuetick.genesys.auth import Token
+from queuetick.genesys.client import MAX_PAGES, Client, Hosts, Usage, hosts
+from queuetick.genesys.errors import (
+    Forbidden,
+    LoginFailed,
+    RateLimited,
+    Refused,
+    RequestRefused,
+    TokenRejected,
+    Transient,
+    Unreachable,
+)
+from queuetick.genesys.rate_limit import Deferred
+from queuetick.genesys.transport import Response
+
+API = "https://api.example.test"
+Q = "e8963ace-0000-4000-8000-000000000001"
+
+
+def answer(body, status=200, **headers) -> Response:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, None, {name.replace("_", "-"): value for name, value in headers.items()}, data)
+
+
+REFUSED = answer({"message": "bad request", "code": "bad.request"}, 400)
+REJECTED = answer({"message": "Invalid login credentials."}, 401)
+
+
+class Scripted:
+    """A transport that answers from a list, or from a function of the request; keeps what was asked."""
+
+    def __init__(self, answers) -> None:
+        self.answers = answers if callable(answers) else iter(answers)
+        self.asked = []
+        self.headers = []
+        self.timeouts = []
+
+    def send(self, options, *, timeout):
+        self.asked.append(options)
+        self.headers.append(dict(options.headers))  # the SDK masks its own copy afterwards
+        self.timeouts.append(timeout)
+        found = self.answers(options) if callable(self.answers) else next(self.answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Tokens:
+    """A token source whose renewal gives the next token."""
+
+    def __init__(self, *, renewal: Exception | None = None) -> None:
+        self.number = 1
+        self.renewal = renewal
+        self.rejected = []
+        self.held = []
+
+    def token(self) -> Token:
+        return Token(f"token-{self.number}", 300.0)
+
+    def renew(self, rejected: Token) -> None:
+        self.rejected.append(rejected.value)
+        if self.renewal is not None:
+            raise self.renewal
+        self.number += 1
+
+    def accepted(self, token: Token) -> None:
+        self.held.append(token.value)
+
+
+class Budget:
+    """A budget that lets everything leave before its deadline, and keeps what it heard."""
+
+    def __init__(self) -> None:
+        self.log = []
+
+    def acquire(self, deadline: float) -> None:
+        if deadline <= 0:
+            raise Deferred(1.0)
+        self.log.append("acquire")
+
+    def answered(self) -> None:
+        self.log.append("answered")
+
+    def admitted(self) -> None:
+        self.log.append("admitted")
+
+    def observe(self, rate_limit: RateLimit | None) -> None:
+        if rate_limit is not None:
+            self.log.append(rate_limit)
+
+    def pause(self, seconds: float | None, source: str) -> None:
+        self.log.append((seconds, source))
+
+
+def client(transport, tokens=None, budget=None, *, endpoint="observations") -> Client:
+    return Client(
+        transport,
+        tokens or Tokens(),
+        budget or Budget(),
+        api_url=API,
+        endpoint=endpoint,
+        timeout=10.0,
+        monotonic=lambda: 100.0,
+        now=lambda: 1_795_492_800.0,
+    )
+
+
+def observe(transport, tokens=None, budget=None, *, usage=None, deadline=113.5, endpoint="observations"):
+    asked = client(transport, tokens, budget, endpoint=endpoint)
+    return asked.observe(
+        Batch(1, (Queue(Q),)), cycle=7, deadline=deadline, usage=usage if usage is not None else Usage()
+    )
+
+
+SEEN = answer({"results": [{"group": {"queueId": Q, "mediaType": "voice"}, "data": [
+    {"metric": "oWaiting", "stats": {"count": 4}}]}]})  # fmt: skip
+
+
+# Hosts
+
+
+@pytest.mark.parametrize(
+    ("region_url", "api_url", "login_url", "expected"),
+    [
+        (
+            "https://api.mypurecloud.ie",
+            None,
+            None,
+            ("https://api.mypurecloud.ie", "https://login.mypurecloud.ie"),
+        ),
+        (
+            "https://api.usw2.pure.cloud/",
+            None,
+            None,
+            ("https://api.usw2.pure.cloud", "https://login.usw2.pure.cloud"),
+        ),
+        ("https://api.x", "http://127.0.0.1:1/", None, ("http://127.0.0.1:1", "http://127.0.0.1:1")),
+        ("https://api.x", "https://api.gw/api./", None, ("https://api.gw/api.", "https://login.gw/api.")),
+        ("https://api.x", None, "https://id.example/", ("https://api.x", "https://id.example")),
+        ("https://api.x", "https://gw/api.", "https://id", ("https://gw/api.", "https://id")),
+    ],
+)
+def test_login_is_the_api_host_with_another_name_unless_it_is_given(
+    region_url, api_url, login_url, expected
+) -> None:
+    assert Hosts(*expected) == hosts(region_url, api_url=api_url, login_url=login_url)
+
+
+# One request
+
+
+def test_a_batch_is_one_post_with_its_token_through_the_sdk() -> None:
+    transport, usage = Scripted([SEEN]), Usage()
+    found = observe(transport, usage=usage)
+    [asked] = transport.asked
+    assert f"{API}/api/v2/analytics/queues/observations/query" == asked.url
+    [headers] = transport.headers
+    assert ("POST", "Bearer token-1") == (asked.method, headers["Authorization"])
+    assert ("application/json", "application/json") == (headers["Accept"], headers["Content-Type"])
+    assert headers["User-Agent"].startswith(f"queuetick/{__version__} PureCloud SDK/")
+    assert [Q] == [predicate["value"] for predicate in json.loads(asked.body)["filter"]["predicates"]]
+    assert (1, 0, [10.0]) == (usage.requests, usage.retries, transport.timeouts)
+    [snapshot] = found.snapshots
+    assert (7, 4, "2026-11-24T04:00:00.000Z") == (snapshot.cycle, snapshot.waiting, snapshot.observed_at)
+
+
+def test_the_details_endpoint_has_its_own_path_and_permission() -> None:
+    transport = Scripted([answer({"groups": []})])
+    assert [Q] == [queue.id for queue, _ in observe(transport, endpoint="details").missing]
+    assert transport.asked[0].url.endswith("/analytics/queues/details/query")
+    assert "statistics:queue:read" == client(transport, endpoint="details").permission
+    assert "analytics:queueObservation:view" == client(transport).permission
+
+
+@pytest.mark.parametrize(
+    ("retries", "deadline", "timeout"), [(0, 100.1, 10.0), (1, 104.0, 4.0), (1, 100.1, 0.5), (1, 200.0, 10.0)]
+)
+def test_a_first_attempt_has_the_whole_timeout_and_a_retry_ends_with_the_cycle(
+    retries, deadline, timeout
+) -> None:
+    transport = Scripted([SEEN])
+    observe(transport, usage=Usage(retries=retries), deadline=deadline)
+    assert [timeout] == transport.timeouts
+
+
+def test_every_request_asks_the_budget_and_tells_it_what_became_of_it() -> None:
+    budget = Budget()
+    observe(Scripted([SEEN]), budget=budget)
+    assert ["acquire", "answered", "admitted"] == budget.log
+
+
+def test_a_request_that_gets_no_answer_frees_its_place_and_proves_nothing() -> None:
+    budget, usage = Budget(), Usage()
+    with pytest.raises(Unreachable):
+        observe(Scripted([Unreachable("no answer")]), budget=budget, usage=usage)
+    assert ["acquire", "answered"] == budget.log
+    assert 1 == usage.requests
+
+
+def test_a_request_that_may_not_leave_in_time_is_not_sent_or_counted() -> None:
+    transport, usage = Scripted([]), Usage()
+    with pytest.raises(Deferred):
+        observe(transport, usage=usage, deadline=0.0)
+    assert ([], 0) == (transport.asked, usage.requests)
+
+
+def test_rate_limit_headers_of_any_answer_reach_the_budget() -> None:
+    budget = Budget()
+    headers = {"inin_ratelimit_allowed": "300", "inin_ratelimit_count": "7", "inin_ratelimit_reset": "42"}
+    with pytest.raises(Forbidden):
+        observe(Scripted([answer({}, 403, **headers)]), budget=budget)
+    assert ["acquire", "answered", RateLimit(300, 7, 42.0), "admitted"] == budget.log
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"), [({"Retry_After": "12"}, (12.0, "retry-after")), ({}, (None, "backoff"))]
+)
+def test_a_429_pauses_the_budget_and_is_not_an_admission(headers, pause) -> None:
+    budget = Budget()
+    with pytest.raises(RateLimited):
+        observe(Scripted([answer({}, 429, **headers)]), budget=budget)
+    assert ["acquire", "answered", pause] == budget.log
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, RequestRefused),
+        (403, Forbidden),
+        (404, Refused),
+        (408, Transient),
+        (500, Transient),
+        (302, Refused),
+        (199, Refused),
+    ],
+)
+def test_a_failure_is_an_error_of_its_kind_and_is_not_sent_again(status, error) -> None:
+    transport = Scripted([answer({"message": "no"}, status)])
+    with pytest.raises(error) as caught:
+        observe(transport)
+    assert (error, status, 1) == (type(caught.value), caught.value.status, len(transport.asked))
+
+
+# 401
+
+
+def test_a_401_renews_the_token_and_the_request_is_sent_once_more() -> None:
+    transport, tokens, budget, usage = Scripted([REJECTED, SEEN]), Tokens(), Budget(), Usage()
+    assert observe(transport, tokens, budget, usage=usage).snapshots
+    assert ["Bearer token-1", "Bearer token-2"] == [sent["Authorization"] for sent in transport.headers]
+    assert transport.asked[0].body == transport.asked[1].body
+    assert (["token-1"], ["token-2"], 2, 1) == (tokens.rejected, tokens.held, usage.requests, usage.retries)
+    assert ["acquire", "answered", "admitted"] * 2 == budget.log
+
+
+def test_a_second_401_is_a_failure() -> None:
+    transport, tokens, usage = Scripted([REJECTED, REJECTED, SEEN]), Tokens(), Usage()
+    with pytest.raises(TokenRejected):
+        observe(transport, tokens, usage=usage)
+    assert (2, ["token-1"], []) == (len(transport.asked), tokens.rejected, tokens.held)
+    assert (2, 1) == (usage.requests, usage.retries)
+
+
+def test_a_renewal_that_fails_is_the_failure_of_the_request() -> None:
+    transport = Scripted([REJECTED])
+    with pytest.raises(LoginFailed):
+        observe(transport, Tokens(renewal=LoginFailed("login host away")))
+    assert 1 == len(transport.asked)
+
+
+def test_each_page_may_be_replayed() -> None:
+    first = {"entities": [{"id": "a"}], "pageCount": 2}
+    second = {"entities": [{"id": "b"}], "pageCount": 2}
+    transport, usage = Scripted([REJECTED, answer(first), REJECTED, answer(second)]), Usage()
+    assert ["a", "b"] == [queue.id for queue in client(transport).queues(usage=usage)]
+    assert (4, 2) == (usage.requests, usage.retries)
+
+
+def test_without_a_token_nothing_is_asked_of_the_budget() -> None:
+    class NoToken(Tokens):
+        def token(self) -> str:
+            raise LoginFailed("login host away")
+
+    budget = Budget()
+    with pytest.raises(LoginFailed):
+        observe(Scripted([]), NoToken(), budget)
+    with pytest.raises(LoginFailed):
+        client(Scripted([]), NoToken(), budget).login()
+    assert [] == budget.log
+
+
+def test_login_makes_sure_of_a_token_and_sends_no_request() -> None:
+    transport = Scripted([])
+    assert None is client(transport).login()
+    assert [] == transport.asked
+
+
+# The listing
+
+
+def pages_of(total: int, *, page_count: bool = True, next_uri: bool = False, most: int = 500):
+    """An org of `total` queues that answers each page, as large as asked but never larger than `most`."""
+
+    def serve(options) -> Response:
+        assert "/api/v2/routing/queues" == urlsplit(options.url).path
+        assert ("GET", None) == (options.method, options.body)
+        asked = dict(options.query_params)
+        size, page = min(int(asked["pageSize"]), most), int(asked["pageNumber"])
+        pages = math.ceil(total / size)
+        listing = {"entities": [{"id": f"Q{n}"} for n in range(total)][(page - 1) * size : page * size]}
+        if page_count:
+            listing["pageCount"] = pages
+        if next_uri and page < pages:
+            listing["nextUri"] = f"/api/v2/routing/queues?pageNumber={page + 1}"
+        return answer(listing)
+
+    return serve
+
+
+def asked_pages(transport) -> list[tuple[str, str]]:
+    queries = [dict(asked.query_params) for asked in transport.asked]
+    return [(str(query["pageSize"]), str(query["pageNumber"])) for query in queries]
+
+
+@given(total=st.integers(0, 60), most=st.integers(1, 9), way=st.sampled_from(["pageCount", "nextUri"]))
+def test_every_queue_is_listed_once_in_lower_case_whatever_size_the_server_caps_pages_to(
+    total, most, way
+) -> None:
+    transport = Scripted(pages_of(total, page_count=way == "pageCount", next_uri=way == "nextUri", most=most))
+    found = client(transport).queues()
+    assert [f"q{n}" for n in range(total)] == [queue.id for queue in found]
+    assert max(1, math.ceil(total / most)) == len(transport.asked)
+
+
+def test_pages_are_asked_for_in_order_as_far_as_page_count_says_and_each_is_told() -> None:
+    transport, heard, usage = Scripted(pages_of(1200)), [], Usage()
+    found = client(transport).queues(usage=usage, on_page=lambda page, pages: heard.append((page, pages)))
+    assert 1200 == len(found)
+    assert [("500", "1"), ("500", "2"), ("500", "3")] == asked_pages(transport)
+    assert [(1, 3), (2, 3), (3, 3)] == heard
+    assert 3 == usage.requests
+
+
+def test_a_server_that_refuses_500_a_page_is_asked_for_100() -> None:
+    serve = pages_of(150)
+    transport = Scripted(
+        lambda options: REFUSED if str(dict(options.query_params)["pageSize"]) == "500" else serve(options)
+    )
+    assert 150 == len(client(transport).queues())
+    assert [("500", "1"), ("100", "1"), ("100", "2")] == asked_pages(transport)
+
+
+def test_a_server_that_refuses_100_too_is_an_error() -> None:
+    transport = Scripted([REFUSED, REFUSED])
+    with pytest.raises(RequestRefused):
+        client(transport).queues()
+    assert 2 == len(transport.asked)
+
+
+def test_a_later_page_that_is_refused_is_an_error_and_not_a_smaller_page() -> None:
+    transport = Scripted([answer({"entities": [{"id": "a"}], "pageCount": 3}), REFUSED])
+    with pytest.raises(RequestRefused):
+        client(transport).queues()
+
+
+def test_page_count_counts_where_it_is_said_and_next_uri_where_it_is_not() -> None:
+    one = {"entities": [{"id": "a"}], "nextUri": "/x"}
+    for count in (1, 0):
+        transport = Scripted([answer({**one, "pageCount": count})])
+        assert 1 == len(client(transport).queues())
+    for count in ("9", None, 2.0, True):
+        transport = Scripted([answer({**one, "pageCount": count}), answer({"entities": [{"id": "b"}]})])
+        assert 2 == len(client(transport).queues())
+
+
+def test_a_listing_without_an_end_is_given_up() -> None:
+    def endless(options) -> Response:
+        number = dict(options.query_params)["pageNumber"]
+        return answer({"entities": [{"id": f"q{number}"}], "pageCount": 10**9})
+
+    transport = Scripted(endless)
+    assert MAX_PAGES == len(client(transport).queues()) == len(transport.asked)
+
+
+@pytest.mark.parametrize("listing", [{"entities": []}, {"entities": [{"id": "A"}]}])
+def test_a_page_without_a_new_queue_ends_a_listing_that_says_no_total(listing) -> None:
+    first = answer({"entities": [{"id": "a"}], "pageCount": 5})
+    transport = Scripted([first, answer({**listing, "pageCount": 5})])
+    assert ["a"] == [queue.id for queue in client(transport).queues()]
+
+
+def test_a_listing_that_ends_before_its_total_is_no_answer() -> None:
+    first = answer({"entities": [{"id": "a"}], "pageCount": 5, "total": 2})
+    with pytest.raises(Transient, match="the listing of 2 queues ended after 1"):
+        client(Scripted([first, answer({"entities": [], "pageCount": 5, "total": 2})])).queues()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"entities": None}, {"entities": {}}, {"entities": [1, {"id": 5}, {"id": ""}]}, [], b"<html>", b"{"],
+)
+def test_an_answer_that_lists_no_queue_is_no_empty_org(body) -> None:
+    with pytest.raises(Transient):
+        client(Scripted([answer(body)])).queues()
+
+
+def test_a_queue_has_the_names_that_the_listing_gives_and_none_that_it_does_not() -> None:
+    entities = [
+        {"id": "ABC", "name": "Support", "division": {"id": "d1", "name": "Home"}},
+        {"id": "b", "name": "", "division": {"name": None}},
+        {"id": "c", "name": 7, "division": "Home"},
+        "not a queue",
+        {"name": "without an id"},
+        {"id": "", "name": "an empty id"},
+    ]
+    expected = [Queue("abc", "Support", "Home", "d1"), Queue("b"), Queue("c")]
+    assert expected == client(Scripted([answer({"entities": entities, "pageCount": 1})])).queues()
+
+
+# One queue
+
+
+def test_a_queue_is_looked_up_by_its_id() -> None:
+    transport = Scripted([answer({"id": Q, "name": "Support"})])
+    assert Queue(Q, "Support") == client(transport).queue(Q)
+    assert f"{API}/api/v2/routing/queues/{Q}" == transport.asked[0].url
+
+
+def test_a_queue_that_is_not_there_is_none_and_any_other_refusal_is_an_error() -> None:
+    assert None is client(Scripted([answer({}, 404)])).queue(Q)
+    with pytest.raises(Refused):
+        client(Scripted([answer({}, 405)])).queue(Q)
+    with pytest.raises(Forbidden):
+        client(Scripted([answer({}, 403)])).queue(Q)
+
+
+def test_a_look_up_keeps_its_deadline() -> None:
+    with pytest.raises(Deferred):
+        client(Scripted([])).queue(Q, deadline=0.0)
+    with pytest.raises(Deferred):
+        client(Scripted([])).queues(deadline=0.0)

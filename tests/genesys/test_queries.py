@@ -1,0 +1,575 @@
+"""Every shape that an answer can take (facts, sections 1.2 to 1.5) becomes the line that the contract says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from queuetick.events import Batch, Queue
+from queuetick.genesys.errors import Transient
+from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
+
+Q = "e8963ace-0000-4000-8000-000000000001"
+OTHER = "e8963ace-0000-4000-8000-000000000002"
+ARRIVED = 1_787_230_941.878
+OBSERVATIONS, DETAILS = ENDPOINTS["observations"], ENDPOINTS["details"]
+
+
+def users(*data, queue=Q):
+    return {"group": {"queueId": queue}, "data": list(data)}
+
+
+def media(kind, *data, queue=Q):
+    return {"group": {"mediaType": kind, "queueId": queue}, "data": list(data)}
+
+
+def datum(metric, count, qualifier=None, **stats):
+    found = {"metric": metric, "stats": {"count": count, **stats}}
+    return found if qualifier is None else {**found, "qualifier": qualifier}
+
+
+def read(*results, ids=(Q,), query=OBSERVATIONS, raw=None):
+    data = raw if raw is not None else json.dumps({"results": list(results)}).encode()
+    return query.read(data, Batch(1, tuple(map(Queue, ids))), cycle=1, arrived=ARRIVED)
+
+
+def one(*results, **more):
+    answer = read(*results, **more)
+    assert answer.missing == []
+    return answer.snapshots[0]
+
+
+def test_waiting_is_the_sum_over_media_and_available_is_idle_on_queue() -> None:
+    snapshot = one(
+        users(
+            datum("oMemberUsers", 23),
+            datum("oActiveUsers", 22),
+            datum("oUserRoutingStatuses", 4, "IDLE"),
+            datum("oUserRoutingStatuses", 19, "OFF_QUEUE"),
+            datum("oOnQueueUsers", 3, "IDLE"),
+            datum("oOnQueueUsers", 2, "COMMUNICATING"),
+        ),
+        media("voice", datum("oWaiting", 4), datum("oInteracting", 3), datum("oAlerting", 1)),
+        media("email", datum("oWaiting", 3), datum("oInteracting", 2), datum("oAlerting", 0)),
+        media("video", datum("oInteracting", 1)),
+    )
+    assert (7, 3, 6, 1) == (
+        snapshot.waiting,
+        snapshot.agents_available,
+        snapshot.interacting,
+        snapshot.alerting,
+    )
+    assert 5 == snapshot.agents_on_queue
+    expected = {"idle": 3, "interacting": 0, "communicating": 2, "not_responding": 0, "off_queue": 19}
+    assert expected == snapshot.agents_by_status
+    assert (23, 22) == (snapshot.members, snapshot.members_joined)
+    assert snapshot.media["video"].waiting is None
+    assert 1 == snapshot.media["video"].interacting
+
+
+def test_an_absent_qualifier_in_a_group_that_came_is_zero() -> None:
+    snapshot = one(users(datum("oOnQueueUsers", 4, "INTERACTING")))
+    assert (0, 4) == (snapshot.agents_available, snapshot.agents_on_queue)
+    assert snapshot.waiting is None, "no media group said how many wait"
+    assert snapshot.media is None
+
+
+def test_an_older_answer_without_routing_statuses_has_no_made_up_off_queue() -> None:
+    snapshot = one(
+        users(datum("oActiveUsers", 5), datum("oMemberUsers", 5)), media("voice", datum("oWaiting", 0))
+    )
+    assert (0, 0) == (snapshot.waiting, snapshot.agents_available)
+    assert snapshot.agents_by_status["off_queue"] is None
+
+
+def test_media_groups_alone_leave_agents_unknown() -> None:
+    snapshot = one(media("voice", datum("oWaiting", 2)))
+    assert 2 == snapshot.waiting
+    unsaid = (
+        snapshot.agents_available,
+        snapshot.agents_on_queue,
+        snapshot.agents_by_status,
+        snapshot.members,
+    )
+    assert (None, None, None, None) == unsaid
+
+
+@pytest.mark.parametrize(
+    "group", [{"group": {"queueId": Q}}, {"group": {"queueId": Q}, "data": None}, users()]
+)
+def test_a_queue_without_any_data_is_missing_and_not_zero(group) -> None:
+    answer = read(group)
+    assert ([], [Q]) == (answer.snapshots, [queue.id for queue, _ in answer.missing])
+
+
+def test_a_queue_that_the_answer_leaves_out_is_missing() -> None:
+    answer = read(users(datum("oMemberUsers", 1)), ids=(Q, OTHER))
+    assert [OTHER] == [queue.id for queue, _ in answer.missing]
+    assert [Q] == [snapshot.queue_id for snapshot in answer.snapshots]
+
+
+def test_longest_wait_is_now_minus_the_oldest_epoch_milliseconds() -> None:
+    snapshot = one(
+        media(
+            "voice", datum("oWaiting", 3), datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678)
+        ),
+        media(
+            "chat", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=1787230900000.0)
+        ),
+    )
+    assert 83.2 == snapshot.longest_wait_seconds == snapshot.media["voice"].longest_wait_seconds
+    assert 41.9 == snapshot.media["chat"].longest_wait_seconds
+
+
+def test_longest_wait_is_never_negative_and_null_when_nobody_waits() -> None:
+    future = int((ARRIVED + 60) * 1000)
+    snapshot = one(
+        media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=future))
+    )
+    assert 0.0 == snapshot.longest_wait_seconds
+    idle = one(media("voice", datum("oWaiting", 0), datum("oLongestWaiting", 1, calculatedMetricValue=1)))
+    assert idle.longest_wait_seconds is None
+
+
+def interacting(kind, count, began):
+    return media(
+        kind, datum("oInteracting", count), datum("oLongestInteracting", 1, calculatedMetricValue=began)
+    )
+
+
+def test_longest_interaction_is_now_minus_the_oldest_epoch_milliseconds() -> None:
+    snapshot = one(
+        interacting("chat", 1, 1787230900000.0),
+        interacting("voice", 3, 1787230858678),
+        media("email", datum("oInteracting", 2)),
+    )
+    assert 83.2 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
+    assert 41.9 == snapshot.media["chat"].longest_interaction_seconds
+    assert UNSET is snapshot.media["email"].longest_interaction_seconds
+    assert snapshot.longest_wait_seconds is None, "an interaction is no wait"
+
+
+def test_longest_interaction_is_not_known_when_the_api_does_not_say() -> None:
+    for snapshot in (
+        one(media("voice", datum("oInteracting", 2))),
+        one(media("voice", datum("oInteracting", 2), datum("oLongestInteracting", 1))),
+        one(users(datum("oMemberUsers", 3))),
+    ):
+        assert snapshot.longest_interaction_seconds is None
+        for counts in (snapshot.media or {}).values():
+            assert UNSET is counts.longest_interaction_seconds
+
+
+def test_longest_interaction_is_null_when_nobody_interacts() -> None:
+    told = datum("oLongestInteracting", 0, calculatedMetricValue=1787230858678)
+    for snapshot in (
+        one(interacting("voice", 0, 1787230858678)),
+        one(media("voice", datum("oInteracting", 1), told)),
+    ):
+        assert snapshot.longest_interaction_seconds is None
+        assert UNSET is snapshot.media["voice"].longest_interaction_seconds
+
+
+def test_longest_interaction_is_never_negative() -> None:
+    snapshot = one(interacting("voice", 1, int((ARRIVED + 60) * 1000)))
+    assert 0.0 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
+
+
+@pytest.mark.parametrize("lie", ["NaN", '"7"', "-1", "0", "true", "[]", "{}", "1e999", "1e16"])
+def test_a_beginning_that_is_no_instant_costs_the_longest_interaction_and_nothing_else(lie) -> None:
+    group = media(
+        "voice",
+        datum("oInteracting", 2),
+        datum("oWaiting", 1),
+        datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678),
+        datum("oLongestInteracting", 1, calculatedMetricValue=111),
+    )
+    raw = json.dumps({"results": [group]}).replace("111", lie)
+    snapshot = one(raw=raw.encode())
+    assert snapshot.longest_interaction_seconds is None
+    assert UNSET is snapshot.media["voice"].longest_interaction_seconds
+    assert (2, 1, 83.2) == (snapshot.interacting, snapshot.waiting, snapshot.longest_wait_seconds)
+
+
+def test_an_unreadable_count_does_not_hide_the_longest_interaction() -> None:
+    snapshot = one(interacting("voice", "x", 1787230858678))
+    assert (None, 83.2) == (snapshot.interacting, snapshot.longest_interaction_seconds)
+
+
+def test_unknown_media_and_qualifiers_pass_through_in_snake_case() -> None:
+    snapshot = one(
+        users(datum("oOnQueueUsers", 2, "ON_BREAK"), datum("oOnQueueUsers", 1, "IDLE")),
+        media("screenShare", datum("oWaiting", 1)),
+        media("internalmessage", datum("oWaiting", 1)),
+    )
+    assert {"screen_share", "internalmessage"} == set(snapshot.media)
+    assert (3, 2) == (snapshot.agents_on_queue, snapshot.agents_by_status["on_break"])
+
+
+def test_statuses_that_are_given_leave_nobody_off_queue_where_that_one_is_absent() -> None:
+    given = one(users(datum("oUserRoutingStatuses", 4, "IDLE"), datum("oOnQueueUsers", 4, "IDLE")))
+    expected = {"idle": 4, "interacting": 0, "communicating": 0, "not_responding": 0, "off_queue": 0}
+    assert expected == given.agents_by_status
+
+
+@pytest.mark.parametrize(("members", "off_queue"), [(0, 0), (1, None), (None, None)])
+def test_a_queue_without_members_has_nobody_off_queue(members, off_queue) -> None:
+    answer = one(users(datum("oMemberUsers", members), datum("oActiveUsers", 0)))
+    assert off_queue == answer.agents_by_status["off_queue"]
+    assert members == answer.members
+
+
+def test_routing_statuses_fill_in_what_the_on_queue_ones_do_not_say_and_overrule_none() -> None:
+    given = one(
+        users(
+            datum("oOnQueueUsers", 1, "IDLE"),
+            datum("oOnQueueUsers", 2, "AwayToday"),
+            datum("oUserRoutingStatuses", 9, "IDLE"),
+            datum("oUserRoutingStatuses", 8, "AwayToday"),
+            datum("oUserRoutingStatuses", 7, "At lunch"),
+            datum("oUserRoutingStatuses", 6, "OFF_QUEUE"),
+            datum("oUserRoutingStatuses", 5),
+        )
+    )
+    rest = {"interacting": 0, "communicating": 0, "not_responding": 0}
+    assert {"idle": 1, "away_today": 2, "at_lunch": 7, "off_queue": 6, **rest} == given.agents_by_status
+    assert (1, 3) == (given.agents_available, given.agents_on_queue)
+
+
+def test_a_status_whose_count_is_no_count_makes_the_total_unknown() -> None:
+    given = one(users(datum("oOnQueueUsers", "x", "IDLE"), datum("oOnQueueUsers", 2, "COMMUNICATING")))
+    assert (None, None) == (given.agents_available, given.agents_on_queue)
+    assert (None, 2) == (given.agents_by_status["idle"], given.agents_by_status["communicating"])
+
+
+def test_the_agents_of_a_queue_may_come_in_several_groups() -> None:
+    given = one(users(datum("oOnQueueUsers", 3, "IDLE")), users(datum("oOnQueueUsers", 2, "INTERACTING")))
+    assert (3, 5) == (given.agents_available, given.agents_on_queue)
+
+
+@pytest.mark.parametrize(
+    ("count", "began", "expected"),
+    [(1, 1_787_230_900_000, 41.9), (0, 1_787_230_900_000, None), (1, None, None), (1, 0, None), (1, -5, None),
+     (1, 1, 1_787_230_941.9), (1, 2**53 - 1, 0.0), (1, 2**53, None), (None, 1_787_230_900_000, 41.9)],
+)  # fmt: skip
+def test_the_oldest_wait_began_at_an_epoch_in_milliseconds_or_at_none(count, began, expected) -> None:
+    stats = {"metric": "oLongestWaiting", "stats": {"count": count, "calculatedMetricValue": began}}
+    assert expected == one(media("voice", datum("oWaiting", 1), stats)).longest_wait_seconds
+
+
+def test_zero_is_a_fact_and_what_cannot_be_read_is_not_known_in_each_count() -> None:
+    nought = media("voice", datum("oWaiting", 0), datum("oInteracting", 0), datum("oAlerting", 0))
+    shown = one(nought)
+    assert (0, 0, 0) == (shown.waiting, shown.interacting, shown.alerting)
+    voice = shown.media["voice"]
+    assert (0, 0, 0) == (voice.waiting, voice.interacting, voice.alerting)
+    lie = media("voice", datum("oWaiting", "x"), datum("oInteracting", "x"), datum("oAlerting", "x"))
+    unknown = one(lie)
+    assert (None, None, None) == (unknown.waiting, unknown.interacting, unknown.alerting)
+    voice = unknown.media["voice"]
+    assert (None, None, None) == (voice.waiting, voice.interacting, voice.alerting)
+
+
+def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
+    raw = json.dumps({"results": [media("voice", datum("oWaiting", 1))]}).encode()
+    named = OBSERVATIONS.read(raw, Batch(1, (Queue(Q, "Support", "Home"),)), cycle=1, arrived=ARRIVED)
+    assert ("Support", "Home") == (named.snapshots[0].queue_name, named.snapshots[0].division)
+    bare = one(media("voice", datum("oWaiting", 1)))
+    assert (UNSET, UNSET) == (bare.queue_name, bare.division)
+
+
+def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -> None:
+    assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
+    both = one(users(datum("oWaiting", 4)), media("voice", datum("oWaiting", 3)))
+    assert 3 == both.waiting
+
+
+def test_every_sum_is_over_all_media() -> None:
+    groups = [
+        media(kind, datum("oWaiting", n), datum("oInteracting", 2 * n), datum("oAlerting", 3 * n))
+        for kind, n in (("voice", 0), ("chat", 5), ("email", 7), ("message", 0))
+    ]
+    shown = one(*groups)
+    assert (12, 24, 36) == (shown.waiting, shown.interacting, shown.alerting)
+
+
+def test_the_longest_interaction_is_over_all_media_whichever_comes_last() -> None:
+    def interacting(kind: str, seconds: int) -> dict:
+        began = (ARRIVED - seconds) * 1000
+        return media(
+            kind, datum("oInteracting", 1), datum("oLongestInteracting", 1, calculatedMetricValue=began)
+        )
+
+    for order in ((30, 90, 60), (90, 60, 30), (30, 60, 90)):
+        groups = [interacting(kind, n) for kind, n in zip(("voice", "chat", "email"), order, strict=True)]
+        assert 90.0 == one(*groups).longest_interaction_seconds
+
+
+def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:
+    nameless = {"group": {"mediaType": "voice"}, "data": [datum("oWaiting", 9)]}
+    empty = {"group": {"queueId": OTHER, "mediaType": "voice"}, "data": []}
+    without_stats = {"metric": "oWaiting"}
+    answer = read(
+        nameless,
+        empty,
+        media("voice", without_stats, datum("oInteracting", 2), datum("oWaiting", 3)),
+        ids=(OTHER, "third", Q),
+    )
+    assert [(OTHER, NO_DATA), ("third", LEFT_OUT)] == [(queue.id, reason) for queue, reason in answer.missing]
+    [snapshot] = answer.snapshots
+    assert (Q, 1, 3, 2) == (snapshot.queue_id, snapshot.cycle, snapshot.waiting, snapshot.interacting)
+    assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
+
+
+INSTANTS = ("oLongestWaiting", "oLongestInteracting")
+VALUES = st.dictionaries(
+    st.sampled_from(["oWaiting", "oInteracting", "oAlerting", *INSTANTS, "oUnheardOf"]),
+    st.integers(0, 9),
+    min_size=1,
+)
+AGENTS = st.dictionaries(
+    st.sampled_from(["oOnQueueUsers IDLE", "oOnQueueUsers ON_BREAK", "oUserRoutingStatuses OFF_QUEUE",
+                     "oMemberUsers", "oActiveUsers", "oUnheardOf"]),
+    st.integers(0, 9),
+    min_size=1,
+)  # fmt: skip
+
+
+def said(name, number, kind=None):
+    """A group with one value; an instant's number says how many seconds ago."""
+    metric, _, qualifier = name.partition(" ")
+    instant = {"calculatedMetricValue": (ARRIVED - number) * 1000 - 10} if metric in INSTANTS else {}
+    value = datum(metric, 1 if instant else number, qualifier or None, **instant)
+    return users(value) if kind is None else media(kind, value)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["voice", "chat", "screenShare"]), VALUES, min_size=1),
+    AGENTS,
+    st.randoms(),
+)
+def test_however_the_values_are_spread_over_groups_the_line_is_the_same_and_its_sums_are_those_of_the_parts(
+    counts, agents, random
+) -> None:
+    """Each value in a group of its own, after stale ones of the same name: the last stands, and counts once."""
+    current = [said(name, number, kind) for kind, values in counts.items() for name, number in values.items()]
+    current += [said(name, number) for name, number in agents.items()]
+    random.shuffle(current)
+    together = {}
+    for group in current:
+        kind = group["group"].get("mediaType")
+        together.setdefault(kind, {**group, "data": []})["data"] += group["data"]
+    whole = one(*together.values())
+    stale = [json.loads(json.dumps(group)) for group in random.choices(current, k=3)]
+    for group in stale:
+        group["data"][0]["stats"]["count"] += random.randint(0, 5)
+    assert whole == one(*stale, *current)
+    for metric, field in (
+        ("oWaiting", "waiting"),
+        ("oInteracting", "interacting"),
+        ("oAlerting", "alerting"),
+    ):
+        given_counts = [values[metric] for values in counts.values() if metric in values]
+        assert (sum(given_counts) if given_counts else None) == getattr(whole, field)
+    on_queue = sum(number for name, number in agents.items() if name.startswith("oOnQueueUsers"))
+    assert (on_queue, agents.get("oMemberUsers")) == (whole.agents_on_queue, whole.members)
+    for kind, values in counts.items():
+        waits = "oLongestWaiting" in values and values.get("oWaiting") != 0
+        expected = float(values["oLongestWaiting"]) if waits else UNSET
+        assert expected == whole.media[snake(kind)].longest_wait_seconds
+
+
+def test_two_spellings_of_one_medium_are_one_medium() -> None:
+    snapshot = one(media("screenShare", datum("oWaiting", 1)), media("SCREEN_SHARE", datum("oWaiting", 4)))
+    assert (4, {"screen_share"}) == (snapshot.waiting, set(snapshot.media))
+
+
+def test_duplicate_groups_count_once() -> None:
+    group = media("voice", datum("oWaiting", 5))
+    assert 5 == one(group, group).waiting
+    split = one(media("voice", datum("oWaiting", 5)), media("voice", datum("oInteracting", 2)))
+    assert (5, 2) == (split.waiting, split.interacting)
+
+
+@pytest.mark.parametrize("lie", ["NaN", '"7"', "2.9", "-1", "true", "[]", "{}", "1e999"])
+def test_a_count_that_is_no_count_costs_its_field_and_nothing_else(lie) -> None:
+    raw = json.dumps({"results": [media("voice", datum("oWaiting", 111), datum("oInteracting", 2)),
+                                  users(datum("oOnQueueUsers", 4, "IDLE")),
+                                  media("voice", datum("oWaiting", 6), queue=OTHER)]})  # fmt: skip
+    answer = read(raw=raw.replace("111", lie).encode(), ids=(Q, OTHER))
+    first, second = answer.snapshots
+    assert (None, 2, 4) == (first.waiting, first.interacting, first.agents_available)
+    assert 6 == second.waiting
+
+
+def test_whole_floats_are_counts() -> None:
+    assert 3 == one(media("voice", datum("oWaiting", 3.0))).waiting
+
+
+@pytest.mark.parametrize("lost", ["oWaiting", "oInteracting", "oAlerting"])
+def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost) -> None:
+    counts = {"oWaiting": 4, "oInteracting": 5, "oAlerting": 6}
+    snapshot = one(
+        media("voice", datum(lost, "x")), media("chat", *(datum(*item) for item in counts.items()))
+    )
+    expected = {**counts, lost: None}
+    assert [*expected.values()] == [snapshot.waiting, snapshot.interacting, snapshot.alerting]
+    chat = snapshot.media["chat"]
+    assert (4, 5, 6) == (chat.waiting, chat.interacting, chat.alerting)
+
+
+def test_nobody_in_all_is_no_longest_time_whatever_a_medium_without_a_count_says() -> None:
+    began = {"calculatedMetricValue": 1787230858678}
+    for metric, field, longest in (
+        ("oWaiting", "longest_wait_seconds", "oLongestWaiting"),
+        ("oInteracting", "longest_interaction_seconds", "oLongestInteracting"),
+    ):
+        snapshot = one(media("voice", datum(longest, 1, **began)), media("chat", datum(metric, 0)))
+        assert getattr(snapshot, field) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "age"), [(-0.04, "0.0"), (-9, "0.0"), (0.04, "0.0"), (0.5, "0.5"), (1, "1.0")]
+)
+def test_ages_have_one_decimal_and_no_sign(seconds_ago, age) -> None:
+    began = (ARRIVED - seconds_ago) * 1000
+    snapshot = one(
+        media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=began))
+    )
+    assert age == str(snapshot.longest_wait_seconds) == str(snapshot.media["voice"].longest_wait_seconds)
+
+
+def test_values_without_stats_and_with_unasked_qualifiers_cost_no_other_value_of_the_agents() -> None:
+    snapshot = one(
+        users(
+            {"metric": "oOnQueueUsers", "qualifier": "IDLE"},
+            datum("oMemberUsers", 99, "ACTIVE"),
+            datum("oMemberUsers", 5),
+            datum("oOnQueueUsers", 2, "IDLE"),
+        )
+    )
+    assert (5, 2) == (snapshot.members, snapshot.agents_available)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"<html>busy</html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"results":null}',
+        b'{"results":{}}',
+        b"\xff\xfe",
+        b'{"resu',
+    ],
+)
+@pytest.mark.parametrize("query", [OBSERVATIONS, DETAILS])
+def test_what_is_no_answer_is_a_failure_that_can_be_retried(raw, query) -> None:
+    with pytest.raises(Transient):
+        read(raw=raw, query=query)
+
+
+def test_ids_match_in_any_case() -> None:
+    assert 2 == one(media("voice", datum("oWaiting", 2), queue=Q.upper())).waiting
+
+
+def test_the_observations_body_is_the_published_one() -> None:
+    body = json.loads(OBSERVATIONS.body([Q]))
+    predicate = {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": Q}
+    assert {"filter": {"type": "or", "predicates": [predicate]}, "metrics": list(METRICS)} == body
+    assert "detailMetrics" not in body
+
+
+def test_the_details_body_is_the_tutorials() -> None:
+    assert {
+        "interval": "R/PT1M",
+        "entities": [{"type": "queue", "id": Q}],
+        "groupBy": ["queue"],
+        "metrics": ["waiting", "agentsAvailable"],
+    } == json.loads(DETAILS.body([Q]))
+
+
+def test_details_read_the_last_interval_and_leave_the_rest_null() -> None:
+    intervals = [
+        {"metrics": {"waiting": 1, "agentsAvailable": 1}},
+        {"metrics": {"waiting": 9, "agentsAvailable": 2}},
+    ]
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": intervals}]}).encode()
+    snapshot = one(raw=raw, query=DETAILS)
+    assert (9, 2) == (snapshot.waiting, snapshot.agents_available)
+    assert (None, None, None) == (snapshot.media, snapshot.members, snapshot.longest_interaction_seconds)
+
+
+@pytest.mark.parametrize("entities", [[], None, [{"metrics": {}}], [{}], [{"metrics": None}]])
+def test_details_without_metrics_are_missing(entities) -> None:
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": entities}]}).encode()
+    answer = read(raw=raw, query=DETAILS, ids=(OTHER, Q))
+    assert [(OTHER, LEFT_OUT), (Q, NO_DATA)] == [(queue.id, reason) for queue, reason in answer.missing]
+
+
+@pytest.mark.parametrize("group", [{}, {"entity": None}, {"entity": {}}, {"entity": {"id": None}}])
+def test_a_details_group_of_no_queue_costs_none_of_the_others(group) -> None:
+    good = {"entity": {"id": Q}, "entities": [{"metrics": {"waiting": 3}}]}
+    raw = json.dumps({"groups": [{**group, "entities": good["entities"]}, good]}).encode()
+    assert 3 == one(raw=raw, query=DETAILS).waiting
+
+
+def test_details_after_a_missing_queue_are_read_on() -> None:
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": [{"metrics": {"waiting": 0}}]}]}).encode()
+    answer = read(raw=raw, query=DETAILS, ids=(OTHER, Q))
+    [snapshot] = answer.snapshots
+    assert (Q, 1, 0, None) == (snapshot.queue_id, snapshot.cycle, snapshot.waiting, snapshot.agents_available)
+    assert "2026-08-20T13:02:21.878Z" == snapshot.observed_at
+
+
+def test_details_with_a_lie_keep_the_other_number() -> None:
+    entities = [{"metrics": {"waiting": "many", "agentsAvailable": 2}}]
+    raw = json.dumps({"groups": [{"entity": {"id": Q}, "entities": entities}]}).encode()
+    snapshot = one(raw=raw, query=DETAILS)
+    assert (None, 2) == (snapshot.waiting, snapshot.agents_available)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def loosely(**fields):
+    """Objects in which each of `fields` may be there, and may be of the right shape."""
+    return st.fixed_dictionaries({}, optional={name: json_values | shape for name, shape in fields.items()})
+
+
+loose_groups = loosely(
+    group=loosely(queueId=st.just(Q), mediaType=st.text(max_size=5)),
+    data=st.lists(
+        loosely(
+            metric=st.sampled_from(METRICS),
+            qualifier=st.sampled_from(["IDLE", "OFF_QUEUE"]),
+            stats=loosely(count=st.integers(), calculatedMetricValue=st.floats()),
+        ),
+        max_size=3,
+    ),
+)
+
+
+@given(st.lists(loose_groups, max_size=4))
+def test_whatever_the_groups_hold_each_queue_is_a_snapshot_or_missing(groups) -> None:
+    answer = read(raw=json.dumps({"results": groups}).encode(), ids=(Q, OTHER))
+    named = [s.queue_id for s in answer.snapshots] + [queue.id for queue, _ in answer.missing]
+    assert sorted(named) == [Q, OTHER]
+    for snapshot in answer.snapshots:
+        assert snapshot.waiting is None or snapshot.waiting >= 0
+
+
+@given(st.text(max_size=20))
+def test_snake_names_are_lower_snake_case(name) -> None:
+    assert snake(name) == snake(snake(name))
+    assert snake(name)

@@ -1,0 +1,460 @@
+"""The token's budget: what throttle.py promises, on a clock that only moves when somebody waits."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from queuetick.clock import Stopped, utc
+from queuetick.events import RateLimit
+from queuetick.genesys.errors import RateLimited, from_answer
+from queuetick.genesys.rate_limit import BACKOFF_CAP, BACKOFF_FLOOR, WINDOW, Deferred, Throttle
+from queuetick.simulator import Faults
+from support.virtual import Ledger, QuickObserver, VirtualTime, World
+
+
+def throttle(
+    time: VirtualTime, budget: int = 5, *, uniform=lambda low, high: high, facts: list | None = None
+):
+    return Throttle(
+        budget,
+        monotonic=time.monotonic,
+        now=time.now,
+        wait=time.wait,
+        uniform=uniform,
+        emit=(facts if facts is not None else []).append,
+    )
+
+
+def most_within_a_minute(moments: list[float]) -> int:
+    """The largest number of `moments` in any half-open 60 seconds."""
+    moments = sorted(moments)
+    most = first = 0
+    for last, moment in enumerate(moments):
+        # Added, as the throttle does: subtracting would round the same two moments to less than a minute apart.
+        while moments[first] + WINDOW <= moment:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+# One step: ask for leave with this much patience; let so much time pass before the answer; then say what it said.
+_ANSWERS = st.one_of(
+    st.just(("ok", 0.0)),
+    st.tuples(st.just("429"), st.sampled_from([0.0, 0.01, 1.0, 14.0, 3600.0])),
+    st.just(("429 without a time", 0.0)),
+    st.tuples(st.just("used up"), st.sampled_from([0.5, 30.0, 61.0, 1000.0])),
+)
+_STEPS = st.lists(
+    st.tuples(st.floats(-1.0, 90.0), st.floats(0.0, 12.0), _ANSWERS, st.floats(0.0, 20.0)), max_size=60
+)
+
+
+@settings(deadline=None)
+@given(budget=st.integers(1, 12), steps=_STEPS, seed=st.integers(0, 99))
+def test_no_minute_holds_more_requests_than_the_budget_no_pause_holds_any_nobody_waits_past_its_deadline(
+    budget, steps, seed
+):
+    time, facts = VirtualTime(), []
+    subject = throttle(time, budget, uniform=random.Random(seed).uniform, facts=facts)
+    left, arrived, paused_until, held_until = [], [], 0.0, 0.0
+    for patience, on_its_way, (answer, seconds), rest in steps:
+        deadline = time.monotonic() + patience
+        try:
+            subject.acquire(deadline)
+        except Deferred as deferred:
+            assert time.monotonic() <= max(deadline, deadline - patience)
+            assert deferred.until >= deadline or patience <= 0
+        else:
+            now = time.monotonic()
+            assert now < deadline
+            assert now >= max(paused_until, held_until)
+            left.append(now)
+            arrived.append(now + on_its_way * random.Random(len(left)).random())
+            time.advance(on_its_way)
+            subject.answered()
+            if answer == "ok":
+                subject.admitted()
+            elif answer == "429":
+                subject.pause(seconds, "retry-after")
+                paused_until = max(paused_until, time.monotonic() + max(seconds, BACKOFF_FLOOR))
+            elif answer == "429 without a time":
+                subject.pause(None, "backoff")
+                paused_until = max(paused_until, time.monotonic() + BACKOFF_FLOOR)
+            else:
+                subject.observe(RateLimit(allowed=budget, used=budget, reset_seconds=seconds))
+                held_until = max(held_until, time.monotonic() + (seconds if seconds < 120 else 0))
+        time.advance(rest)
+    assert most_within_a_minute(left) <= budget
+    assert most_within_a_minute(arrived) <= budget
+
+
+@settings(max_examples=20, deadline=None)
+@given(budget=st.integers(1, 8), threads=st.integers(2, 6))
+def test_the_budget_holds_over_all_threads(budget, threads):
+    time = VirtualTime()
+    subject = throttle(time, budget)
+    left: list[float] = []
+
+    def work() -> None:
+        for _ in range(6):
+            subject.acquire(float("inf"))
+            left.append(time.monotonic())
+            subject.answered()
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(left) == 6 * threads
+    assert max(Counter(left).values()) <= budget
+    assert most_within_a_minute(left) <= budget
+
+
+def test_a_request_counts_from_its_leaving_until_a_minute_after_its_answer():
+    time = VirtualTime()
+    subject = throttle(time, 1)
+    subject.acquire(time.monotonic() + 1)
+    began = time.monotonic()
+    time.advance(9.0)
+    with pytest.raises(Deferred) as deferred:
+        subject.acquire(time.monotonic() + 1)
+    assert deferred.value.until == began + 9.0 + WINDOW
+    subject.answered()
+    time.advance(59.0)
+    assert subject.used == 1
+    time.advance(1.0)
+    assert subject.used == 0
+
+
+def test_a_deadline_that_the_pause_outlasts_is_not_slept_through():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(3600.0, "retry-after")
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 13.5)
+    assert time.waited == []
+
+
+def test_a_pause_that_ends_in_time_is_waited_out_to_its_end_and_not_longer():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(2.5, "retry-after")
+    subject.acquire(time.monotonic() + 10)
+    assert time.waited == [2.5]
+
+
+def test_a_pause_that_ends_at_the_deadline_is_not_waited_for():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(10.0, "retry-after")
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 10.0)
+    assert time.waited == []
+
+
+def test_a_pause_ends_at_its_end_and_not_before():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(10.0, "retry-after")
+    time.advance(9.5)
+    assert (subject.paused_for(), len(facts)) == (0.5, 1)
+    time.advance(0.5)
+    assert (subject.paused_for(), len(facts)) == (0.0, 2)
+
+
+def test_requests_under_way_count_each():
+    time = VirtualTime()
+    subject = throttle(time, 2)
+    for _ in range(2):
+        subject.acquire(time.monotonic() + 1)
+    assert subject.used == 2
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 1)
+
+
+def test_another_budget_holds_at_once_and_what_was_sent_before_still_counts():
+    time = VirtualTime()
+    subject = throttle(time, 5)
+    for _ in range(3):
+        subject.acquire(time.monotonic() + 1)
+        subject.answered()
+    subject.configure(3)
+    assert subject.budget == 3
+    with pytest.raises(Deferred):
+        subject.acquire(time.monotonic() + 1)
+    subject.configure(4)
+    subject.acquire(time.monotonic() + 1)
+
+
+def test_what_the_last_headers_said_is_kept_and_an_answer_without_them_changes_nothing():
+    subject = throttle(VirtualTime(), 300)
+    assert subject.rate_limit is None
+    said = RateLimit(180, 7, 42.0)
+    subject.observe(said)
+    subject.observe(None)
+    assert subject.rate_limit is said
+    assert subject.budget == 180
+
+
+@pytest.mark.parametrize(("reset", "waited"), [(0.5, [0.5]), (120.0, [120.0]), (120.5, []), (0.0, [])])
+def test_a_used_up_window_is_believed_up_to_two_of_them(reset, waited):
+    time = VirtualTime()
+    subject = throttle(time, 300)
+    subject.observe(RateLimit(allowed=300, used=300, reset_seconds=reset))
+    subject.acquire(time.monotonic() + 1000)
+    assert time.waited == waited
+
+
+def test_stop_ends_a_wait():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(1.0, "retry-after")
+    time.stopping = True
+    with pytest.raises(Stopped):
+        subject.acquire(time.monotonic() + 10)
+
+
+def test_one_burst_of_429s_is_one_pause_and_one_line_and_its_end_another():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, 20, facts=facts)
+    for _ in range(4):
+        subject.acquire(time.monotonic() + 1)
+    for _ in range(4):
+        subject.answered()
+        subject.pause(12.0, "retry-after")
+        time.advance(0.05)
+    time.advance(12.0)
+    assert subject.paused_for() == 0
+    assert [type(fact).__name__ for fact in facts] == ["RateLimitPaused", "RateLimitResumed"]
+    assert facts[0].retry_after_seconds == 12.0
+
+
+def test_a_pause_is_told_with_its_length_to_the_millisecond_and_the_moment_of_its_end():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(12.34567, "retry-after")
+    [paused] = facts
+    assert (paused.retry_after_seconds, paused.source) == (12.346, "retry-after")
+    assert paused.until == utc(time.now() + 12.34567)
+    time.advance(13.0)
+    subject.paused_for()
+    assert (facts[1].retry_after_seconds, facts[1].source) == (12.346, "retry-after")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        (12.0, 12.875, 1),
+        (12.0, 13.0, 2),
+        (12.0, 60.0, 2),
+        (12.0, 3.0, 1),
+        (1000.0, 1050.0, 1),
+        (1000.0, 1053.0, 2),
+    ],
+)
+def test_a_429_that_asks_for_clearly_more_is_told_and_the_rest_of_a_burst_is_not(first, second, lines):
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    subject.pause(first, "retry-after")
+    subject.pause(second, "retry-after")
+    assert subject.paused_for() == max(first, second)
+    assert len(facts) == lines
+
+
+def test_a_pause_after_one_that_has_ended_is_told_again():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, facts=facts)
+    for _ in range(2):
+        subject.pause(0.5, "retry-after")
+        time.advance(0.6)
+        subject.paused_for()
+    assert [type(fact).__name__ for fact in facts] == ["RateLimitPaused", "RateLimitResumed"] * 2
+
+
+def test_who_is_deferred_hears_until_when():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(60.0, "retry-after")
+    with pytest.raises(Deferred, match=r"^deferred until 1060\.000$") as deferred:
+        subject.acquire(time.monotonic() + 10)
+    assert deferred.value.until == 1060.0
+
+
+def test_a_burst_of_429s_without_a_time_is_one_step_of_the_backoff():
+    time = VirtualTime()
+    subject = throttle(time)
+    for _ in range(4):
+        subject.pause(None, "backoff")
+    assert subject.paused_for() == 3.0
+
+
+def test_the_backoff_grows_is_capped_never_vanishes_and_starts_anew_after_an_answer():
+    time = VirtualTime()
+    pauses = []
+    subject = throttle(time)
+    for _ in range(8):
+        subject.pause(None, "backoff")
+        pauses.append(subject.paused_for())
+        time.advance(pauses[-1])
+    assert pauses == [3.0, 6.0, 12.0, 24.0, 48.0, BACKOFF_CAP, BACKOFF_CAP, BACKOFF_CAP]
+    subject.admitted()
+    subject.pause(None, "backoff")
+    assert subject.paused_for() == 3.0
+    none = throttle(time, uniform=lambda low, high: low)
+    none.pause(None, "backoff")
+    assert none.paused_for() == BACKOFF_FLOOR
+
+
+def test_a_retry_after_of_a_moment_is_no_hot_loop():
+    time = VirtualTime()
+    subject = throttle(time)
+    subject.pause(0.001, "retry-after")
+    assert subject.paused_for() == BACKOFF_FLOOR
+
+
+def test_a_window_that_the_headers_call_used_up_is_waited_out_without_a_word():
+    time, facts = VirtualTime(), []
+    subject = throttle(time, 300, facts=facts)
+    subject.observe(RateLimit(allowed=300, used=300, reset_seconds=7.0))
+    assert subject.paused_for() == 0
+    subject.acquire(time.monotonic() + 10)
+    assert time.waited == [7.0]
+    assert facts == []
+
+
+def test_headers_that_make_no_sense_hold_nothing():
+    time = VirtualTime()
+    subject = throttle(time, 300)
+    for lie in (
+        RateLimit(300, 301, 86400.0),
+        RateLimit(None, 500, 5.0),
+        RateLimit(300, None, 5.0),
+        RateLimit(0, 9, 5.0),
+    ):
+        subject.observe(lie)
+    subject.acquire(time.monotonic() + 1)
+    assert time.waited == []
+    assert subject.budget == 300
+
+
+NOW = 1_795_492_800.0
+AT_NOW_PLUS_42 = "Tue, 24 Nov 2026 04:00:42 GMT"
+BODY = b'{"message":"Rate limit exceeded the maximum. Retry the request in [42] seconds","status":429}'
+LEGACY = b'{"message":"Rate limit exceeded the maximum [300] requests within [60] seconds","status":429}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ({"Retry-After": "42"}, BODY, (42.0, "retry-after")),
+        ({"Retry-After": "42.5", "inin-ratelimit-reset": "7"}, BODY, (42.5, "retry-after")),
+        ({"Retry-After": AT_NOW_PLUS_42}, b"", (42.0, "retry-after")),
+        (
+            {"Retry-After": AT_NOW_PLUS_42, "Date": "Tue, 24 Nov 2026 04:00:02 GMT"},
+            b"",
+            (40.0, "retry-after"),
+        ),
+        ({"Retry-After": "Tue, 24 Nov 2026 03:00:00 GMT"}, b"", (None, "backoff")),
+        ({"Retry-After": "0", "inin-ratelimit-reset": "7"}, b"", (7.0, "reset-header")),
+        ({"Retry-After": "soon", "inin-ratelimit-reset": "7"}, b"", (7.0, "reset-header")),
+        ({"Retry-After": "-5"}, BODY, (42.0, "retry-after")),
+        ({"Retry-After": "1e400"}, BODY, (42.0, "retry-after")),
+        ({"Retry-After": "9999999"}, b"", (86_400.0, "retry-after")),
+        ({"inin-ratelimit-reset": "NaN"}, LEGACY, (60.0, "retry-after")),
+        ({}, b"<html>", (None, "backoff")),
+        ({}, b"", (None, "backoff")),
+    ],
+)
+def test_a_429_pauses_for_what_it_says_wherever_it_says_it(headers, body, expected):
+    error = from_answer(429, headers, body, now=NOW)
+    assert isinstance(error, RateLimited)
+    assert (error.retry_after, error.source) == expected
+
+
+@pytest.mark.parametrize("retry_after", ["seconds", "date", "absent"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_without_its_headers_one_429_pauses_the_token_to_the_end_of_the_window(retry_after, legacy):
+    faults = Faults(rate_limit=3, retry_after=retry_after, rate_limit_headers=False, legacy_429=legacy)
+    world = World(queues=12, faults=faults, poll_batch_size=2, poll_concurrency=1)
+    world.run(4)
+    world.close()
+    refused = [left for left, _, status in world.transport.requests if status == 429]
+    [paused] = [line for line in world.lines if line["event"] == "rate_limit.paused"]
+    assert len(refused) == 1
+    assert paused["source"] == "retry-after"
+    assert 58 <= paused["retry_after_seconds"] <= 61  # whole seconds, as dates are
+    assert [line["cycle"] for line in world.lines if line["event"] == "cycle.skipped"] == [2, 3, 4]
+
+
+def test_with_its_headers_the_api_never_has_to_answer_429():
+    world = World(queues=12, faults=Faults(rate_limit=3), poll_batch_size=2, poll_concurrency=1)
+    world.run(20)
+    world.close()
+    assert {status for _, _, status in world.transport.requests} == {200}
+    assert world.cycles.interval == 127
+
+
+def test_a_429_that_names_no_time_anywhere_is_backed_off_from():
+    world = World(queues=12, faults=Faults(status={429: 1.0}, retry_after="absent"), poll_batch_size=2)
+    world.run(6)
+    world.close()
+    sources = {line["source"] for line in world.lines if line["event"] == "rate_limit.paused"}
+    assert sources <= {"backoff", "retry-after"}
+
+
+def test_a_retry_after_of_two_hours_is_two_hours_of_skipped_cycles_then_all_is_well():
+    world = World(queues=10, poll_concurrency=1, queues_refresh=86_400)
+    world.run(2)
+    world.api.faults = Faults(status={429: 1.0}, status_retry_after=7200.0)
+    world.run(3)
+    world.api.faults = Faults()
+    sent = len(world.transport.requests)
+    world.run(3 + 480 + 2)
+    world.close()
+    skipped = [line for line in world.lines if line["event"] == "cycle.skipped"]
+    assert [line["cycle"] for line in skipped] == list(range(4, 484))
+    assert {line["reason"] for line in skipped} == {"rate_limit"}
+    assert len(world.transport.requests) - sent <= 3
+    assert [report.outcome for report in world.reports[-2:]] == ["ok", "ok"]
+
+
+def test_1400_queues_at_20_a_batch_and_15_s_sustain_an_hour_without_one_429_or_one_queue_left_out():
+    """The budget, the poller and the cycles are real; the API counts in fixed and in sliding windows at once."""
+    chance = random.Random(11)
+    ids = tuple(f"{n:036d}" for n in range(1400))
+    world = World(queues=1, poll_batch_size=20, queues_ids=ids, emit=lambda *_: None)
+    ledger = Ledger(300)
+    session = world.cycles.session
+    session.poller.client = QuickObserver(
+        session.throttle, ledger, world.time, lambda: chance.expovariate(1 / 0.03)
+    )
+    world.run(240)
+    world.close()
+    assert ledger.refused == 0
+    assert [(report.outcome, report.snapshots) for report in world.reports] == [("ok", 1400)] * 240
+    assert world.cycles.interval == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", ["fixed", "sliding"])
+def test_the_simulator_agrees_over_an_hour_with_a_discovery_every_ten_minutes(window):
+    chance = random.Random(11)
+    world = World(
+        queues=1400,
+        faults=Faults(window=window),
+        travel=lambda: 0.005 + chance.expovariate(40.0),
+        poll_batch_size=20,
+        queues_refresh=600,
+    )
+    world.run(240)
+    world.close()
+    assert not [status for _, _, status in world.transport.requests if status == 429]
+    assert [(report.outcome, report.snapshots) for report in world.reports] == [("ok", 1400)] * 240
+    assert most_within_a_minute([left for left, _, _ in world.transport.requests]) <= 300

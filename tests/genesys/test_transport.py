@@ -1,0 +1,245 @@
+"""One request is one request: it ends in time, it is never repeated in silence, and it goes where it should."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from queuetick.clock import Stopped
+from queuetick.genesys import sdk
+from queuetick.genesys import transport as module
+from queuetick.genesys.errors import Transient, Unreachable
+from queuetick.genesys.transport import Transport
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextlib.contextmanager
+def raw_server(answer, context=None) -> Iterator[tuple[int, list[bytes]]]:
+    """A server that reads one request per connection and calls `answer(connection)`; the requests' bytes are kept."""
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+        def handle(connection) -> None:
+            with contextlib.suppress(OSError), connection, contextlib.ExitStack() as stack:
+                if context is not None:
+                    connection = stack.enter_context(context.wrap_socket(connection, server_side=True))
+                requests.append(read_request(connection))
+                answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1], requests
+
+
+def read_request(connection) -> bytes:
+    """Headers and body: to close on unread bytes would reset the connection under the answer."""
+    data = b""
+    while chunk := connection.recv(65536):
+        data += chunk
+        head, found, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if found and len(body) >= (int(length[1]) if length else 0):
+            break
+    return data
+
+
+def make(**options) -> Transport:
+    return Transport(**{"connections": 2, "proxy": None, "ca_bundle": None, "environ": {}, **options})
+
+
+def send(transport, url, *, timeout=5.0, body="{}"):
+    options = sdk.load().HttpRequestOptions(url=url, method="POST", headers={"X": "y"}, body=body)
+    return transport.send(options, timeout=timeout)
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = make()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_retry_after_is_an_answer_and_not_a_silent_sleep(status, transport) -> None:
+    answer = f"HTTP/1.1 {status} No\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(lambda c: c.sendall(answer)) as (port, requests):
+        response = send(transport, f"http://127.0.0.1:{port}/x")
+    assert (status, "30", 1) == (response.status, response.getheader("retry-after"), len(requests))
+
+
+def test_a_hanging_server_ends_with_the_timeout(transport) -> None:
+    hold = threading.Event()
+    with (
+        raw_server(lambda _: hold.wait(20)) as (port, requests),
+        pytest.raises(Unreachable, match="no answer within"),
+    ):
+        send(transport, f"http://127.0.0.1:{port}/x", timeout=0.2)
+    hold.set()
+    assert 1 == len(requests)
+
+
+def test_a_byte_now_and_then_does_not_beat_the_timeout(transport) -> None:
+    done = threading.Event()
+
+    def drip(connection) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not done.wait(0.05):
+            connection.sendall(b" ")
+
+    began = time.monotonic()
+    with raw_server(drip) as (port, _), pytest.raises(Unreachable, match="no answer within"):
+        send(transport, f"http://127.0.0.1:{port}/x", timeout=0.3)
+    done.set()
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}", b"garbage\r\n\r\n"],
+    ids=["reset", "half a body", "no HTTP"],
+)
+def test_half_an_answer_is_no_answer_and_is_asked_for_once(answer, transport) -> None:
+    with raw_server(lambda c: c.sendall(answer)) as (port, requests), pytest.raises(Unreachable):
+        send(transport, f"http://127.0.0.1:{port}/x")
+    assert 1 == len(requests)
+
+
+def test_a_huge_body_is_cut_off(transport, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MAX_BODY", 1000)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
+    with raw_server(lambda c: c.sendall(answer)) as (port, _), pytest.raises(Transient, match="larger than"):
+        send(transport, f"http://127.0.0.1:{port}/x")
+
+
+def test_a_redirect_is_not_followed_so_that_the_token_stays_here(transport) -> None:
+    with raw_server(lambda c: c.sendall(OK)) as (other, followed):
+        answer = (
+            f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{other}/\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        with raw_server(lambda c: c.sendall(answer)) as (port, _):
+            assert 302 == send(transport, f"http://127.0.0.1:{port}/x").status
+    assert [] == followed
+
+
+def test_abort_ends_what_is_under_way_and_refuses_what_comes_later(transport) -> None:
+    hold, arrived, caught = threading.Event(), threading.Event(), []
+
+    def hang(_) -> None:
+        arrived.set()
+        hold.wait(20)
+
+    def ask(port) -> None:
+        try:
+            send(transport, f"http://127.0.0.1:{port}/x", timeout=20)
+        except Stopped as stopped:
+            caught.append(stopped)
+
+    with raw_server(hang) as (port, _):
+        asking = threading.Thread(target=ask, args=(port,))
+        asking.start()
+        assert arrived.wait(10)
+        transport.abort()
+        asking.join(10)
+        assert 1 == len(caught)
+        with pytest.raises(Stopped):
+            send(transport, f"http://127.0.0.1:{port}/x")
+    hold.set()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    key, pem = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    return context, str(pem)
+
+
+def test_tls_is_verified_and_a_ca_bundle_is_honoured(certificate, transport) -> None:
+    context, bundle = certificate
+    with raw_server(lambda c: c.sendall(OK), context) as (port, _):
+        with pytest.raises(Unreachable, match="certificate is not trusted"):
+            send(transport, f"https://127.0.0.1:{port}/x")
+        trusting = make(ca_bundle=bundle)
+        assert 200 == send(trusting, f"https://127.0.0.1:{port}/x").status
+        trusting.close()
+
+
+def connect_proxy(target: int):
+    """A proxy that answers CONNECT and pipes bytes to `target`."""
+
+    def pipe(source, sink) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def answer(connection) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", target)) as upstream:
+            threading.Thread(target=pipe, args=(connection, upstream), daemon=True).start()
+            pipe(upstream, connection)
+
+    return answer
+
+
+def test_https_proxy_and_no_proxy_of_the_environment_are_honoured_for_https_only(certificate) -> None:
+    context, bundle = certificate
+    with (
+        raw_server(lambda c: c.sendall(OK), context) as (port, _),
+        raw_server(lambda c: c.sendall(OK)) as (plain, _),
+        raw_server(connect_proxy(port)) as (proxy, seen),
+    ):
+        environ = {
+            "HTTPS_PROXY": f"http://user:p%40ss@127.0.0.1:{proxy}",
+            "HTTP_PROXY": f"http://127.0.0.1:{proxy}",
+        }
+        through = make(ca_bundle=bundle, environ=environ)
+        assert 200 == send(through, f"https://localhost:{port}/x").status
+        assert seen[0].startswith(f"CONNECT localhost:{port} ".encode())
+        login = base64.b64encode(b"user:p@ss").decode()
+        assert f"basic {login}".lower() in seen[0].decode().lower()
+        assert 200 == send(through, f"http://127.0.0.1:{plain}/x").status
+        around = make(ca_bundle=bundle, environ={**environ, "NO_PROXY": "localhost"})
+        assert 200 == send(around, f"https://localhost:{port}/x").status
+        assert 1 == len(seen)
+        for made in (through, around):
+            made.close()
+
+
+def test_names_that_do_not_resolve_are_said_in_words(transport) -> None:
+    with pytest.raises(Unreachable, match="does not resolve"):
+        send(transport, "http://no-such-host.invalid/x")
+
+
+def test_fifty_requests_over_one_kept_connection_leave_no_descriptor_behind(transport) -> None:
+    def serve(connection) -> None:
+        connection.sendall(OK)
+        while connection.recv(65536):
+            connection.sendall(OK)
+
+    with raw_server(serve) as (port, requests):
+        for _ in range(50):
+            assert b"{}" == send(transport, f"http://127.0.0.1:{port}/x").data
+    assert 1 == len(requests)

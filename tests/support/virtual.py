@@ -1,0 +1,358 @@
+"""An hour in a moment: cycles on a clock that only moves when somebody waits, against a simulator without a wire.
+
+Everything from `Cycles` down to the SDK is the real thing; only time, sockets and the destination of the lines are not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from queuetick.clock import Clock, next_tick
+from queuetick.config.load import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+from queuetick.events import Batch, CycleReport, QueueSnapshot
+from queuetick.genesys.client import Usage
+from queuetick.genesys.errors import Transient, Unreachable
+from queuetick.genesys.org import Session
+from queuetick.genesys.queries import Answer
+from queuetick.genesys.rate_limit import Throttle
+from queuetick.genesys.transport import MAX_BODY, Response
+from queuetick.lines import Emitter
+from queuetick.polling.runner import Cycles
+from queuetick.simulator import Faults
+from queuetick.simulator.api import Api, Outcome, Request
+from queuetick.simulator.contact_centre import ContactCentre
+
+EPOCH = 1_795_492_800.0
+"""2026-11-24T04:00:00Z."""
+
+HOUR = 3600.0
+
+
+class VirtualTime:
+    """Both clocks. A wait moves them at once; who asks for an alarm is called when they pass it."""
+
+    def __init__(self, start: float = EPOCH) -> None:
+        self._lock = threading.RLock()
+        self._monotonic = 1000.0
+        self._offset = start - 1000.0
+        self._alarm: tuple[float, Callable[[float], None]] | None = None
+        self.stopping = False
+        self.waited: list[float] = []
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def now(self) -> float:
+        return self._monotonic + self._offset
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        self.advance(seconds)
+        return self.stopping
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; several threads that wait at once wait together."""
+        if seconds > 0:
+            self.advance_to(self._monotonic + seconds)
+
+    def advance_to(self, monotonic: float) -> None:
+        with self._lock:
+            while self._alarm is not None and self._alarm[0] <= monotonic:
+                (at, ring), self._alarm = self._alarm, None
+                self._monotonic = max(self._monotonic, at)
+                ring(at)
+            self._monotonic = max(self._monotonic, monotonic)
+
+    def alarm(self, monotonic: float, ring: Callable[[float], None]) -> None:
+        """Call `ring(monotonic)` when time reaches it; replaces an earlier alarm."""
+        self._alarm = (monotonic, ring)
+
+    def silence(self) -> None:
+        self._alarm = None
+
+    def set_wall_clock(self, by: float) -> None:
+        self._offset += by
+
+    def clock(self) -> Clock:
+        return Clock(wait=self.wait, monotonic=self.monotonic, now=self.now)
+
+
+class MemoryOutput:
+    """An output that keeps all lines."""
+
+    closed = False
+    on_closed: Callable[[], None] | None = None
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def append(self, *lines: bytes, expendable: bool = False) -> None:
+        self.lines += lines
+
+    def flush(self) -> None: ...
+    def reopen(self) -> None: ...
+
+    def drain(self, timeout: float | None) -> bool:
+        return True
+
+    def close(self, timeout: float | None) -> bool:
+        return True
+
+    def recovery(self) -> None:
+        return None
+
+
+Delay = Callable[[], float]
+
+
+class WirelessTransport:
+    """Stands where real sockets are: hands requests to the simulator's API, and lets virtual time pass for them."""
+
+    def __init__(self, api: Api, time: VirtualTime, *, travel: Delay = lambda: 0.02) -> None:
+        """`travel()` gives the seconds that a request and its answer take on the way, each."""
+        self.api = api
+        self.down = False
+        self.requests: list[tuple[float, str, int]] = []
+        self.answered: list[float] = []
+        self._time = time
+        self._travel = travel
+        self._turn = threading.Lock()
+
+    def send(self, options: Any, *, timeout: float) -> Response:
+        """As Transport.send."""
+        url = urlsplit(options.url)
+        target = url.path + (f"?{urlencode(options.query_params)}" if options.query_params else "")
+        left_at = self._time.monotonic()
+        there = self._travel()
+        if self.down:
+            raise Unreachable("connection failed: Connection refused")
+        if there > timeout:
+            self._time.advance(timeout)
+            raise Unreachable(f"no answer within {timeout:g} s")
+        self._time.advance(there)
+        body = options.body or ""
+        request = Request(
+            options.method,
+            target,
+            options.headers.get("Authorization"),
+            options.headers.get("Content-Type", ""),
+            body.encode() if isinstance(body, str) else body,
+        )
+        with self._turn:
+            outcome = self.api.respond(request)
+            self.requests.append((left_at, url.path, outcome.answer.status))
+        return self._arrive(outcome, timeout - there)
+
+    def _arrive(self, outcome: Outcome, left: float) -> Response:
+        delay = outcome.delay + self._travel()
+        if outcome.broken == "hang" or delay > left:
+            self._time.advance(left)
+            raise Unreachable("no answer in time")
+        self._time.advance(delay)
+        if outcome.broken is not None:
+            raise Unreachable("connection failed: Connection reset by peer")
+        answer = outcome.answer
+        if len(answer.body) > MAX_BODY:
+            raise Transient("the answer is larger than 16 MiB", status=answer.status)
+        self.answered.append(self._time.monotonic())
+        return Response(answer.status, "", _Headers(answer.headers), answer.body)
+
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Headers(dict[str, str]):
+    """Header names in any case, as urllib3 has them."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
+def configuration(
+    *, client: tuple[str, str] = ("id-of-client", "secret-of-client"), **settings: Any
+) -> Config:
+    """A configuration from `section_key` settings, such as `poll_interval=1`."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        section, _, key = name.partition("_")
+        sections.setdefault(section, {})[key] = value
+    return Config(
+        genesys=Genesys(**{"api_url": "http://127.0.0.1:1", **sections.get("genesys", {})}),
+        queues=Queues(**sections.get("queues", {})),
+        poll=Poll(**sections.get("poll", {})),
+        output=Output(),
+        log=Log(),
+        metrics=Metrics(),
+        credentials=Credentials(*client),
+    )
+
+
+class World:
+    """Cycles on the grid, against a contact centre of `queues` queues, in virtual time."""
+
+    def __init__(
+        self,
+        *,
+        queues: int = 45,
+        seed: int = 1,
+        faults: Faults | None = None,
+        travel: Delay = lambda: 0.02,
+        emit: Callable[..., None] | None = None,
+        **settings: Any,
+    ) -> None:
+        """`settings` are those of `configuration`; `emit` takes the facts in place of `output`."""
+        self.time = VirtualTime()
+        self.centre = ContactCentre(seed, queues)
+        client = (f"{seed:08d}-client-id", f"{seed:08d}_client_secret")
+        self.api = Api(self.centre, self.time.now, faults or Faults(), client)
+        self.transport = WirelessTransport(self.api, self.time, travel=travel)
+        self.output = MemoryOutput()
+        self.emitter = Emitter(self.output, now=self.time.now)
+        self.emitter.redact(client[1])
+        self._emit = emit or self.emitter.emit
+        self.reports: list[CycleReport] = []
+        self.tokens: list[str] = []
+        self.random = random.Random(seed)
+        self.config = configuration(client=client, **settings)
+        self.cycles = Cycles(
+            self.session(self.config),
+            clock=self.time.clock(),
+            emit=self._emit,
+            on_report=self.reports.append,
+        )
+        self._refresh_at = self.time.monotonic() + self.config.queues.refresh
+
+    def session(self, config: Config, *, earlier: Session | None = None) -> Session:
+        return Session(
+            config,
+            clock=self.time.clock(),
+            emit=self._emit,
+            redact=self._redact,
+            environ={},
+            uniform=self.random.uniform,
+            earlier=earlier,
+            transport=self.transport,  # type: ignore[arg-type]
+        )
+
+    def _redact(self, token: str) -> None:
+        self.tokens.append(token)
+        self.emitter.redact(token, passing=True)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.config.credentials.client_secret, *self.tokens)
+
+    def run(self, cycles: int, *, before: Callable[[int], None] = lambda _: None) -> None:
+        """Tick until cycle number `cycles` has been accounted for; `before(number)` comes before each tick.
+
+        A grid place that passes while a cycle runs is its overrun, as APScheduler reports it; one that passes while
+        nothing runs is a stall, as after a suspend.
+        """
+        while self.cycles.number < cycles:
+            place = self._next_place()
+            self.time.advance(place - self.time.now())
+            before(self.cycles.number + 1)
+            if self.time.monotonic() >= self._refresh_at:
+                self._refresh_at = self.time.monotonic() + self.config.queues.refresh
+                self.cycles.refresh()
+            now = self.time.now()
+            interval = self.cycles.interval
+            scheduled = int(now / interval + 1e-6) * interval
+            self._watch_overruns()
+            self.cycles.tick(scheduled)
+            self.time.silence()
+
+    def _next_place(self) -> float:
+        return next_tick(self.time.now(), self.cycles.interval)
+
+    def _watch_overruns(self) -> None:
+        wall = self._next_place()
+
+        def ring(_: float) -> None:
+            if self.cycles.running is not None:
+                self.cycles.overrun(wall)
+                self._watch_overruns()
+
+        self.time.alarm(self.time.monotonic() + wall - self.time.now(), ring)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.lines]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["event"] == name]
+
+    @property
+    def text(self) -> bytes:
+        return b"".join(self.output.lines)
+
+    def close(self) -> None:
+        self.cycles.session.close()
+
+
+class Ledger:
+    """Where the API counts a token's requests: strictly, in every sliding and in fixed windows at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.refused = 0
+        self._recent: deque[float] = deque()
+        self._window: tuple[float, int] = (-math.inf, 0)
+
+    def count(self, now: float) -> None:
+        """A request arrives."""
+        while self._recent and self._recent[0] <= now - 60.0:
+            self._recent.popleft()
+        start, used = self._window
+        if now - start >= 60.0:
+            start, used = now, 0
+        self._recent.append(now)
+        self._window = (start, used + 1)
+        if len(self._recent) > self.limit or used + 1 > self.limit:
+            self.refused += 1
+
+
+class QuickObserver:
+    """Answers for every queue after leave from the real budget, as genesys/client.py does, without its work."""
+
+    def __init__(self, throttle: Throttle, ledger: Ledger, time: VirtualTime, travel: Delay) -> None:
+        self._throttle, self._ledger, self._time, self._travel = throttle, ledger, time, travel
+        self._turn = threading.Lock()
+
+    def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer:
+        self._throttle.acquire(deadline)
+        usage.requests += 1
+        self._time.advance(self._travel())
+        with self._turn:
+            self._ledger.count(self._time.monotonic())
+        self._time.advance(self._travel())
+        self._throttle.answered()
+        return Answer([quick_snapshot(cycle, queue.id) for queue in batch.queues], [])
+
+
+def quick_snapshot(cycle: int, queue_id: str) -> QueueSnapshot:
+    return QueueSnapshot(
+        cycle=cycle,
+        queue_id=queue_id,
+        waiting=1,
+        agents_available=2,
+        interacting=3,
+        alerting=0,
+        longest_wait_seconds=4.0,
+        agents_on_queue=5,
+        agents_by_status=None,
+        members=6,
+        members_joined=6,
+        media=None,
+        observed_at="2026-11-24T04:00:00.000Z",
+    )

@@ -55,10 +55,11 @@ format: $(STAMP) ## ruff's formatting and the fixes that it is sure of
 	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-lint: $(STAMP) ## ruff and mypy --strict
+lint: $(STAMP) ## ruff, mypy --strict, and the import rules of the rooms
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from queuetick.config import SECTIONS
 from queuetick.config import load as configuration
-from queuetick.config.load import SECTIONS
 from queuetick.events import EVENTS
 from queuetick.exit_codes import Exit
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from queuetick.check.probe import Heard, clock
-from queuetick.check.report import as_text, painter, summary
 from queuetick.check.result import Check, Item, exit_of, failed, passed, warned
+from queuetick.cli.check_report import as_text, painter, summary
 from queuetick.exit_codes import Exit
 from queuetick.genesys.transport import Response
 from queuetick.simulator import Simulator

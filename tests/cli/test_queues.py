@@ -12,7 +12,8 @@ import pytest
 from queuetick.cli.queues import Choice, as_toml, plain_table, rows, run
 from queuetick.cli.terminal import pad, visible, width
 from queuetick.clock import Clock
-from queuetick.config.load import Queues, load
+from queuetick.config import Queues
+from queuetick.config.load import load
 from queuetick.events import Queue
 from queuetick.genesys import sdk
 from queuetick.simulator import Simulator

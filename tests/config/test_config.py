@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from pathlib import Path
 
@@ -13,18 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from queuetick.config import SECTIONS, Config, ConfigError, Credentials, Genesys, Queues
 from queuetick.config import load as configuration
-from queuetick.config.load import (
-    DEFAULT_PATHS,
-    SECTIONS,
-    Config,
-    ConfigError,
-    Credentials,
-    Genesys,
-    Queues,
-    load,
-    process_environment,
-)
+from queuetick.config.load import DEFAULT_PATHS, load
 from queuetick.config.rules import is_loopback
 
 REGIONS = {
@@ -187,11 +177,6 @@ def test_a_missing_secret_names_its_variable_and_its_credential(tmp_path) -> Non
         "genesys_client_secret"
     )
     assert {"GENESYS_CLIENT_SECRET": ("is not set", fix)} == found
-
-
-def test_the_environment_of_the_process_is_read_when_it_is_asked_for(monkeypatch) -> None:
-    monkeypatch.setenv("GENESYS_REGION", "eu-west-1")
-    assert os.environ["GENESYS_REGION"] == process_environment()["GENESYS_REGION"]
 
 
 # Every rule: a table of settings, each with its exact words

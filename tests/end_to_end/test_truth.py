@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from queuetick.clock import Clock
-from queuetick.config.load import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
 from queuetick.events import CycleReport, QueueSnapshot
 from queuetick.genesys.org import Session
 from queuetick.polling.runner import Cycles

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuetick.config.load import Credentials
+from queuetick.config import Credentials
 from queuetick.genesys import auth
 from queuetick.genesys.auth import Login, Token, TokenSource
 from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable

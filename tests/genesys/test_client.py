@@ -27,6 +27,7 @@ from queuetick.genesys.errors import (
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Response
 
+TICK = "2026-11-24T04:00:15.000Z"
 API = "https://api.example.test"
 Q = "e8963ace-0000-4000-8000-000000000001"
 
@@ -122,7 +123,11 @@ def client(transport, tokens=None, budget=None, *, endpoint="observations") -> C
 def observe(transport, tokens=None, budget=None, *, usage=None, deadline=113.5, endpoint="observations"):
     asked = client(transport, tokens, budget, endpoint=endpoint)
     return asked.observe(
-        Batch(1, (Queue(Q),)), cycle=7, deadline=deadline, usage=usage if usage is not None else Usage()
+        Batch(1, (Queue(Q),)),
+        cycle=7,
+        scheduled_at=TICK,
+        deadline=deadline,
+        usage=usage if usage is not None else Usage(),
     )
 
 

@@ -13,6 +13,7 @@ from queuetick.events import Batch, Queue
 from queuetick.genesys.errors import Transient
 from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
 
+TICK = "2026-11-24T04:00:15.000Z"
 Q = "e8963ace-0000-4000-8000-000000000001"
 OTHER = "e8963ace-0000-4000-8000-000000000002"
 ARRIVED = 1_787_230_941.878
@@ -34,7 +35,13 @@ def datum(metric, count, qualifier=None, **stats):
 
 def read(*results, ids=(Q,), query=OBSERVATIONS, raw=None):
     data = raw if raw is not None else json.dumps({"results": list(results)}).encode()
-    return query.read(data, Batch(1, tuple(map(Queue, ids))), cycle=1, arrived=ARRIVED)
+    return query.read(
+        data,
+        Batch(1, tuple(map(Queue, ids))),
+        cycle=1,
+        scheduled_at=TICK,
+        arrived=ARRIVED,
+    )
 
 
 def one(*results, **more):
@@ -276,7 +283,13 @@ def test_zero_is_a_fact_and_what_cannot_be_read_is_not_known_in_each_count() -> 
 
 def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
     raw = json.dumps({"results": [media("voice", datum("oWaiting", 1))]}).encode()
-    named = OBSERVATIONS.read(raw, Batch(1, (Queue(Q, "Support", "Home"),)), cycle=1, arrived=ARRIVED)
+    named = OBSERVATIONS.read(
+        raw,
+        Batch(1, (Queue(Q, "Support", "Home"),)),
+        cycle=1,
+        scheduled_at=TICK,
+        arrived=ARRIVED,
+    )
     assert ("Support", "Home") == (named.snapshots[0].queue_name, named.snapshots[0].division)
     bare = one(media("voice", datum("oWaiting", 1)))
     assert (UNSET, UNSET) == (bare.queue_name, bare.division)

@@ -37,6 +37,7 @@ from queuetick.lines.writer import LEVELS, LineHandler, install_logging, stamp
 from support.collect import NOW, STAMP, emitter, written
 from support.facts import facts
 
+TICK = "2026-11-24T04:00:15.000Z"
 SNAPSHOT = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
 STOPPED = DaemonStopped(reason="SIGTERM", cycles=3, uptime_seconds=45.0)
 
@@ -55,7 +56,7 @@ def test_a_line_is_stamp_level_event_and_the_facts_fields_in_order():
 @pytest.mark.parametrize("fact", EXAMPLES, ids=lambda fact: type(fact).__name__)
 def test_every_event_is_written_with_its_own_level(fact):
     (line,) = written(fact)
-    assert line == {"timestamp": STAMP, "level": fact.level, **msgspec.to_builtins(fact)}
+    assert line == {"timestamp": STAMP, "level": fact.severity, **msgspec.to_builtins(fact)}
 
 
 def test_the_facts_of_one_call_share_one_timestamp_and_one_write():
@@ -78,7 +79,7 @@ def test_a_level_given_stands_in_for_the_facts_own():
 def test_the_level_silences_operational_events_but_never_snapshots():
     for level in LEVELS:
         lines = written(*EXAMPLES, level=level)
-        loud = [fact for fact in EXAMPLES if LEVELS.index(fact.level) >= LEVELS.index(level)]
+        loud = [fact for fact in EXAMPLES if LEVELS.index(fact.severity) >= LEVELS.index(level)]
         expected = {msgspec.to_builtins(fact)["event"] for fact in loud} | {"queue.snapshot"}
         assert {line["event"] for line in lines} == expected
 
@@ -199,7 +200,7 @@ def test_the_lines_of_one_event_together_say_all_of_it(fact):
             (number, len(lines)) for number in range(1, len(lines) + 1)
         ]
     merged = _merged(lines)
-    original = {"timestamp": STAMP, "level": fact.level, **msgspec.to_builtins(fact)}
+    original = {"timestamp": STAMP, "level": fact.severity, **msgspec.to_builtins(fact)}
     assert _same(original, json.loads(json.dumps(merged)))
 
 
@@ -257,7 +258,8 @@ def test_every_problem_of_a_rejected_configuration_is_written():
 def test_a_long_traceback_keeps_its_end_and_a_long_message_its_start():
     text = "".join(f"line {at}\n" for at in range(5000))
     crashed, message = written(
-        CycleCrashed(cycle=1, error="E", traceback=text), LogMessage(logger="x", message=text)
+        CycleCrashed(cycle=1, scheduled_at=TICK, error="E", traceback=text),
+        LogMessage(logger="x", message=text),
     )
     assert crashed["traceback"].startswith("…")
     assert crashed["traceback"].endswith("line 4999\n")

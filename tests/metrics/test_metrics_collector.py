@@ -58,7 +58,9 @@ def report(cycle, outcome="ok", **counts) -> CycleReport:
     )
     fields = {**zero, "batches": 1, "requests": 1, "duration_seconds": 0.2, "lateness_seconds": 0.0, **counts}
     queues = sum(fields[name] for name in ("snapshots", "missing", "invalid", "failed", "deferred"))
-    return CycleReport(cycle=cycle, outcome=outcome, queues=queues, **fields)
+    return CycleReport(
+        cycle=cycle, scheduled_at="2026-11-24T04:00:15.000Z", outcome=outcome, queues=queues, **fields
+    )
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def told() -> Told:
         report(2, "partial", snapshots=1, failed=1),
         report(2, "partial", snapshots=1, deferred=1),
         report(2, snapshots=1),
-        CycleCrashed(cycle=2, error="KeyError", traceback=""),
+        CycleCrashed(cycle=2, scheduled_at="2026-11-24T04:00:15.000Z", error="KeyError", traceback=""),
     ],
     ids=["failed", "deferred", "no longer polled", "crashed"],
 )

@@ -36,6 +36,7 @@ BARE = Queue("b")
 def snapshot(queue: Queue, cycle: int, waiting: int | None = 2) -> QueueSnapshot:
     return QueueSnapshot(
         cycle=cycle,
+        scheduled_at="2026-11-24T04:00:15.000Z",
         queue_id=queue.id,
         waiting=waiting,
         agents_available=1,
@@ -78,7 +79,7 @@ class Cycle:
             on_progress=self.progressed,
         )
 
-    def observe(self, batch, *, cycle, deadline, usage) -> Answer:
+    def observe(self, batch, *, cycle, scheduled_at, deadline, usage) -> Answer:
         assert (self.number, self.deadline) == (cycle, deadline)
         self.asked.append(batch)
         usage.requests += 1
@@ -110,7 +111,14 @@ class Cycle:
         self.number += 1
         self.deadline = deadline
         self.lines.clear()
-        return self.poller.run(self.number, queues, batch_size=batch_size, deadline=deadline, lateness=0.0124)
+        return self.poller.run(
+            self.number,
+            queues,
+            scheduled_at="2026-11-24T04:00:15.000Z",
+            batch_size=batch_size,
+            deadline=deadline,
+            lateness=0.0124,
+        )
 
     def told(self, kind):
         return [line for line in self.lines if isinstance(line, kind)]

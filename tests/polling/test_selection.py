@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuetick.config.load import Queues
+from queuetick.config import Queues
 from queuetick.events import Queue
 from queuetick.polling.selection import changes, explicit, select
 

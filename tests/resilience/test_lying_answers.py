@@ -28,6 +28,7 @@ from support.raw import RawServer, http, observations, say
 from support.virtual import EPOCH, MemoryOutput, configuration
 
 A, B = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+TICK = "2026-11-24T04:00:15.000Z"
 GOOD = observations(A, B)
 
 
@@ -57,7 +58,12 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
     )  # fmt: skip
     try:
         report = session.poller.run(
-            1, [Queue(A), Queue(B)], batch_size=20, deadline=clock.monotonic() + deadline, lateness=0.0
+            1,
+            [Queue(A), Queue(B)],
+            scheduled_at=TICK,
+            batch_size=20,
+            deadline=clock.monotonic() + deadline,
+            lateness=0.0,
         )
     finally:
         session.close()
@@ -243,7 +249,7 @@ def read(body: bytes | dict, endpoint: str = "observations"):
     """Snapshots by queue, and the ids that are missing."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     batch = Batch(1, (Queue(A), Queue(B)))
-    answer = ENDPOINTS[endpoint].read(data, batch, cycle=1, arrived=EPOCH)
+    answer = ENDPOINTS[endpoint].read(data, batch, cycle=1, scheduled_at=TICK, arrived=EPOCH)
     return {snapshot.queue_id: snapshot for snapshot in answer.snapshots}, [
         queue.id for queue, _ in answer.missing
     ]

@@ -26,10 +26,14 @@ JSON = st.recursive(
 IDS = st.integers(0, 400).map(lambda many: [f"e8963ace-0000-4000-8000-{at:012d}" for at in range(many)])
 
 
-def of_type(info: inspect.Type, *, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+def of_type(  # noqa: PLR0912 - one case a kind
+    info: inspect.Type, *, text: st.SearchStrategy[str]
+) -> st.SearchStrategy[Any]:
     match info:
         case inspect.Metadata(type=inner):
             return of_type(inner, text=text)
+        case inspect.BoolType():
+            return st.booleans()
         case inspect.IntType():
             return st.integers(0, 2**53)
         case inspect.FloatType():

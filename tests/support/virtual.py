@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from queuetick.clock import Clock, next_tick
-from queuetick.config.load import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
 from queuetick.events import Batch, CycleReport, QueueSnapshot
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Transient, Unreachable
@@ -329,7 +329,9 @@ class QuickObserver:
         self._throttle, self._ledger, self._time, self._travel = throttle, ledger, time, travel
         self._turn = threading.Lock()
 
-    def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer:
+    def observe(
+        self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
+    ) -> Answer:
         self._throttle.acquire(deadline)
         usage.requests += 1
         self._time.advance(self._travel())
@@ -343,6 +345,7 @@ class QuickObserver:
 def quick_snapshot(cycle: int, queue_id: str) -> QueueSnapshot:
     return QueueSnapshot(
         cycle=cycle,
+        scheduled_at="2026-11-24T04:00:15.000Z",
         queue_id=queue_id,
         waiting=1,
         agents_available=2,

@@ -18,7 +18,7 @@ from queuetick.check.result import (
     wait_words,
 )
 from queuetick.clock import Stopped
-from queuetick.config.load import Config
+from queuetick.config import Config
 from queuetick.events import Queue, chunk
 from queuetick.exit_codes import Exit
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
@@ -142,7 +142,9 @@ def observation(
     permission = session.client.permission
     name = f"permission {permission}"
     first = list(chunk(queues or [MADE_UP], batch_size)[0].queues)
-    report = session.poller.run(1, first, batch_size=batch_size, deadline=deadline, lateness=0.0)
+    report = session.poller.run(
+        1, first, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0
+    )
     error = session.poller.last_error
     if isinstance(error, Forbidden):
         message = f"{permission} is missing: {error.reason}"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from queuetick.check.result import Check, failed, passed, warned
-from queuetick.config.load import Config
+from queuetick.config import Config
 from queuetick.genesys.client import PAGE_SIZE
 from queuetick.polling.capacity import (
     MAX_BATCH_SIZE,

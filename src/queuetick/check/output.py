@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from queuetick.check.result import Check, failed, passed, warned
-from queuetick.config.load import Config
+from queuetick.config import Config
 from queuetick.lines.output import stdout_is_journal
 
 ROOM = 100 * 1024 * 1024

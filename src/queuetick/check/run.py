@@ -13,8 +13,8 @@ from queuetick.check.output import output
 from queuetick.check.probe import Heard, clock
 from queuetick.check.result import Check, Item, passed, skipped
 from queuetick.clock import Clock
+from queuetick.config import Config, ConfigError
 from queuetick.config import load as configuration
-from queuetick.config.load import Config, ConfigError
 from queuetick.config.rules import check_warnings
 from queuetick.events import Queue
 from queuetick.exit_codes import Exit

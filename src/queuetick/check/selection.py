@@ -9,7 +9,7 @@ from typing import Any
 from queuetick.check.probe import Heard
 from queuetick.check.result import Check, Item, evidence_of, failed, passed, skipped, worst
 from queuetick.clock import Stopped
-from queuetick.config.load import Queues
+from queuetick.config import Queues
 from queuetick.events import Queue
 from queuetick.genesys.errors import ApiError, Forbidden
 from queuetick.genesys.org import Session
@@ -97,7 +97,7 @@ def each_queue(
     asked = heard.answered | heard.missing.keys() | heard.invalid.keys() | heard.failed.keys()
     rest = [queue for queue in selected if queue.id not in asked]
     if rest:
-        session.poller.run(2, rest, batch_size=batch_size, deadline=deadline, lateness=0.0)
+        session.poller.run(2, rest, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0)
     known = None if listing is None else {queue.id for queue in listing}
     lookups = _Lookups(session, deadline, most=MAX_LOOKUPS if listing is not None else 0)
     divisions = {queue.division_id for queue in selected if queue.id in heard.answered} - {None}

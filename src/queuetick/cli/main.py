@@ -15,7 +15,7 @@ from queuetick import __version__
 from queuetick.exit_codes import Exit
 
 if TYPE_CHECKING:
-    from queuetick.config.load import Config
+    from queuetick.config import Config
     from queuetick.daemon.daemon import Daemon
     from queuetick.events import Problem
 
@@ -122,6 +122,7 @@ def _once(arguments: argparse.Namespace) -> int:
 
 def _with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], int]) -> int:
     """Load the configuration and go on with it, or say everything that is wrong with it."""
+    from queuetick.config import ConfigError
     from queuetick.config import load as configuration
     from queuetick.genesys import sdk
 
@@ -136,12 +137,12 @@ def _with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]],
 
     try:
         config = load()
-    except configuration.ConfigError as error:
+    except ConfigError as error:
         sys.stderr.write(problems_text(error.problems))
         return Exit.CONFIG
     try:
         return go(config, load)
-    except configuration.ConfigError as error:
+    except ConfigError as error:
         sys.stderr.write(problems_text(error.problems))
         return Exit.CONFIG
 
@@ -160,7 +161,7 @@ def _daemon(
     max_cycles: int | None = None,
     serve_metrics: bool = False,
 ) -> Daemon:
-    from queuetick.config.load import ConfigError
+    from queuetick.config import ConfigError
     from queuetick.daemon.daemon import Daemon
     from queuetick.events import Problem
     from queuetick.lines import Emitter, install_logging
@@ -224,7 +225,7 @@ def _check(arguments: argparse.Namespace) -> int:
     except sdk.SdkMissing as error:
         sys.stderr.write(f"queuetick: {error}\n")
         return Exit.FAULT
-    from queuetick.check import command
+    from queuetick.cli import check as command
 
     try:
         code = command.run(
@@ -288,7 +289,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         sys.stderr.write(f"queuetick: {error.name} is missing: pip install 'queuetick[simulator]'\n")
         return Exit.FAULT
-    from queuetick.config.load import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+    from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
 
     with Simulator(queues=arguments.queues, seed=arguments.seed) as simulator:
         config = Config(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from queuetick.check.result import exit_for, wait_words
 from queuetick.cli.terminal import coloured, pad, visible, width
 from queuetick.clock import Clock
-from queuetick.config.load import Config, Queues
+from queuetick.config import Config, Queues
 from queuetick.events import Queue
 from queuetick.exit_codes import Exit
 from queuetick.genesys.errors import ApiError, RateLimited

@@ -1,1 +1,29 @@
 """File, `.env`, environment and credentials become one `Config`, or every problem in them."""
+
+from queuetick.config.settings import (
+    SECTIONS,
+    Config,
+    ConfigError,
+    Credentials,
+    Genesys,
+    Log,
+    Metrics,
+    Output,
+    Poll,
+    Queues,
+    Stats,
+)
+
+__all__ = [
+    "SECTIONS",
+    "Config",
+    "ConfigError",
+    "Credentials",
+    "Genesys",
+    "Log",
+    "Metrics",
+    "Output",
+    "Poll",
+    "Queues",
+    "Stats",
+]

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
-from queuetick.config.rules import is_secret_key
 from queuetick.events import Problem
 
 STAND_IN = "00000000-0000-0000-0000-000000000000"
 """Stands where a wrong value stood, so that no rule objects to it a second time."""
+
+
+_SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key's name says that its value must not be shown."""
+    return _SECRET.search(key) is not None
 
 
 def convert(name: str, kind: type[Struct], table: Any, problems: list[Problem]) -> Struct:

@@ -5,20 +5,17 @@ Order, later wins: defaults, config.toml, `.env`, process environment, systemd c
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-import msgspec
 from dotenv import dotenv_values
-from msgspec import Meta, Struct
 
 from queuetick.config.convert import STAND_IN, convert, unknown
 from queuetick.config.rules import check_rules
-from queuetick.events import Level, Problem
+from queuetick.config.settings import SECTIONS, Config, ConfigError, Credentials
+from queuetick.events import Problem
 
 DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
 """Read when `--config` is not given; the first that exists counts."""
@@ -28,158 +25,6 @@ ENVIRONMENT = {
     "GENESYS_API_URL": ("genesys", "api_url"),
     "GENESYS_LOGIN_URL": ("genesys", "login_url"),
 }
-
-Names = tuple[str, ...]
-
-
-class Genesys(Struct, frozen=True):
-    """Where the API is and how to reach it."""
-
-    region: Annotated[str, Meta(description="a region of the SDK's own table, such as us-east-1")] = (
-        "us-east-1"
-    )
-    endpoint: Annotated[
-        Literal["observations", "details"],
-        Meta(description='"observations" or, for gateways that offer it, "details"'),
-    ] = "observations"
-    api_url: Annotated[str | None, Meta(description="https URL that replaces the region's API host")] = None
-    login_url: Annotated[str | None, Meta(description="https URL that replaces the region's login host")] = (
-        None
-    )
-    timeout: Annotated[
-        float, Meta(gt=0, le=120, description="seconds for one request, above 0 and up to 120")
-    ] = 10
-    proxy: Annotated[str | None, Meta(description="URL of an HTTP proxy; HTTPS_PROXY is honoured too")] = None
-    ca_bundle: Annotated[str | None, Meta(description="path of a PEM file with the CAs to trust")] = None
-
-
-class Queues(Struct, frozen=True):
-    """Which queues are polled."""
-
-    ids: Annotated[Names, Meta(description="list of queue UUIDs")] = ()
-    names: Annotated[
-        Names | None,
-        Meta(description='list of globs on the queue name; default ["*"], or [] where ids are given'),
-    ] = None
-    divisions: Annotated[Names, Meta(description="list of division names or ids; empty: all")] = ()
-    exclude: Annotated[Names, Meta(description="list of globs on the name, or ids, that are left out")] = ()
-    refresh: Annotated[
-        float, Meta(ge=1, le=86_400, description="seconds between discoveries, 1 to 86400 (a day)")
-    ] = 600
-
-    @property
-    def name_globs(self) -> Names:
-        """The globs in force: explicit ids alone mean that nothing else is asked for."""
-        if self.names is not None:
-            return self.names
-        return () if self.ids else ("*",)
-
-
-class Poll(Struct, frozen=True):
-    """How often and how wide."""
-
-    interval: Annotated[
-        float, Meta(ge=0.1, le=3600, description="seconds from cycle to cycle, 0.1 to 3600")
-    ] = 15
-    batch_size: Annotated[
-        int, Meta(ge=1, le=200, description="queues a request, 1 to 200 (the API's maximum)")
-    ] = 20
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="requests under way at once, 1 to 64")] = 4
-    requests_per_minute: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="the token's budget, 1 to 1000000")
-    ] = 300
-
-
-class Output(Struct, frozen=True):
-    """Where the lines go."""
-
-    path: Annotated[str, Meta(min_length=1, description='"-" for stdout, or the path of a file')] = "-"
-    profile: Annotated[
-        Literal["plain", "ecs", "otel"], Meta(description='field names: "plain", "ecs" or "otel"')
-    ] = "plain"
-
-
-class Log(Struct, frozen=True):
-    """Which operational events are written; queue.snapshot always is."""
-
-    level: Annotated[Level, Meta(description="debug, info, warning, error or critical")] = "info"
-
-
-class Metrics(Struct, frozen=True):
-    """Prometheus text, with the extra queuetick[metrics]."""
-
-    listen: Annotated[str | None, Meta(description="host:port, such as 127.0.0.1:9477")] = None
-
-
-class Credentials(Struct, frozen=True):
-    """The OAuth client. Neither part shows in a repr."""
-
-    client_id: str
-    client_secret: str
-
-    def __repr__(self) -> str:
-        return "Credentials(***)"
-
-
-class Config(Struct, frozen=True):
-    """Everything in force; `source` is the file that was read, if any."""
-
-    genesys: Genesys
-    queues: Queues
-    poll: Poll
-    output: Output
-    log: Log
-    metrics: Metrics
-    credentials: Credentials
-    source: str | None = None
-
-    def masked(self) -> dict[str, Any]:
-        """What `daemon.started` shows: every setting, no secret."""
-        shown: dict[str, Any] = {name: msgspec.to_builtins(getattr(self, name)) for name in SECTIONS}
-        proxy = shown["genesys"]["proxy"]
-        if proxy and "@" in proxy:
-            shown["genesys"]["proxy"] = proxy.split("://", 1)[0] + "://***@" + proxy.rsplit("@", 1)[1]
-        shown["credentials"] = {"client_id": "***", "client_secret": "***"}
-        shown["source"] = self.source
-        return shown
-
-    def secrets(self) -> list[str]:
-        """Every other string that no line may hold: the proxy's password, as written and as sent."""
-        password = urlsplit(self.genesys.proxy).password if self.genesys.proxy else None
-        return list(dict.fromkeys((password, unquote(password)))) if password else []
-
-    def changed(self, other: Config) -> list[str]:
-        """Keys whose value differs in `other`; secrets by name only."""
-        keys = [
-            f"{section}.{name}"
-            for section in SECTIONS
-            for name in getattr(self, section).__struct_fields__
-            if getattr(getattr(self, section), name) != getattr(getattr(other, section), name)
-        ]
-        keys += [
-            name
-            for name in ("client_id", "client_secret")
-            if getattr(self.credentials, name) != getattr(other.credentials, name)
-        ]
-        return keys
-
-
-SECTIONS: dict[str, type[Struct]] = {
-    "genesys": Genesys,
-    "queues": Queues,
-    "poll": Poll,
-    "output": Output,
-    "log": Log,
-    "metrics": Metrics,
-}
-
-
-class ConfigError(Exception):
-    """The configuration does not hold; `problems` lists all that is wrong with it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(f"{len(problems)} problem(s) in the configuration")
-        self.problems = problems
 
 
 def load(
@@ -284,8 +129,3 @@ def _read_credentials(
             )
         found[name] = value
     return Credentials(**found)
-
-
-def process_environment() -> Mapping[str, str]:
-    """The environment as it is now."""
-    return os.environ

@@ -7,25 +7,16 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from queuetick.config.settings import Config
 from queuetick.events import ConfigWarning, Problem
-
-if TYPE_CHECKING:
-    from queuetick.config.load import Config
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST = re.compile(r"[\w.:-]+")
-_SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
 
 LOW_INTERVAL = 10
 """Seconds; below it the API's fair use suffers and a warning is written."""
-
-
-def is_secret_key(key: str) -> bool:
-    """Whether a key's name says that its value must not be shown."""
-    return _SECRET.search(key) is not None
 
 
 def is_loopback(host: str | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from queuetick import __version__
 from queuetick.clock import Clock, monotonic
-from queuetick.config.load import Config
+from queuetick.config import Config
 from queuetick.config.rules import check_warnings
 from queuetick.events import SCHEMA_VERSION, ConfigReloaded, CycleReport, DaemonStarted, Fact, Level, Problem
 from queuetick.genesys import sdk

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from queuetick.clock import Clock, Stopped, grid_tick, monotonic, next_tick
-from queuetick.config.load import Config, ConfigError
+from queuetick.config import Config, ConfigError
 from queuetick.daemon.app import Service
 from queuetick.daemon.systemd import notifier, reloading, watchdog_interval
 from queuetick.events import (

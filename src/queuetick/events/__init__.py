@@ -1,5 +1,9 @@
 """The line contract: types, examples and JSON Schema. Imports nothing of the rest."""
 
+from queuetick.events.base import (
+    Event,
+    Level,
+)
 from queuetick.events.events import (
     EVENTS,
     ApiLost,
@@ -12,23 +16,24 @@ from queuetick.events.events import (
     CycleSkipped,
     DaemonStarted,
     DaemonStopped,
-    Event,
     Fact,
     IntervalRestored,
     IntervalStretched,
-    Level,
     LogMessage,
+    MetricRefused,
     OutputRecovered,
     PauseSource,
     Problem,
     QueueInvalid,
     QueueMissing,
     QueueRecovered,
+    QueuesNoneSelected,
     QueuesRefreshed,
     QueuesRefreshFailed,
     RateLimitPaused,
     RateLimitResumed,
     RequestsPerMinute,
+    Route,
     TokenRenewed,
 )
 from queuetick.events.model import (
@@ -43,6 +48,14 @@ from queuetick.events.model import (
     chunk,
     deferred_first,
     halves,
+)
+from queuetick.events.stats import (
+    MediaStats,
+    QueueStats,
+    ServiceLevel,
+    Spread,
+    StatsFailed,
+    StatsRecovered,
 )
 
 __all__ = [
@@ -67,6 +80,8 @@ __all__ = [
     "Level",
     "LogMessage",
     "MediaCounts",
+    "MediaStats",
+    "MetricRefused",
     "Outcome",
     "OutputRecovered",
     "PauseSource",
@@ -76,12 +91,19 @@ __all__ = [
     "QueueMissing",
     "QueueRecovered",
     "QueueSnapshot",
+    "QueueStats",
+    "QueuesNoneSelected",
     "QueuesRefreshFailed",
     "QueuesRefreshed",
     "RateLimit",
     "RateLimitPaused",
     "RateLimitResumed",
     "RequestsPerMinute",
+    "Route",
+    "ServiceLevel",
+    "Spread",
+    "StatsFailed",
+    "StatsRecovered",
     "TokenRenewed",
     "chunk",
     "deferred_first",

@@ -1,7 +1,7 @@
 """The line contract: one type per event, with its level and its fields.
 
 Each class here (and `QueueSnapshot` and `CycleReport` of model.py) is one value of a line's `event`.
-`lines/` writes them, `schema.py` prints them as JSON Schema and as docs/events.md.
+`lines/` writes them and adds `timestamp`, `level` and `org`; `schema.py` prints them as JSON Schema.
 Compatibility: a field is never removed and never changes its type within a major version; new ones may come.
 """
 
@@ -11,20 +11,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from queuetick.events.base import Event, Level
 from queuetick.events.model import CycleReport, QueueSnapshot
-
-Level = Literal["debug", "info", "warning", "error", "critical"]
-
-
-class Event(Struct, tag_field="event", kw_only=True):
-    """What every operational event shares. `part` and `parts` are there only when a long list was carried on."""
-
-    level: ClassVar[Level] = "info"
-
-    part: Annotated[
-        int | UnsetType, Meta(description="number of this line, where one event took several")
-    ] = UNSET
-    parts: Annotated[int | UnsetType, Meta(description="how many lines the event took")] = UNSET
+from queuetick.events.stats import QueueStats, StatsFailed, StatsRecovered
 
 
 class RequestsPerMinute(Struct):
@@ -45,6 +34,9 @@ class DaemonStarted(Event, tag="daemon.started", kw_only=True):
     ]
     batches: Annotated[int | None, Meta(description="requests a cycle; null like queues")]
     requests_per_minute: RequestsPerMinute | None
+    stats_requests_per_minute: Annotated[
+        float | UnsetType, Meta(description="of `needed`, what queue.stats takes; absent where it is off")
+    ] = UNSET
 
 
 class CycleSkipped(Event, tag="cycle.skipped", kw_only=True):
@@ -73,6 +65,7 @@ class CycleCrashed(Event, tag="cycle.crashed", kw_only=True):
     level: ClassVar[Level] = "error"
 
     cycle: int
+    scheduled_at: Annotated[str, Meta(description="the tick's place on the grid (UTC)")]
     error: str
     traceback: str
 
@@ -85,6 +78,9 @@ class BatchFailed(Event, tag="batch.failed", kw_only=True):
     cycle: int
     batch: int
     queue_ids: list[str]
+    queue_names: Annotated[list[str], Meta(description="the known names of those queues")] = field(
+        default_factory=list
+    )
     status: Annotated[int | None, Meta(description="HTTP status; null when there was no answer")]
     code: Annotated[str | None, Meta(description="the API's own error code")]
     correlation_id: Annotated[str | None, Meta(description="ININ-Correlation-Id, for Genesys support")]
@@ -105,7 +101,7 @@ class QueueMissing(Event, tag="queue.missing", kw_only=True):
 
 
 class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
-    """A queue id that the API refuses: set aside, tried again at each refresh. Written once, on the change."""
+    """A queue that the API refuses to report: set aside, tried again at each refresh. Written once, on the change."""
 
     level: ClassVar[Level] = "error"
 
@@ -113,6 +109,9 @@ class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
     queue_id: str
     queue_name: str | UnsetType = UNSET
     division: str | UnsetType = UNSET
+    permission: Annotated[
+        str | UnsetType, Meta(description="the permission that the OAuth client lacks for this queue")
+    ] = UNSET
     status: int | None
     code: str | None
     correlation_id: str | None
@@ -152,14 +151,44 @@ class QueuesRefreshFailed(Event, tag="queues.refresh_failed", kw_only=True):
     reason: str
 
 
+class QueuesNoneSelected(Event, tag="queues.none_selected", kw_only=True):
+    """Nothing is polled, because the configuration selects no queue. Written once, on the change."""
+
+    level: ClassVar[Level] = "error"
+
+    total: Annotated[int, Meta(description="queues that the listing has")]
+    names: Annotated[list[str], Meta(description="globs of queues.names that match no queue")]
+    divisions: Annotated[list[str], Meta(description="entries of queues.divisions that no queue has")]
+    ids: Annotated[list[str], Meta(description="entries of queues.ids that the listing does not have")]
+    reason: str
+
+
+class MetricRefused(Event, tag="metric.refused", kw_only=True):
+    """The API refuses one metric of the query: its fields are null from now on. Written once for each metric."""
+
+    level: ClassVar[Level] = "warning"
+
+    metric: Annotated[str, Meta(description="the API's name of the metric")]
+    status: int | None
+    code: str | None
+    correlation_id: str | None
+    reason: str
+
+
+Route = Literal["token", "observations", "listing", "stats", "login"]
+"""What a limit holds for: one group of API routes, or the whole token."""
+
 PauseSource = Literal["retry-after", "reset-header", "backoff"]
 
 
 class RateLimitPaused(Event, tag="rate_limit.paused", kw_only=True):
-    """The API answered 429: nothing is sent with this token until the pause ends."""
+    """The API answered 429: nothing is sent on this route, or with this token, until the pause ends."""
 
     level: ClassVar[Level] = "warning"
 
+    route: Annotated[Route, Meta(description="what is paused: one route, or all that the token sends")] = (
+        "token"
+    )
     retry_after_seconds: float
     source: Annotated[
         PauseSource,
@@ -173,6 +202,7 @@ class RateLimitPaused(Event, tag="rate_limit.paused", kw_only=True):
 class RateLimitResumed(Event, tag="rate_limit.resumed", kw_only=True):
     """The pause is over."""
 
+    route: Annotated[Route, Meta(description="what was paused")] = "token"
     retry_after_seconds: Annotated[float, Meta(description="length of the pause that ended")]
     source: PauseSource
 
@@ -292,6 +322,11 @@ EVENTS: tuple[type[Fact], ...] = (
     QueueRecovered,
     QueuesRefreshed,
     QueuesRefreshFailed,
+    QueuesNoneSelected,
+    MetricRefused,
+    QueueStats,
+    StatsFailed,
+    StatsRecovered,
     RateLimitPaused,
     RateLimitResumed,
     IntervalStretched,

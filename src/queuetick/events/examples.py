@@ -17,11 +17,13 @@ from queuetick.events.events import (
     IntervalRestored,
     IntervalStretched,
     LogMessage,
+    MetricRefused,
     OutputRecovered,
     Problem,
     QueueInvalid,
     QueueMissing,
     QueueRecovered,
+    QueuesNoneSelected,
     QueuesRefreshed,
     QueuesRefreshFailed,
     RateLimitPaused,
@@ -30,6 +32,7 @@ from queuetick.events.events import (
     TokenRenewed,
 )
 from queuetick.events.model import SCHEMA_VERSION, CycleReport, MediaCounts, QueueSnapshot, RateLimit
+from queuetick.events.stats import MediaStats, QueueStats, ServiceLevel, Spread, StatsFailed, StatsRecovered
 
 SUPPORT = "e8963ace-25c9-4b34-a0a3-5c3b6f2f6a11"
 SALES = "0b1f3c52-7f0e-4d5b-9a57-3f7d0c5a9e22"
@@ -46,6 +49,7 @@ EXAMPLES: tuple[Fact, ...] = (
     ),
     QueueSnapshot(
         cycle=42,
+        scheduled_at="2026-11-24T04:00:15.000Z",
         queue_id=SUPPORT,
         queue_name="Support EMEA",
         division="Home",
@@ -55,6 +59,7 @@ EXAMPLES: tuple[Fact, ...] = (
         alerting=1,
         longest_wait_seconds=83.2,
         longest_interaction_seconds=412.6,
+        over_target=True,
         agents_on_queue=9,
         agents_by_status={
             "idle": 3,
@@ -63,6 +68,7 @@ EXAMPLES: tuple[Fact, ...] = (
             "not_responding": 1,
             "off_queue": 4,
         },
+        off_queue_by_presence={"meal": 1, "meeting": 2, "offline": 1},
         members=14,
         members_joined=13,
         media={
@@ -72,6 +78,7 @@ EXAMPLES: tuple[Fact, ...] = (
                 alerting=1,
                 longest_wait_seconds=83.2,
                 longest_interaction_seconds=412.6,
+                wait_target_seconds=20.0,
             ),
             "email": MediaCounts(waiting=3, interacting=2, alerting=0, longest_interaction_seconds=187.0),
         },
@@ -79,6 +86,7 @@ EXAMPLES: tuple[Fact, ...] = (
     ),
     CycleReport(
         cycle=42,
+        scheduled_at="2026-11-24T04:00:15.000Z",
         outcome="partial",
         queues=42,
         snapshots=20,
@@ -102,6 +110,7 @@ EXAMPLES: tuple[Fact, ...] = (
     ),
     CycleCrashed(
         cycle=44,
+        scheduled_at="2026-11-24T04:00:45.000Z",
         error="KeyError: 'results'",
         traceback="Traceback (most recent call last):\n  [...]\nKeyError: 'results'",
     ),
@@ -109,6 +118,7 @@ EXAMPLES: tuple[Fact, ...] = (
         cycle=42,
         batch=2,
         queue_ids=[SUPPORT, SALES],
+        queue_names=["Support EMEA", "Sales"],
         status=503,
         code="service.unavailable",
         correlation_id=CORRELATION,
@@ -131,8 +141,64 @@ EXAMPLES: tuple[Fact, ...] = (
     QueuesRefreshFailed(
         status=None, code=None, correlation_id=None, reason="no answer within 10 s; 42 queues stay in force"
     ),
-    RateLimitPaused(retry_after_seconds=32.0, source="retry-after", until="2026-11-24T04:01:02.000Z"),
-    RateLimitResumed(retry_after_seconds=32.0, source="retry-after"),
+    QueuesNoneSelected(
+        total=1200,
+        names=["Suport*"],
+        divisions=[],
+        ids=[],
+        reason="queues.names matches none of the 1200 queues that the listing has",
+    ),
+    MetricRefused(
+        metric="oLongestInteracting",
+        status=400,
+        code="bad.request",
+        correlation_id=CORRELATION,
+        reason="the query is answered without this metric",
+    ),
+    QueueStats(
+        cycle=42,
+        scheduled_at="2026-11-24T04:00:15.000Z",
+        queue_id=SUPPORT,
+        queue_name="Support EMEA",
+        division="Home",
+        interval_start="2026-11-23T23:00:00.000Z",
+        interval_end="2026-11-24T23:00:00.000Z",
+        offered=205,
+        answered=181,
+        abandoned=18,
+        abandoned_short=3,
+        flowed_out=4,
+        transferred=9,
+        answer_seconds=Spread(mean=63.4, max=260.7),
+        wait_seconds=Spread(mean=61.9, max=260.7),
+        service_level=ServiceLevel(ratio=0.4523, numerator=90, denominator=199, target=0.8),
+        media={
+            "voice": MediaStats(
+                offered=205,
+                answered=181,
+                abandoned=18,
+                abandoned_short=3,
+                flowed_out=4,
+                transferred=9,
+                answer_seconds=Spread(mean=63.4, max=260.7),
+                wait_seconds=Spread(mean=61.9, max=260.7),
+                service_level=ServiceLevel(ratio=0.4523, numerator=90, denominator=199, target=0.8),
+            )
+        },
+        observed_at="2026-11-24T04:00:16.021Z",
+    ),
+    StatsFailed(
+        status=403,
+        code="missing.permissions",
+        correlation_id=CORRELATION,
+        reason="the OAuth client lacks analytics:conversationAggregate:view",
+        queues=42,
+    ),
+    StatsRecovered(outage_seconds=301.5),
+    RateLimitPaused(
+        route="token", retry_after_seconds=32.0, source="retry-after", until="2026-11-24T04:01:02.000Z"
+    ),
+    RateLimitResumed(route="token", retry_after_seconds=32.0, source="retry-after"),
     IntervalStretched(from_=15.0, to=30.0, why="1,600 queues need 320 requests a minute, 180 are allowed"),
     IntervalRestored(from_=30.0, to=15.0, why="800 queues need 160 requests a minute, 180 are allowed"),
     ApiLost(reason="connection refused", status=None, code=None, correlation_id=None),

@@ -1,7 +1,4 @@
-"""The facts that flow through queuetick, and pure functions on them.
-
-A fact is a type; turning it into a line is the business of `lines/` alone.
-"""
+"""What a cycle works on and what it yields, and pure functions on both. `lines/` turns the events into lines."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Of the line contract, which these types and those of `events` are: CHANGELOG.md says when which number rises."""
 
 
@@ -21,6 +18,8 @@ class Queue(Struct, frozen=True):
     name: str | None = None
     division: str | None = None
     division_id: str | None = None
+    wait_targets: tuple[tuple[str, float], ...] = ()
+    """(medium, seconds): the queue's own service level target for each medium that the listing names (facts, 11)."""
 
     def labels(self) -> dict[str, Any]:
         """What a line about the queue says of it: queue_id, and queue_name and division once they are known."""
@@ -62,6 +61,10 @@ class MediaCounts(Struct, omit_defaults=True, gc=False):
     longest_interaction_seconds: Annotated[
         float | UnsetType, Meta(description="absent when nobody interacts or the API did not say")
     ] = UNSET
+    wait_target_seconds: Annotated[
+        float | UnsetType,
+        Meta(description="the queue's own service level target for this medium; absent where not known"),
+    ] = UNSET
 
 
 class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True, gc=False):
@@ -70,6 +73,12 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
     level: ClassVar[str] = "info"
 
     cycle: Annotated[int, Meta(description="number of the cycle; only rises")]
+    scheduled_at: Annotated[
+        str,
+        Meta(
+            description="the tick's place on the wall-clock grid (UTC); with queue_id the key that removes doubles"
+        ),
+    ]
     queue_id: str
     queue_name: str | UnsetType = UNSET
     division: Annotated[str | UnsetType, Meta(description="name of the queue's division")] = UNSET
@@ -87,11 +96,25 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
             description="age of the oldest interaction, over all media; null when there is none or not known"
         ),
     ] = None
+    over_target: Annotated[
+        bool | None,
+        Meta(
+            description="whether some medium's longest wait is over its wait_target_seconds; null where that cannot "
+            "be told"
+        ),
+    ] = None
     agents_on_queue: Annotated[int | None, Meta(description="on-queue agents, over all routing statuses")]
     agents_by_status: Annotated[
         dict[str, int | None] | None,
         Meta(description="agents by routing status; unknown statuses pass through"),
     ]
+    off_queue_by_presence: Annotated[
+        dict[str, int | None] | None,
+        Meta(
+            description="off-queue members by system presence; `unknown` for ids that no mapping has; null where the "
+            "answer did not say"
+        ),
+    ] = None
     members: Annotated[int | None, Meta(description="members of the queue")]
     members_joined: Annotated[int | None, Meta(description="members who have joined (activated) the queue")]
     media: Annotated[
@@ -103,22 +126,44 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
     ] = UNSET
     observed_at: Annotated[str, Meta(description="when the answer arrived (UTC); the API stamps nothing")]
 
+    @property
+    def severity(self) -> Literal["info"]:
+        """The level of the line."""
+        return "info"
+
 
 Outcome = Literal["ok", "partial", "failed"]
 
 
 class CycleReport(Struct, tag_field="event", tag="cycle.completed", kw_only=True):
-    """What became of every queue of one cycle: queues = snapshots + missing + invalid + failed + deferred."""
+    """What became of every queue of one cycle.
+
+    queues = snapshots + unchanged + missing + invalid + failed + deferred.
+    """
 
     level: ClassVar[str] = "info"
 
     cycle: int
+    scheduled_at: Annotated[
+        str,
+        Meta(
+            description="the tick's place on the wall-clock grid (UTC); equal on every daemon that polls the same grid"
+        ),
+    ]
     outcome: Annotated[
         Outcome,
-        Meta(description="ok: nothing failed or deferred; failed: no answer at all; partial: between"),
+        Meta(
+            description="ok: every queue was polled and answered for; failed: no queue was; partial: between"
+        ),
     ]
     queues: Annotated[int, Meta(description="queues that the cycle set out to poll")]
     snapshots: Annotated[int, Meta(description="queues with a queue.snapshot line in this cycle")]
+    unchanged: Annotated[
+        int,
+        Meta(
+            description="queues that were answered and have no line, because nothing changed (output.snapshots)"
+        ),
+    ] = 0
     missing: Annotated[int, Meta(description="queues that the answer left out")]
     invalid: Annotated[
         int, Meta(description="queues whose id the API refuses, set aside until the next refresh")
@@ -136,6 +181,18 @@ class CycleReport(Struct, tag_field="event", tag="cycle.completed", kw_only=True
     rate_limit: Annotated[
         RateLimit | UnsetType, Meta(description="from the last answer with inin-ratelimit-* headers")
     ] = UNSET
+
+    @property
+    def severity(self) -> Literal["info", "warning", "error"]:
+        """The level of the line: how bad the outcome is."""
+        return _SEVERITY[self.outcome]
+
+
+_SEVERITY: dict[str, Literal["info", "warning", "error"]] = {
+    "ok": "info",
+    "partial": "warning",
+    "failed": "error",
+}
 
 
 def chunk(queues: Sequence[Queue], batch_size: int) -> list[Batch]:

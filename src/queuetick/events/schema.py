@@ -9,19 +9,22 @@ from typing import Any, get_args
 import msgspec
 from msgspec import NODEFAULT, UnsetType, json, structs
 
-from queuetick.events.events import EVENTS, Fact, Level
+from queuetick.events.base import Level
+from queuetick.events.events import EVENTS, Fact
 from queuetick.events.examples import EXAMPLES
 from queuetick.events.model import SCHEMA_VERSION
-from queuetick.lines.profiles import plain
 
 SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
-DATE_TIMES = frozenset({"timestamp", "observed_at", "scheduled_at", "until"})
+DATE_TIMES = frozenset(
+    {"timestamp", "observed_at", "scheduled_at", "until", "interval_start", "interval_end"}
+)
 """Fields that hold a UTC time in RFC 3339."""
 
 DESCRIPTIONS = {
     "timestamp": "when the line was written (UTC, RFC 3339, milliseconds)",
     "level": "severity; `log.level` decides which operational events are written",
     "event": "what the line is about; decides its other fields",
+    "org": "name of the organisation (genesys.org); absent where none is set",
     "cycle": "number of the cycle; only rises",
     "batch": "number of the batch within the cycle, from 1",
     "batches": "requests that the cycle's queues are spread over",
@@ -60,6 +63,20 @@ DESCRIPTIONS = {
     "logger": "name of the logger, usually the module's",
     "message": "the message",
     "uptime_seconds": "seconds since the start",
+    "offered": "contacts offered to the queue",
+    "answered": "contacts that an agent answered",
+    "abandoned": "contacts that gave up, short ones included",
+    "abandoned_short": "contacts that gave up within the org's short limit",
+    "flowed_out": "contacts that left the queue without answer or abandon",
+    "transferred": "contacts that an agent transferred",
+    "answer_seconds": "waits that ended with an answer",
+    "wait_seconds": "all waits that ended",
+    "service_level": "the API's own service level",
+    "ratio": "the API's own ratio",
+    "numerator": "contacts within the target",
+    "denominator": "contacts that count",
+    "mean": "mean, in seconds: sum / count",
+    "max": "the longest, in seconds",
     "waiting": "contacts waiting, of this media type",
     "interacting": "contacts connected with an agent, of this media type",
     "alerting": "contacts ringing at an agent, of this media type",
@@ -98,6 +115,7 @@ def json_schema() -> dict[str, Any]:
                 "default": event.level,
             },
             "event": {"description": DESCRIPTIONS["event"], "const": event_name(event)},
+            "org": {"description": DESCRIPTIONS["org"], "type": "string"},
             **{name: field for name, field in own.items() if name != "event"},
         }
         component["required"] = ["timestamp", "level", *component["required"]]
@@ -117,8 +135,16 @@ def json_schema() -> dict[str, Any]:
 
 def example_line(event: type[Fact]) -> bytes:
     """A line of `event` as the plain profile writes it, without the newline."""
-    fact = next(example for example in EXAMPLES if type(example) is event)
-    return plain(fact, "2026-11-24T04:00:15.412Z", fact.level)
+    example = next(example for example in EXAMPLES if type(example) is event)
+    severity = example.severity
+    body = json.encode(example)[len(f'{{"event":"{event_name(event)}"') :]
+    head = {
+        "timestamp": "2026-11-24T04:00:15.412Z",
+        "level": severity,
+        "event": event_name(event),
+        "org": "emea",
+    }
+    return json.encode(head)[:-1] + body
 
 
 def events_markdown() -> str:
@@ -134,10 +160,10 @@ def events_markdown() -> str:
         "events may come, so readers ignore what they do not know. `null` is not knowing; an absent field does",
         "not apply.",
         "",
-        "Every line has these three, first and in this order:",
+        "Every line has these first, in this order (`org` where one is set):",
         "",
         *_table(
-            (name, {**schema["$defs"]["daemon.stopped"]["properties"][name], **type_}, True)
+            (name, {**schema["$defs"]["daemon.stopped"]["properties"][name], **type_}, name != "org")
             for name, type_ in _EVERY.items()
         ),
         "",
@@ -181,7 +207,7 @@ def events_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-_EVERY: dict[str, dict[str, Any]] = {"timestamp": {}, "level": {}, "event": {"const": None}}
+_EVERY: dict[str, dict[str, Any]] = {"timestamp": {}, "level": {}, "event": {"const": None}, "org": {}}
 _PARTS = {"part", "parts"}
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from queuetick.config.load import Credentials
+from queuetick.config import Credentials
 from queuetick.events import Event, TokenRenewed
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import (

@@ -105,7 +105,9 @@ class Client:
         """Make sure of a token. Raises LoginRefused, LoginFailed or Stopped."""
         self._tokens.token()
 
-    def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer:
+    def observe(
+        self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
+    ) -> Answer:
         """Ask for one batch, starting before `deadline` (monotonic seconds).
 
         Raises an ApiError, Stopped, or what the budget raises when the request may not leave in time.
@@ -122,7 +124,9 @@ class Client:
             usage=usage,
             timeout=timeout,
         )
-        return self._query.read(response.data, batch, cycle=cycle, arrived=self._now())
+        return self._query.read(
+            response.data, batch, cycle=cycle, scheduled_at=scheduled_at, arrived=self._now()
+        )
 
     def queues(
         self,

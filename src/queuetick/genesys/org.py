@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from queuetick.clock import Clock
-from queuetick.config.load import Config
+from queuetick.config import Config
 from queuetick.genesys import sdk
 from queuetick.genesys.auth import Login, TokenSource
 from queuetick.genesys.client import Client, hosts

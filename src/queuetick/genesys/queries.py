@@ -60,7 +60,7 @@ class Observations:
         ]
         return _encode({"filter": {"type": "or", "predicates": predicates}, "metrics": METRICS})
 
-    def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
+    def read(self, data: bytes, batch: Batch, *, cycle: int, scheduled_at: str, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
         found: dict[str, list[_Group]] = {}
         for group in read_observations(data):
@@ -79,7 +79,9 @@ class Observations:
             if not described:
                 answer.missing.append((queue, LEFT_OUT if described is None else NO_DATA))
             else:
-                answer.snapshots.append(_snapshot(described, queue, cycle, arrived, observed_at))
+                answer.snapshots.append(
+                    _snapshot(described, queue, cycle, scheduled_at, arrived, observed_at)
+                )
         return answer
 
 
@@ -99,7 +101,7 @@ class Details:
             }
         )
 
-    def read(self, data: bytes, batch: Batch, *, cycle: int, arrived: float) -> Answer:
+    def read(self, data: bytes, batch: Batch, *, cycle: int, scheduled_at: str, arrived: float) -> Answer:
         """Read an answer that arrived at `arrived` (epoch seconds). Raises Transient when it is no answer."""
         found = {
             group.entity.id.lower(): group.entities[-1].metrics if group.entities else None
@@ -113,7 +115,7 @@ class Details:
             if metrics is None or (metrics.waiting is None and metrics.agentsAvailable is None):
                 answer.missing.append((queue, NO_DATA if queue.id in found else LEFT_OUT))
                 continue
-            snapshot = _snapshot((), queue, cycle, arrived, observed_at)
+            snapshot = _snapshot((), queue, cycle, scheduled_at, arrived, observed_at)
             snapshot.waiting, snapshot.agents_available = metrics.waiting, metrics.agentsAvailable
             answer.snapshots.append(snapshot)
         return answer
@@ -130,8 +132,8 @@ def _encode(body: object) -> str:
 _Group = tuple[str | None, Sequence[Datum]]  # a queue's values for one media type, or for none
 
 
-def _snapshot(
-    groups: Sequence[_Group], queue: Queue, cycle: int, arrived: float, observed_at: str
+def _snapshot(  # noqa: PLR0917 - called once for every queue of every cycle
+    groups: Sequence[_Group], queue: Queue, cycle: int, scheduled_at: str, arrived: float, observed_at: str
 ) -> QueueSnapshot:
     """One queue's line of facts from its groups; sums leave out media that do not give a metric.
 
@@ -144,7 +146,7 @@ def _snapshot(
     for media_type, data in groups:
         name = None if media_type is None else _SNAKE.get(media_type) or snake(media_type)
         if name in media or (name is None and users is not None):
-            return _snapshot(_merged(groups), queue, cycle, arrived, observed_at)
+            return _snapshot(_merged(groups), queue, cycle, scheduled_at, arrived, observed_at)
         if name is None:
             users = _users(data)
             continue
@@ -169,6 +171,7 @@ def _snapshot(
         alerting = None if "oAlerting" in unreadable else alerting
     return QueueSnapshot(
         cycle=cycle,
+        scheduled_at=scheduled_at,
         queue_id=queue.id,
         queue_name=UNSET if queue.name is None else queue.name,
         division=UNSET if queue.division is None else queue.division,

@@ -149,7 +149,7 @@ class Emitter:
                 loggers.snapshots.info("", facts=run, timestamp=timestamp, level="info")
                 continue
             for fact in run:
-                of_fact: str = level or fact.level
+                of_fact: str = level or fact.severity
                 logger = loggers.snapshots if is_snapshot else loggers.events
                 getattr(logger, of_fact)("", facts=(fact,), timestamp=timestamp, level=of_fact)
 

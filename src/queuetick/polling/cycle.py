@@ -54,7 +54,9 @@ GIVE_UP_SPLITTING = 40
 class Observer(Protocol):
     """What a cycle needs of genesys/client.py."""
 
-    def observe(self, batch: Batch, *, cycle: int, deadline: float, usage: Usage) -> Answer: ...
+    def observe(
+        self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
+    ) -> Answer: ...
 
 
 class Poller:
@@ -104,7 +106,14 @@ class Poller:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def run(
-        self, cycle: int, queues: Sequence[Queue], *, batch_size: int, deadline: float, lateness: float
+        self,
+        cycle: int,
+        queues: Sequence[Queue],
+        *,
+        scheduled_at: str,
+        batch_size: int,
+        deadline: float,
+        lateness: float,
     ) -> CycleReport:
         """Poll `queues` once; no request is begun at or after `deadline` (monotonic seconds).
 
@@ -115,7 +124,7 @@ class Poller:
         self._forget(queues)
         aside = set() if self._retry_invalid else set(self._invalid)
         self._retry_invalid = False
-        tally = Tally(cycle, deadline)
+        tally = Tally(cycle, scheduled_at, deadline)
         tally.invalid = {queue.id for queue in queues if queue.id in aside}
         todo = deferred_first((queue for queue in queues if queue.id not in aside), self._lost_turn)
         batches = chunk(todo, batch_size)
@@ -162,7 +171,11 @@ class Poller:
             while True:
                 try:
                     answer = self.client.observe(
-                        batch, cycle=tally.cycle, deadline=tally.deadline, usage=usage
+                        batch,
+                        cycle=tally.cycle,
+                        scheduled_at=tally.scheduled_at,
+                        deadline=tally.deadline,
+                        usage=usage,
                     )
                 except RateLimited:
                     usage.retries += (

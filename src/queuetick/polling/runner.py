@@ -119,6 +119,7 @@ class Cycles:
             self._emit(
                 CycleCrashed(
                     cycle=number,
+                    scheduled_at=utc(scheduled),
                     error=f"{type(error).__name__}: {error}",
                     traceback="".join(traceback.format_exception(error)),
                 )
@@ -257,6 +258,7 @@ class Cycles:
         report = session.poller.run(
             number,
             self.queues or [],
+            scheduled_at=utc(scheduled),
             batch_size=session.config.poll.batch_size,
             deadline=deadline,
             lateness=lateness,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from queuetick.config.load import Queues
+from queuetick.config import Queues
 from queuetick.events import Queue, QueuesRefreshed
 
 

@@ -13,8 +13,9 @@ from queuetick.genesys.errors import ApiError
 class Tally:
     """One cycle's account. Change it with `lock` held."""
 
-    def __init__(self, cycle: int, deadline: float) -> None:
+    def __init__(self, cycle: int, scheduled_at: str, deadline: float) -> None:
         self.cycle = cycle
+        self.scheduled_at = scheduled_at
         self.deadline = deadline
         self.lock = threading.Lock()
         self.snapshots: set[str] = set()
@@ -55,6 +56,7 @@ class Tally:
         """The account, of `queues` in `batches`; `duration` and `lateness` are in seconds."""
         return CycleReport(
             cycle=self.cycle,
+            scheduled_at=self.scheduled_at,
             outcome=self.outcome,
             queues=queues,
             snapshots=len(self.snapshots),

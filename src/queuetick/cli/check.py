@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from queuetick.check.report import as_json, as_text, painter, summary
 from queuetick.check.result import Check, exit_of
 from queuetick.check.run import Examination, real_clock
+from queuetick.cli.check_report import as_json, as_text, painter, summary
 from queuetick.cli.terminal import coloured
 from queuetick.exit_codes import Exit
 

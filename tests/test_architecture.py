@@ -12,7 +12,7 @@ import pytest
 from queuetick.config import SECTIONS
 from queuetick.config import load as configuration
 from queuetick.events import EVENTS
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "queuetick"
@@ -107,12 +107,12 @@ def test_every_environment_variable_is_in_the_document() -> None:
 def test_every_exit_code_is_tested_and_documented() -> None:
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     operations = (ROOT / "docs" / "operations.md").read_text()
-    for code in Exit:
+    for code in ExitCode:
         assert re.search(rf"\b{code.value}\b", operations), code
         assert re.search(
-            rf"(code|returncode|Exit\.{code.name}|EXIT)[^\n]*\b{code.value}\b|\b{code.value}\b[^\n]*code",
+            rf"(code|returncode|ExitCode\.{code.name}|EXIT)[^\n]*\b{code.value}\b|\b{code.value}\b[^\n]*code",
             tests,
-        ) or (f"Exit.{code.name}" in tests), code
+        ) or (f"ExitCode.{code.name}" in tests), code
 
 
 def test_no_word_that_says_nothing_names_a_module_or_a_class() -> None:

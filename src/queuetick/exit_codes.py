@@ -1,14 +1,19 @@
-"""Exit codes (design, section 5). systemd does not restart 77 and 78."""
+"""Exit codes, named as sysexits(3) names them (design, section 5). systemd does not restart 77 and 78."""
 
 from enum import IntEnum
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """What the process ended with."""
 
     OK = 0
-    FAULT = 1
+    """Stopped as asked."""
+    FAILURE = 1
     USAGE = 2
-    UNREACHABLE = 75
-    REFUSED = 77
+    """The arguments are invalid."""
+    TEMPFAIL = 75
+    """`once` could not reach the API."""
+    NOPERM = 77
+    """Credentials or permissions were refused at start."""
     CONFIG = 78
+    """The configuration is invalid."""

@@ -8,8 +8,8 @@ import pytest
 
 from queuetick.check.probe import Heard, clock
 from queuetick.check.result import Check, Item, exit_of, failed, passed, warned
-from queuetick.cli.check_report import as_text, painter, summary
-from queuetick.exit_codes import Exit
+from queuetick.cli.check_text import as_text, painter, summary
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys.transport import Response
 from queuetick.simulator import Simulator
 
@@ -96,10 +96,10 @@ def test_many_items_are_cut_in_text_and_said_so():
 @pytest.mark.parametrize(
     ("codes", "expected"),
     [
-        ((), Exit.OK),
-        ((Exit.FAULT, Exit.UNREACHABLE), Exit.UNREACHABLE),
-        ((Exit.UNREACHABLE, Exit.REFUSED), Exit.REFUSED),
-        ((Exit.REFUSED, Exit.CONFIG), Exit.CONFIG),
+        ((), ExitCode.OK),
+        ((ExitCode.FAILURE, ExitCode.TEMPFAIL), ExitCode.TEMPFAIL),
+        ((ExitCode.TEMPFAIL, ExitCode.NOPERM), ExitCode.NOPERM),
+        ((ExitCode.NOPERM, ExitCode.CONFIG), ExitCode.CONFIG),
     ],
 )
 def test_the_exit_code_is_what_must_be_mended_first(codes, expected):
@@ -112,7 +112,7 @@ def test_the_exit_code_is_what_must_be_mended_first(codes, expected):
 
 
 def test_the_summary_counts_and_names_the_exit_code():
-    checks = [passed("a", "well"), failed("c", "bad", "mend", exits=Exit.REFUSED)]
+    checks = [passed("a", "well"), failed("c", "bad", "mend", exits=ExitCode.NOPERM)]
     assert summary(checks, PLAIN) == "1 passed, 1 failed: exit 77\n"
 
 

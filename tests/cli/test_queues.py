@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from queuetick.cli.queues import Choice, as_toml, plain_table, rows, run
+from queuetick.cli.queue_table import Choice, as_toml, plain_table, rows, run
 from queuetick.cli.terminal import pad, visible, width
 from queuetick.clock import Clock
 from queuetick.config import Queues

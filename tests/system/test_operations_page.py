@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from queuetick.events import EVENTS
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 
 from .booted import TREE
 
@@ -25,4 +25,4 @@ def test_every_event_has_its_advice() -> None:
 
 def test_every_exit_code_has_its_advice() -> None:
     """Neither a code without a row nor a row without a code."""
-    assert {str(code.value) for code in Exit} == rows("Exit codes") - {"code"}
+    assert {str(code.value) for code in ExitCode} == rows("ExitCode codes") - {"code"}

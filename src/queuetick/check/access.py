@@ -20,7 +20,7 @@ from queuetick.check.result import (
 from queuetick.clock import Stopped
 from queuetick.config import Config
 from queuetick.events import Queue, chunk
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
 from queuetick.genesys.org import Session
 from queuetick.genesys.rate_limit import Deferred
@@ -49,14 +49,14 @@ def login(session: Session, heard: Heard) -> Check:
         session.client.login()
     except LoginRefused as error:
         message, fix = _refusal(error, session.hosts.login_url)
-        return failed("login", message, fix, exits=Exit.REFUSED, **evidence_of(error))
+        return failed("login", message, fix, exits=ExitCode.NOPERM, **evidence_of(error))
     except LoginFailed as error:
         cause = error.__cause__
         evidence = evidence_of(error)
         if isinstance(cause, RateLimited):
             evidence |= {"status": 429, "retry_after_seconds": cause.retry_after}
             fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
-            return failed("login", f"429: {cause.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
+            return failed("login", f"429: {cause.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
         fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
             fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
@@ -109,7 +109,7 @@ def listing(session: Session, *, deadline: float) -> Listing:
         if not wanted:
             message = f"{LISTING} is missing, so the names and divisions of queues.ids stay unknown"
         status: Status = "fail" if wanted else "warn"
-        check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=Exit.REFUSED)
+        check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=ExitCode.NOPERM)
         return Listing(check, None)
     except (ApiError, Deferred, Stopped) as error:
         return Listing(refused_for_now(name, "GET /api/v2/routing/queues", error), None)
@@ -130,7 +130,7 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
     if isinstance(error, RateLimited):
         evidence = evidence_of(error) | {"retry_after_seconds": error.retry_after}
         fix = f"{wait_words(error.retry_after)} and check again; nothing more was sent"
-        return failed(name, f"429: {error.reason}", fix, exits=Exit.UNREACHABLE, **evidence)
+        return failed(name, f"429: {error.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
     fix = "see that genesys.api_url or the proxy leads to Genesys Cloud, and status.mypurecloud.com; then check again"
     return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
 
@@ -148,7 +148,9 @@ def observation(
     error = session.poller.last_error
     if isinstance(error, Forbidden):
         message = f"{permission} is missing: {error.reason}"
-        return Check(name, "fail", message, grant(permission), SCOPES, evidence_of(error), exit=Exit.REFUSED)
+        return Check(
+            name, "fail", message, grant(permission), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
+        )
     if report.snapshots + report.missing + report.invalid:
         message = "the query was answered" if queues else "the query for a made-up id was not forbidden"
         return passed(name, f"{message} in {report.duration_seconds:.2f} s", seconds=report.duration_seconds)
@@ -157,7 +159,7 @@ def observation(
         fix = f"{wait_words(seconds)} and check again; nothing more was sent"
         message = "429: the API's rate limit for this client is used up"
         evidence = {"status": 429, "retry_after_seconds": seconds, "source": heard.pause.source}
-        return failed(name, message, fix, exits=Exit.UNREACHABLE, **evidence)
+        return failed(name, message, fix, exits=ExitCode.TEMPFAIL, **evidence)
     return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
 
 

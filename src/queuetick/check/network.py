@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from msgspec import Struct
 
 from queuetick.check.result import Check, Item, passed, skipped, worst
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys.org import Session
 
 PATIENCE = 5.0
@@ -264,7 +264,7 @@ def _gathered(name: str, items: Iterable[Item]) -> Check:
         bad.fix if bad else None,
         evidence=bad.evidence if bad else {},
         items=items if len(items) > 1 else (),
-        exit=Exit.UNREACHABLE,
+        exit=ExitCode.TEMPFAIL,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
 
 Status = Literal["pass", "warn", "fail", "skipped"]
@@ -40,7 +40,7 @@ class Check(Struct, frozen=True):
     note: str | None = None
     evidence: Evidence = field(default_factory=dict)
     items: tuple[Item, ...] = ()
-    exit: Exit = Exit.FAULT
+    exit: ExitCode = ExitCode.FAILURE
 
 
 def passed(name: str, message: str, **evidence: Any) -> Check:
@@ -51,7 +51,9 @@ def skipped(name: str, why: str) -> Check:
     return Check(name, "skipped", why)
 
 
-def failed(name: str, message: str, fix: str, *, exits: Exit = Exit.FAULT, **evidence: Any) -> Check:
+def failed(
+    name: str, message: str, fix: str, *, exits: ExitCode = ExitCode.FAILURE, **evidence: Any
+) -> Check:
     return Check(name, "fail", message, fix, evidence=evidence, exit=exits)
 
 
@@ -65,24 +67,29 @@ def worst(items: Iterable[Item]) -> Status:
     return "fail" if "fail" in statuses else "warn" if statuses & {"warn", "skipped"} else "pass"
 
 
-def exit_of(checks: Iterable[Check]) -> Exit:
+def exit_of(checks: Iterable[Check]) -> ExitCode:
     """78 before 77 before 75 before 1: the first that a person has to mend."""
     codes = {check.exit for check in checks if check.status == "fail"}
     return next(
-        (code for code in (Exit.CONFIG, Exit.REFUSED, Exit.UNREACHABLE, Exit.FAULT) if code in codes), Exit.OK
+        (
+            code
+            for code in (ExitCode.CONFIG, ExitCode.NOPERM, ExitCode.TEMPFAIL, ExitCode.FAILURE)
+            if code in codes
+        ),
+        ExitCode.OK,
     )
 
 
-def exit_for(error: ApiError) -> Exit:
+def exit_for(error: ApiError) -> ExitCode:
     """What an error of the API exits with; 429 is a reason to come back later, as an outage is."""
     if isinstance(error, Forbidden | LoginRefused):
-        return Exit.REFUSED
+        return ExitCode.NOPERM
     cause = error.__cause__
     if isinstance(error, LoginFailed) and error.status in (None, 200):  # no answer, or one that is no token
-        return Exit.UNREACHABLE
+        return ExitCode.TEMPFAIL
     if isinstance(error, Transient | RateLimited) or isinstance(cause, Transient | RateLimited):
-        return Exit.UNREACHABLE
-    return Exit.FAULT
+        return ExitCode.TEMPFAIL
+    return ExitCode.FAILURE
 
 
 def evidence_of(error: ApiError) -> Evidence:

@@ -17,7 +17,7 @@ from queuetick.config import Config, ConfigError
 from queuetick.config import load as configuration
 from queuetick.config.rules import check_warnings
 from queuetick.events import Queue
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys import sdk
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
@@ -164,7 +164,7 @@ class Examination:
             yield selection.not_listed(config.queues)
         else:
             yield selection.selection(config.queues, listed, selected)
-        if listed is None and listing.check.exit is not Exit.REFUSED:
+        if listed is None and listing.check.exit is not ExitCode.NOPERM:
             why = f"{listing.check.name} failed"
             yield skipped(permission, why)
             yield skipped("queues", why)
@@ -190,7 +190,7 @@ def _broken_config(error: ConfigError) -> Check:
     if len(items) > 1:
         message = f"{len(items)} problems"
     fix = items[0].fix if len(items) == 1 else "mend each one below"
-    return Check("config", "fail", message, fix, items=items if len(items) > 1 else (), exit=Exit.CONFIG)
+    return Check("config", "fail", message, fix, items=items if len(items) > 1 else (), exit=ExitCode.CONFIG)
 
 
 def _good_config(config: Config) -> Check:

@@ -25,7 +25,7 @@ from queuetick.events import (
     DaemonStopped,
     Problem,
 )
-from queuetick.exit_codes import Exit
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
 from queuetick.lines import Emitter
 from queuetick.metrics.server import CannotListen
@@ -64,7 +64,7 @@ class Daemon:
         `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
         """
         self.stop = threading.Event()
-        self.exit = Exit.OK
+        self.exit = ExitCode.OK
         self.last_report: CycleReport | None = None
         self._emitter = emitter
         self._load = load
@@ -92,7 +92,7 @@ class Daemon:
         self._reload_thread: threading.Thread | None = None
         self._reload_wanted = False
 
-    def run(self) -> Exit:
+    def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
 
         Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
@@ -126,7 +126,7 @@ class Daemon:
             pass
         except Exception as error:
             log.exception("start failed")
-            self._end(f"start failed: {type(error).__name__}", Exit.FAULT)
+            self._end(f"start failed: {type(error).__name__}", ExitCode.FAILURE)
 
     def _start(self) -> None:
         """Log in, find the queues, run the first cycle, then hand over to the grid."""
@@ -158,14 +158,14 @@ class Daemon:
     def _refuse(self, reason: str) -> None:
         self._service.announce()
         sys.stderr.write(f"queuetick: {reason}\n")
-        self._end(f"refused: {reason}", Exit.REFUSED)
+        self._end(f"refused: {reason}", ExitCode.NOPERM)
 
-    def _cannot_start(self, error: CannotListen) -> Exit:
+    def _cannot_start(self, error: CannotListen) -> ExitCode:
         problem = error.problem
         sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
         self._emitter.close(1.0)
         self._cycles.session.close()
-        return Exit.CONFIG if error.lasting else Exit.FAULT
+        return ExitCode.CONFIG if error.lasting else ExitCode.FAILURE
 
     def _begin_grid(self) -> float:
         """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
@@ -215,7 +215,7 @@ class Daemon:
     def _look_around(self) -> None:
         if self._emitter.output.closed:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
-            self._end("output closed", Exit.FAULT)
+            self._end("output closed", ExitCode.FAILURE)
         self._begin_reload()
         self._cycles.session.throttle.paused_for()  # says so when a pause is over, not only at the next tick
         offset = self._offset()
@@ -270,14 +270,14 @@ class Daemon:
 
     # Stop
 
-    def _end(self, reason: str, code: Exit = Exit.OK) -> None:
+    def _end(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
         """Ask the main thread to stop; the first reason counts."""
         if self._reason is None:
             self.exit = code
             self._reason = reason
         self.stop.set()
 
-    def _shut_down(self, starting: threading.Thread) -> Exit:
+    def _shut_down(self, starting: threading.Thread) -> ExitCode:
         """End within `GRACE`: requests under way are cut off, the running cycle still gives its account."""
         began = monotonic()
         self.stop.set()

@@ -1,0 +1,108 @@
+"""What `run`, `once`, `queues` and `demo` share: signals, configuration, the daemon, the end of the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from queuetick.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from queuetick.config import Config
+    from queuetick.daemon.daemon import Daemon
+    from queuetick.events import Problem
+
+
+def hold_signals() -> None:
+    """Let SIGTERM, SIGINT and SIGHUP wait for `Daemon.run`: while modules load, a SIGHUP would end the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], int]) -> int:
+    """Load the configuration and call `go(config, load)`, or write every problem of it to stderr.
+
+    `load` reads the configuration again. Returns the exit code.
+    """
+    from queuetick.config import ConfigError
+    from queuetick.config import load as configuration
+    from queuetick.genesys import sdk
+
+    try:
+        regions = sdk.region_hosts()
+    except sdk.SdkMissing as error:
+        sys.stderr.write(f"queuetick: {error}\n")
+        return ExitCode.FAILURE
+
+    def load() -> Config:
+        return configuration.load(path, regions=regions, environ=os.environ)
+
+    try:
+        return go(load(), load)
+    except ConfigError as error:
+        sys.stderr.write(problems_text(error.problems))
+        return ExitCode.CONFIG
+
+
+def problems_text(problems: list[Problem]) -> str:
+    """Every problem on a line of its own, with its fix."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"  {problem.key}: {problem.problem}. Fix: {problem.fix}." for problem in problems]
+    return "\n".join([f"queuetick: {count} in the configuration", *lines, ""])
+
+
+def new_daemon(
+    config: Config,
+    load: Callable[[], Config],
+    *,
+    max_cycles: int | None = None,
+    serve_metrics: bool = False,
+) -> Daemon:
+    """A daemon that writes to the configured output. Raises ConfigError where that cannot be opened."""
+    from queuetick.config import ConfigError
+    from queuetick.daemon.daemon import Daemon
+    from queuetick.events import Problem
+    from queuetick.lines import Emitter, install_logging
+    from queuetick.lines.output import open_output, stdout_is_journal
+
+    try:
+        output = open_output(config.output.path)
+    except OSError as error:
+        reason = f"{config.output.path} cannot be opened: {error.strerror}"
+        fix = "make it writable for the user that queuetick runs as, or set another path"
+        raise ConfigError([Problem("output.path", reason, fix)]) from None
+    journal = config.output.path == "-" and stdout_is_journal(os.environ)
+    emitter = Emitter(
+        output,
+        now=time.time,
+        level=config.log.level,
+        profile=config.output.profile,
+        journal=journal,
+    )
+    install_logging(emitter)
+    return Daemon(
+        config, emitter, environ=os.environ, load=load, max_cycles=max_cycles, serve_metrics=serve_metrics
+    )
+
+
+def end(code: int) -> int:
+    """Return `code`, or exit with it now where a thread is stuck in a call that cannot be ended, such as DNS."""
+    from queuetick.polling.cycle import BATCH_THREADS
+    from queuetick.polling.schedule import CYCLE_THREADS
+
+    # The interpreter joins the threads of pools at its end even when they are daemon threads.
+    pools = (BATCH_THREADS, CYCLE_THREADS)
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    stuck = [thread for thread in others if not thread.daemon or thread.name.startswith(pools)]
+    until = time.monotonic() + 0.5
+    for thread in stuck:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in stuck):
+        sys.stderr.flush()
+        os._exit(code)
+    return code

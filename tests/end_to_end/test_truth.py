@@ -41,7 +41,9 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             environ={},
             uniform=lambda low, _: low,
         )
-        cycles = Cycles(session, clock=clock, emit=lambda *some: facts.extend(some))
+        cycles = Cycles(
+            session, clock=clock, emit=lambda *some: facts.extend(some), uniform=lambda low, _: low
+        )
         cycles.discover()
         busy = 0
         for _ in range(CYCLES):
@@ -82,5 +84,5 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             (report,) = [fact for fact in facts if isinstance(fact, CycleReport)]
             assert ("ok", 45, 3) == (report.outcome, report.snapshots, report.requests)
             wait(15.0)
-        session.close()
+        cycles.close()
     assert busy > CYCLES, "a contact centre where nobody waits would prove little"

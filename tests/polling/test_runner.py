@@ -103,7 +103,7 @@ def test_10000_queues_fit_at_200_a_batch_and_are_stretched_to_106_s_at_20(batch_
         queues=1, poll_batch_size=batch_size, queues_ids=ids, poll_concurrency=1, emit=lambda *_: None
     )
     session, ledger = world.cycles.session, Ledger(300)
-    session.poller.client = QuickObserver(session.throttle, ledger, world.time, lambda: 0.01)
+    world.cycles.poller.client = QuickObserver(session.throttle, ledger, world.time, lambda: 0.01)
     world.cycles.fit_interval()
     world.run(3)
     world.close()
@@ -422,7 +422,7 @@ def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_has_the_g
     daemon._look_around()
     daemon._look_around()
     assert len(replaced) == 1
-    daemon._cycles.session.close()
+    daemon._cycles.close()
 
 
 def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
@@ -436,7 +436,7 @@ def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
         time.set_wall_clock(0.05)
         daemon._look_around()
     assert replaced == []
-    daemon._cycles.session.close()
+    daemon._cycles.close()
 
 
 @pytest.mark.parametrize(("after", "skipped"), [(0.3, 0), (7.4, 0), (7.6, 1)])
@@ -445,7 +445,7 @@ def test_a_grid_place_close_behind_the_first_cycle_is_no_missed_tick(after, skip
     lines = []
     world = World(queues=1, poll_concurrency=1, emit=lambda *facts: lines.extend(facts))
     began = world.time.now()
-    world.cycles.session.poller.client = Overtaken(lambda: world.cycles.overrun(began + after))
+    world.cycles.poller.client = Overtaken(lambda: world.cycles.overrun(began + after))
     world.cycles.tick(began)
     world.close()
     assert skipped == sum(type(fact).__name__ == "CycleSkipped" for fact in lines)
@@ -476,6 +476,6 @@ def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycl
     daemon._progress_at = 0.0
     daemon._tick()
     assert daemon._progress_at == 0
-    daemon._cycles.session.close()
+    daemon._cycles.close()
     reasons = [json.loads(line).get("reason") for line in output.lines if b"cycle.skipped" in line]
     assert reasons == ["rate_limit", "overrun"]

@@ -23,6 +23,7 @@ from queuetick.genesys.errors import Transient
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines import Emitter
+from queuetick.polling.cycle import Poller
 from support.account import breaches
 from support.raw import RawServer, http, observations, say
 from support.virtual import EPOCH, MemoryOutput, configuration
@@ -56,8 +57,12 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
         config, clock=clock, emit=emitter.emit, redact=lambda token: emitter.redact(token, passing=True), environ={},
         uniform=lambda low, high: 0.0,
     )  # fmt: skip
+    poller = Poller(
+        session.client, concurrency=1, emit=emitter.emit, monotonic=clock.monotonic, pause=clock.wait,
+        uniform=lambda low, high: 0.0,
+    )  # fmt: skip
     try:
-        report = session.poller.run(
+        report = poller.run(
             1,
             [Queue(A), Queue(B)],
             scheduled_at=TICK,
@@ -66,6 +71,7 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
             lateness=0.0,
         )
     finally:
+        poller.close()
         session.close()
     emitter.emit(report)
     assert breaches(output.lines, cycles=1, secrets=("token-of-the-raw-server", "secret-of-client")) == []

@@ -228,6 +228,7 @@ class World:
             self.session(self.config),
             clock=self.time.clock(),
             emit=self._emit,
+            uniform=self.random.uniform,
             on_report=self.reports.append,
         )
         self._refresh_at = self.time.monotonic() + self.config.queues.refresh
@@ -297,7 +298,7 @@ class World:
         return b"".join(self.output.lines)
 
     def close(self) -> None:
-        self.cycles.session.close()
+        self.cycles.close()
 
 
 class Ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines.redaction import Redaction
 from queuetick.polling.capacity import MAX_BATCH_SIZE
+from queuetick.polling.cycle import Poller
 from queuetick.polling.selection import explicit, select
 
 NETWORK = ("proxy", "dns", "connection", "tls")
@@ -170,14 +172,27 @@ class Examination:
             yield skipped("queues", why)
             return
         size = min(MAX_BATCH_SIZE, max(config.poll.batch_size, math.ceil(len(selected) / MOST_BATCHES)))
-        check = access.observation(session, selected, heard, batch_size=size, deadline=deadline)
-        yield check
-        if check.status != "pass":
-            yield skipped("queues", f"{permission} failed")
-        elif not selected:
-            yield skipped("queues", "no queue is selected")
-        else:
-            yield selection.each_queue(session, selected, listed, heard, batch_size=size, deadline=deadline)
+        poller = Poller(
+            session.client,
+            concurrency=config.poll.concurrency,
+            emit=heard.take,
+            monotonic=self._clock.monotonic,
+            pause=lambda seconds: heard.pause is not None or self._clock.wait(seconds),
+            uniform=random.uniform,
+        )
+        try:
+            check = access.observation(session, poller, selected, heard, batch_size=size, deadline=deadline)
+            yield check
+            if check.status != "pass":
+                yield skipped("queues", f"{permission} failed")
+            elif not selected:
+                yield skipped("queues", "no queue is selected")
+            else:
+                yield selection.each_queue(
+                    session, poller, selected, listed, heard, batch_size=size, deadline=deadline
+                )
+        finally:
+            poller.close()
 
 
 def real_clock() -> Clock:

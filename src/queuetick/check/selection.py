@@ -15,6 +15,7 @@ from queuetick.genesys.errors import ApiError, Forbidden
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import NO_DATA
 from queuetick.genesys.rate_limit import Deferred
+from queuetick.polling.cycle import Poller
 
 MAX_LOOKUPS = 10
 """Ids that are looked up one by one to tell an unknown id from a division out of reach; more cost too many requests."""
@@ -86,6 +87,7 @@ def _near(text: str, known: list[str]) -> str | None:
 
 def each_queue(
     session: Session,
+    poller: Poller,
     selected: list[Queue],
     listing: list[Queue] | None,
     heard: Heard,
@@ -97,7 +99,7 @@ def each_queue(
     asked = heard.answered | heard.missing.keys() | heard.invalid.keys() | heard.failed.keys()
     rest = [queue for queue in selected if queue.id not in asked]
     if rest:
-        session.poller.run(2, rest, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0)
+        poller.run(2, rest, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0)
     known = None if listing is None else {queue.id for queue in listing}
     lookups = _Lookups(session, deadline, most=MAX_LOOKUPS if listing is not None else 0)
     divisions = {queue.division_id for queue in selected if queue.id in heard.answered} - {None}

@@ -45,7 +45,6 @@ class Service:
         self._clock = clock
         self._environ = environ
         self._serve_metrics = serve_metrics
-        self._on_progress = on_progress
         self._held: list[Fact] | None = []
         self._redact_secrets(config)
         self.schedule = Schedule(
@@ -55,6 +54,7 @@ class Service:
             self._session(config),
             clock=clock,
             emit=self.emit,
+            on_progress=on_progress,
             on_report=on_report,
             on_interval=self.schedule.replace_tick,
         )
@@ -156,7 +156,6 @@ class Service:
             emit=self.emit,
             redact=lambda token: self._emitter.redact(token, passing=True),
             environ=self._environ,
-            on_progress=self._on_progress,
             earlier=earlier,
         )
 

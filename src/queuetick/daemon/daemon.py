@@ -150,7 +150,7 @@ class Daemon:
         if self.stop.is_set():
             return None
         report = self._cycles.tick(self._begin_grid())
-        last = self._cycles.session.poller.last_error
+        last = self._cycles.poller.last_error
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
         return self._end_if_done()
@@ -164,7 +164,7 @@ class Daemon:
         problem = error.problem
         sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
         self._emitter.close(1.0)
-        self._cycles.session.close()
+        self._cycles.close()
         return ExitCode.CONFIG if error.lasting else ExitCode.FAILURE
 
     def _begin_grid(self) -> float:
@@ -196,7 +196,7 @@ class Daemon:
         session = self._cycles.session
         self._notify(
             f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
-            f"{session.throttle.used}/{session.throttle.budget} requests, waiting {session.poller.waiting}"
+            f"{session.throttle.used}/{session.throttle.budget} requests, waiting {self._cycles.poller.waiting}"
         )
 
     def _end_if_done(self) -> None:
@@ -295,7 +295,7 @@ class Daemon:
             )
         )
         self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
-        self._cycles.session.close()
+        self._cycles.close()
         self._service.exporter.close()
         return self.exit
 

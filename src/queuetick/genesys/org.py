@@ -1,4 +1,4 @@
-"""One org as one configuration speaks to it: transport, token, budget, client, poller, put together here."""
+"""One org as one configuration speaks to it: transport, token, budget and client, put together here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from queuetick.genesys.auth import Login, TokenSource
 from queuetick.genesys.client import Client, hosts
 from queuetick.genesys.rate_limit import Throttle
 from queuetick.genesys.transport import Transport
-from queuetick.polling.cycle import Poller
 
 
 class Session:
@@ -27,15 +26,13 @@ class Session:
         redact: Callable[[str], None],
         environ: Mapping[str, str],
         uniform: Callable[[float, float], float] = random.uniform,
-        on_progress: Callable[[], None] = lambda: None,
         earlier: Session | None = None,
         transport: Transport | None = None,
     ) -> None:
         """`redact(token)` hears every token before a line could hold it; `transport` stands in for real sockets.
 
-        From `earlier` the memory of absent queues comes along, and with unchanged credentials the budget and its
-        pause, which belong to the token's owner, not to the process, and the token itself: a reload while the login
-        host is away must not cost a cycle.
+        With unchanged credentials the budget, its pause and the token come from `earlier`: they belong to the OAuth
+        client, and a reload while the login host is away must not cost a cycle.
         """
         self.config = config
         self.hosts = where = hosts(
@@ -89,19 +86,7 @@ class Session:
             monotonic=clock.monotonic,
             now=clock.now,
         )
-        self.poller = Poller(
-            self.client,
-            concurrency=config.poll.concurrency,
-            emit=emit,
-            monotonic=clock.monotonic,
-            pause=clock.wait,
-            uniform=uniform,
-            on_progress=on_progress,
-        )
-        if earlier is not None:
-            self.poller.adopt(earlier.poller)
 
     def close(self) -> None:
-        """Let go of threads and idle connections."""
-        self.poller.close()
+        """Let go of idle connections."""
         self.transport.close()

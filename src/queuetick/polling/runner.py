@@ -6,6 +6,7 @@ Law: for each cycle number 1..N there is exactly one of cycle.completed, cycle.s
 from __future__ import annotations
 
 import math
+import random
 import threading
 import traceback
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from queuetick.genesys.org import Session
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling import selection
 from queuetick.polling.capacity import fitting_batch_size, interval_in_force
+from queuetick.polling.cycle import Poller
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
@@ -61,6 +63,8 @@ class Cycles:
         *,
         clock: Clock,
         emit: Callable[..., None],
+        uniform: Callable[[float, float], float] = random.uniform,
+        on_progress: Callable[[], None] = lambda: None,
         on_report: Callable[[CycleReport], None] = lambda _: None,
         on_interval: Callable[[], None] = lambda: None,
     ) -> None:
@@ -76,6 +80,9 @@ class Cycles:
         """Number of the cycle that runs now."""
         self._clock = clock
         self._emit = emit
+        self._uniform = uniform
+        self._on_progress = on_progress
+        self.poller = self._poller(session)
         self._on_report = on_report
         self._on_interval = on_interval
         self._running = threading.Lock()
@@ -188,13 +195,16 @@ class Cycles:
     def refresh(self) -> None:
         """A discovery on its turn: also gives the ids that were set aside another try."""
         self.discover(deadline=self._clock.monotonic() + max(60.0, self.interval))
-        self.session.poller.retry_invalid()
+        self.poller.retry_invalid()
 
     def adopt(self, session: Session) -> Session:
         """Put another session in force between two cycles; returns the earlier one, for the caller to close."""
         with self._running:
             earlier, self.session = self.session, session
-            session.poller.adopt(earlier.poller)  # once more: a cycle may have run since it was made
+            poller = self._poller(session)
+            poller.adopt(self.poller)
+            self.poller.close()
+            self.poller = poller
             if earlier.config.queues != session.config.queues:
                 self.queues, self.discovered = selection.explicit(session.config.queues) or None, False
             # A stretched interval stays until it is fitted, which says the change.
@@ -202,6 +212,22 @@ class Cycles:
                 self._set_interval(float(session.config.poll.interval))
             self.fit_interval()
         return earlier
+
+    def close(self) -> None:
+        """Let go of threads and idle connections."""
+        self.poller.close()
+        self.session.close()
+
+    def _poller(self, session: Session) -> Poller:
+        return Poller(
+            session.client,
+            concurrency=session.config.poll.concurrency,
+            emit=self._emit,
+            monotonic=self._clock.monotonic,
+            pause=self._clock.wait,
+            uniform=self._uniform,
+            on_progress=self._on_progress,
+        )
 
     def _listing(self, deadline: float) -> list[Queue]:
         failures = 0
@@ -255,7 +281,7 @@ class Cycles:
             self.discover(deadline=deadline)
         session = self.session
         session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
-        report = session.poller.run(
+        report = self.poller.run(
             number,
             self.queues or [],
             scheduled_at=utc(scheduled),
@@ -267,7 +293,7 @@ class Cycles:
             report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
-        self._judge(report, began, session.poller.last_error or self.refused)
+        self._judge(report, began, self.poller.last_error or self.refused)
         answered = report.snapshots or report.missing
         if answered and not self.discovered and isinstance(self.refused, Transient | LoginFailed):
             self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh

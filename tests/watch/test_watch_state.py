@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot, stamp, stream
 
 from queuetick.watch.health import Trouble
-from queuetick.watch.lines import Reject, Snapshot, decode
+from queuetick.watch.lines import Line, Reject, decode
 from queuetick.watch.state import STALE_UNLEARNED, TREND_CYCLES, Board
 
 QUEUES = ("a", "b", "c")
@@ -57,13 +57,13 @@ def test_a_damaged_line_is_read_or_counted_never_raised(place: int, damage: byte
 def test_a_half_line_is_never_a_snapshot(length: int) -> None:
     """A line cut anywhere, as a full disk or a kill leaves it."""
     whole = snapshot(queue_name="Support")
-    assert not isinstance(decode(whole[: min(length, len(whole) - 1)]), Snapshot)
+    assert isinstance(decode(whole[: min(length, len(whole) - 1)]), Reject)
 
 
 def test_prefixes_of_the_journal_are_taken_off() -> None:
     """`<6>` from the unit's stdout; date and host from journalctl without -o cat; CR from a Windows copy."""
     for prefix in (b"<6>", b"<14>", b"Nov 24 04:00:15 host queuetick[123]: ", b"\xef\xbb\xbf", b"  "):
-        assert isinstance(decode(prefix + snapshot() + b"\r"), Snapshot)
+        assert isinstance(decode(prefix + snapshot() + b"\r"), Line)
 
 
 def test_lines_that_are_not_for_the_table_are_told_apart() -> None:
@@ -77,7 +77,6 @@ def test_lines_that_are_not_for_the_table_are_told_apart() -> None:
         b'{"a":' + b"[" * 100_000: Reject.BROKEN,
         b'{"timestamp":"2026-11-24T04:00:15.412Z","ev': Reject.BROKEN,
         snapshot(waiting="seven"): Reject.BROKEN,
-        line("token.renewed", START, reason="expiring"): Reject.OTHER,
         line("some.future.event", START): Reject.OTHER,
         b'{"@timestamp":"2026-11-24T04:00:15Z","event":{"action":"queue.snapshot"}}': Reject.ECS,
         b'{"timestamp":"2026-11-24T04:00:15Z","severityNumber":9,"attributes":{}}': Reject.OTEL,
@@ -93,7 +92,6 @@ def test_lines_that_are_not_for_the_table_are_told_apart() -> None:
             b'{"a":' + b"[" * 100_000,
             b'{"timestamp":"2026-11-24T04:00:15.412Z","ev',
             snapshot(waiting="seven"),
-            line("token.renewed", START, reason="expiring"),
             line("some.future.event", START),
             b'{"@timestamp":"2026-11-24T04:00:15Z","event":{"action":"queue.snapshot"}}',
             b'{"timestamp":"2026-11-24T04:00:15Z","severityNumber":9,"attributes":{}}',
@@ -244,7 +242,7 @@ def test_a_new_daemon_begins_without_the_troubles_of_the_last() -> None:
     assert list(board.rows) == ["a"] and board.rows["a"].status is None
     health = board.health
     assert (health.lost, health.stopped, health.paused_until) == (None, None, None)
-    assert health.needed == {"needed": 12, "allowed": 300}
+    assert health.needed and (health.needed.needed, health.needed.allowed) == (12, 300)
 
 
 def test_standing_troubles_of_the_daemon_come_and_go() -> None:

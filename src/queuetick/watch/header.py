@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.style import Style
 
+from queuetick.events import CycleReport, RateLimit
 from queuetick.watch import styles
-from queuetick.watch.lines import CycleCompleted, Reject
+from queuetick.watch.lines import Reject
 from queuetick.watch.state import Board
 from queuetick.watch.text import UNKNOWN, age, clean, clock_time, duration
 from queuetick.watch.view import Thresholds, View
@@ -72,7 +73,7 @@ def health_line(scene: Scene, width: int) -> styles.Line:
     return styles.spread(line, clock, width)
 
 
-def _polled(cycle: CycleCompleted) -> Segment:
+def _polled(cycle: CycleReport) -> Segment:
     short = cycle.snapshots != cycle.queues
     text = f"{_number(cycle.snapshots)}/{_number(cycle.queues)} queues"
     return Segment(text, styles.WARN if short else styles.PLAIN)
@@ -82,14 +83,12 @@ def _budget(board: Board) -> Iterator[Segment]:
     """Requests of the token's minute: what the headers say, else what the daemon computed when it started."""
     cycle, needed = board.health.cycle, board.health.needed
     limit = cycle.rate_limit if cycle else None
-    if limit is not None and limit.used is not None and limit.allowed:
+    if isinstance(limit, RateLimit) and limit.used is not None and limit.allowed:
         share = limit.used / limit.allowed
         style = styles.CRIT if share >= BUDGET_CRIT else styles.WARN if share >= BUDGET_WARN else styles.PLAIN
         yield Segment(f"budget {limit.used:,}/{limit.allowed:,}", style)
     elif needed is not None:
-        yield Segment(
-            f"budget {_any(needed.get('needed'))}/{_any(needed.get('allowed'))} a minute", styles.PLAIN
-        )
+        yield Segment(f"budget {_any(needed.needed)}/{_any(needed.allowed)} a minute", styles.PLAIN)
 
 
 def notices(scene: Scene) -> list[tuple[str, Style]]:

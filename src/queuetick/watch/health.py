@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from queuetick.watch.lines import (
+from queuetick.events import (
     ApiLost,
     ApiRecovered,
-    CycleCompleted,
     CycleCrashed,
+    CycleReport,
     CycleSkipped,
     DaemonStarted,
     DaemonStopped,
+    Fact,
     IntervalRestored,
     IntervalStretched,
-    Line,
     RateLimitPaused,
     RateLimitResumed,
+    RequestsPerMinute,
 )
 from queuetick.watch.text import words
 
@@ -45,11 +46,11 @@ class Status(NamedTuple):
 class Health:
     """The daemon's last cycle and its standing troubles. Times are seconds since 1970, spans seconds."""
 
-    cycle: CycleCompleted | None = None
+    cycle: CycleReport | None = None
     cycle_at: float = 0.0
     interval: float | None = None
     """As configured; None if the start of the daemon was not read."""
-    needed: Mapping[str, object] | None = None
+    needed: RequestsPerMinute | None = None
     """Requests a minute, needed and allowed, as computed when the daemon started."""
     lost: Status | None = None
     stopped: Status | None = None
@@ -67,31 +68,29 @@ class Health:
         interval = poll.get("interval") if isinstance(poll, Mapping) else None
         if isinstance(interval, int | float) and 0 < interval < 86_400:
             health.interval = float(interval)
-        if isinstance(line.requests_per_minute, Mapping):
-            health.needed = line.requests_per_minute
+        health.needed = line.requests_per_minute
         return health
 
-    def completed(self, line: CycleCompleted, at: float) -> None:
+    def completed(self, line: CycleReport, at: float) -> None:
         """A cycle came to its end, so what happened to the one before is over."""
         self.cycle, self.cycle_at = line, at
         self.skipped = self.crashed = ""
 
-    def take(self, line: Line, at: float) -> None:
+    def take(self, line: Fact, at: float) -> None:
         """Any line about the daemon as a whole; the others change nothing."""
         match line:
             case CycleSkipped():
-                which = "" if line.cycle is None else f"cycle {line.cycle}:"
-                until = "" if line.until is None else f"until {line.until}"
-                self.skipped = words(which, line.reason, until)
+                self.skipped = words(
+                    _cycle(line.cycle, ":"), line.reason, line.until and f"until {line.until}"
+                )
             case CycleCrashed():
-                which = "" if line.cycle is None else f"cycle {line.cycle}"
-                self.crashed = words(which, line.error)
+                self.crashed = words(_cycle(line.cycle), line.error)
             case ApiLost():
                 self.lost = Status(Trouble.FAILED, at, words(line.reason))
             case ApiRecovered():
                 self.lost = None
             case RateLimitPaused():
-                self.paused_until = at + line.retry_after_seconds
+                self.paused_until = at + (line.retry_after_seconds or 0.0)
                 self.paused_source = words(line.source)
             case RateLimitResumed():
                 self.paused_until = None
@@ -101,3 +100,8 @@ class Health:
                 self.stretched = None
             case DaemonStopped():
                 self.stopped = Status(Trouble.STALE, at, words(line.reason))
+
+
+def _cycle(number: int | None, end: str = "") -> str:
+    """A tolerantly read line may lack the number."""
+    return "" if number is None else f"cycle {number}{end}"

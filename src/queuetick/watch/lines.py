@@ -1,182 +1,113 @@
-"""Bytes of one line in, a typed line out: only the fields that the table shows are decoded."""
+"""Bytes of one line in, a fact of the contract out.
+
+The types are those of `queuetick.events`. They are read with less strictness than they are written: a field that an
+older or a newer daemon does not write costs nothing.
+"""
 
 from __future__ import annotations
 
 import enum
+import types
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
+from msgspec import UnsetType
 
-# A naive time could not be compared with the others, so such a line is not taken.
+from queuetick.events import EVENTS, CycleReport, Fact, QueueSnapshot, QueueStats
+
+# A naive time could not be compared with the others, so such a line is invalid.
 Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class _Line(msgspec.Struct, tag_field="event", gc=False):
-    """What every line has. `gc=False`: lines hold no cycles, and 5,000 of them are alive at a time."""
-
-    timestamp: Timestamp
-
-
-class Media(msgspec.Struct, gc=False):
-    """One media type's share of a queue."""
-
-    waiting: int | None = None
-
-
-class Snapshot(_Line, tag="queue.snapshot", gc=False):
-    """One queue at one moment. None: the API did not say, which is not 0."""
-
-    cycle: int
-    queue_id: str
-    queue_name: str | None = None
-    division: str | None = None
-    waiting: int | None = None
-    agents_available: int | None = None
-    interacting: int | None = None
-    alerting: int | None = None
-    longest_wait_seconds: float | None = None
-    agents_on_queue: int | None = None
-    media: dict[str, Media] | None = None
-
-
-class RateLimit(msgspec.Struct, gc=False):
-    """The token's budget as the API's headers told it; requests in the current minute."""
-
-    allowed: int | None = None
-    used: int | None = None
-    reset_seconds: float | None = None
-
-
-class CycleCompleted(_Line, tag="cycle.completed", gc=False):
-    """The account of one cycle: queues = snapshots + missing + invalid + failed + deferred."""
-
-    cycle: int
-    outcome: str
-    queues: int | None = None
-    snapshots: int | None = None
-    missing: int = 0
-    invalid: int = 0
-    failed: int = 0
-    deferred: int = 0
-    requests: int | None = None
-    retries: int | None = None
-    duration_seconds: float | None = None
-    lateness_seconds: float | None = None
-    rate_limit: RateLimit | None = None
-
-
-# Fields that are only ever shown as words are `Any`: a status of "503" must not cost the line.
-
-
-class CycleSkipped(_Line, tag="cycle.skipped", gc=False):
-    cycle: int | None = None
-    reason: Any = None
-    until: Any = None
-
-
-class CycleCrashed(_Line, tag="cycle.crashed", gc=False):
-    cycle: int | None = None
-    error: Any = None
-
-
-class BatchFailed(_Line, tag="batch.failed", gc=False):
-    queue_ids: list[str] = []
-    status: Any = None
-    code: Any = None
-    reason: Any = None
-
-
-class QueueMissing(_Line, tag="queue.missing", gc=False):
-    queue_id: str
-    queue_name: str | None = None
-    division: str | None = None
-    reason: Any = None
-
-
-class QueueInvalid(_Line, tag="queue.invalid", gc=False):
-    queue_id: str
-    queue_name: str | None = None
-    division: str | None = None
-    code: Any = None
-    reason: Any = None
-
-
-class QueueRecovered(_Line, tag="queue.recovered", gc=False):
-    queue_id: str
-
-
-class QueuesRefreshed(_Line, tag="queues.refreshed", gc=False):
-    removed_ids: list[str] = []
-
-
-class RateLimitPaused(_Line, tag="rate_limit.paused", gc=False):
-    retry_after_seconds: float = 0.0
-    source: Any = None
-
-
-class RateLimitResumed(_Line, tag="rate_limit.resumed", gc=False):
-    pass
-
-
-class IntervalStretched(_Line, tag="interval.stretched", gc=False):
-    """The interval that the budget holds, in seconds."""
-
-    to: float
-    why: Any = None
-
-
-class IntervalRestored(_Line, tag="interval.restored", gc=False):
-    to: float | None = None
-
-
-class ApiLost(_Line, tag="api.lost", gc=False):
-    reason: Any = None
-
-
-class ApiRecovered(_Line, tag="api.recovered", gc=False):
-    pass
-
-
-class DaemonStarted(_Line, tag="daemon.started", gc=False):
-    config: Any = None
-    requests_per_minute: Any = None
-
-
-class DaemonStopped(_Line, tag="daemon.stopped", gc=False):
-    reason: Any = None
-
-
-Line: TypeAlias = (
-    Snapshot
-    | CycleCompleted
-    | CycleSkipped
-    | CycleCrashed
-    | BatchFailed
-    | QueueMissing
-    | QueueInvalid
-    | QueueRecovered
-    | QueuesRefreshed
-    | RateLimitPaused
-    | RateLimitResumed
-    | IntervalStretched
-    | IntervalRestored
-    | ApiLost
-    | ApiRecovered
-    | DaemonStarted
-    | DaemonStopped
-)
 
 
 class Reject(enum.Enum):
     """Why a line says nothing to the board."""
 
-    OTHER = "one of queuetick's own that the table does not need"
+    OTHER = "an event that this version does not know"
     TEXT = "no JSON, such as systemd's own words in the journal"
     BROKEN = "JSON that breaks off or breaks the contract"
     ECS = "written with [output] profile = ecs"
     OTEL = "written with [output] profile = otel"
     JOURNAL = "wrapped by journalctl -o json"
+
+
+class Line(msgspec.Struct, gc=False, frozen=True):
+    """One line that was read. `at` is its timestamp in seconds since 1970."""
+
+    at: float
+    org: str
+    """The instance's name; empty where the line has none."""
+    level: str
+    fact: Fact
+
+
+_REQUIRED = {
+    QueueSnapshot: {"cycle", "queue_id"},
+    CycleReport: {"cycle", "outcome"},
+}
+"""Without these a line of the type cannot be placed."""
+_SUBJECT = {"queue_id", "queue_name", "division", "scheduled_at"}
+_EXACT = (QueueSnapshot, CycleReport, QueueStats)
+
+
+@cache
+def _lenient(kind: type[msgspec.Struct], *, exact: bool) -> type[msgspec.Struct]:
+    """A subclass of `kind` that needs few of its fields.
+
+    A field without a default becomes None where the line lacks it. With `exact` false a text or a code is taken
+    whatever its JSON type is, because it is only shown.
+    """
+    required = _REQUIRED.get(kind, {"queue_id"})
+    fields: list[tuple[str, Any, Any]] = []
+    for info in msgspec.structs.fields(kind):
+        loose = _loosened(info.type, exact=exact or info.name in _SUBJECT)
+        if info.name in required:
+            fields.append((info.name, loose, msgspec.field(name=info.encode_name)))
+        elif info.default_factory is not msgspec.NODEFAULT:
+            fields.append(
+                (info.name, loose, msgspec.field(default_factory=info.default_factory, name=info.encode_name))
+            )
+        else:
+            default = None if info.default is msgspec.NODEFAULT else info.default
+            fields.append((info.name, loose | None, msgspec.field(default=default, name=info.encode_name)))
+    if kind.__struct_config__.tag_field:
+        level = msgspec.field(default="info", name="level")
+        fields += [("timestamp", Timestamp, msgspec.field()), ("org", str, ""), ("said_level", Any, level)]
+    config = kind.__struct_config__
+    return msgspec.defstruct(
+        kind.__name__,
+        fields,
+        bases=(kind,),
+        tag=config.tag,
+        tag_field=config.tag_field,
+        kw_only=True,
+        frozen=config.frozen,
+        gc=False,  # lines hold no cycles, and thousands of them are alive at a time
+    )
+
+
+def _loosened(kind: Any, *, exact: bool) -> Any:
+    """The type of a field as it is read: without limits, and with structs that need few of their fields."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _loosened(arguments[0], exact=exact)
+    if origin in {Union, types.UnionType}:
+        parts = [_loosened(part, exact=exact) for part in arguments]
+        return Any if Any in parts else Union[tuple(parts)]  # noqa: UP007  # made of values
+    if origin in {dict, list}:
+        return origin[tuple(_loosened(part, exact=True) for part in arguments)]
+    if origin is Literal:
+        # A later version may add a value.
+        return str if exact else Any
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _lenient(kind, exact=exact)
+    return Any if kind in {str, int} and not exact else kind
+
+
+def said(text: str | UnsetType | None) -> str | None:
+    """A text that a line may lack."""
+    return text if isinstance(text, str) else None
 
 
 class _Any(msgspec.Struct, gc=False):
@@ -186,11 +117,11 @@ class _Any(msgspec.Struct, gc=False):
     timestamp: Timestamp
 
 
-_line = msgspec.json.Decoder(Line)
+_line = msgspec.json.Decoder(Union[tuple(_lenient(kind, exact=kind in _EXACT) for kind in EVENTS)])  # noqa: UP007
 _any = msgspec.json.Decoder(_Any)
 # RecursionError: a line of a thousand "[" is nobody's fault but must not end the watch.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_KNOWN = frozenset(kind.__struct_config__.tag for kind in Line.__args__)
+_KNOWN = frozenset(kind.__struct_config__.tag for kind in EVENTS)
 _ELSEWHERE = (
     (b'"@timestamp"', Reject.ECS),
     (b'"severityNumber"', Reject.OTEL),
@@ -203,7 +134,7 @@ _ELSEWHERE = (
 def decode(line: bytes) -> Line | Reject:
     """Read one line, without its newline.
 
-    What stands before the first `{"` is passed over: the `<6>` of a line meant for journald, and the date and
+    Whatever precedes the first `{` is passed over: the `<6>` of a line meant for journald, and the date and
     host that `journalctl` puts there without `-o cat`.
     """
     if line[:2] != b'{"':
@@ -212,10 +143,10 @@ def decode(line: bytes) -> Line | Reject:
             return Reject.TEXT
         line = line[start:]
     try:
-        line_read: Line = _line.decode(line)
+        read: Any = _line.decode(line)
+        return Line(read.timestamp.timestamp(), read.org, read.said_level, read)
     except _UNREADABLE:
         return _reject(line)
-    return line_read
 
 
 def _reject(line: bytes) -> Reject:

@@ -10,20 +10,19 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from queuetick.watch.health import Health, Status, Trouble
-from queuetick.watch.lines import (
+from queuetick.events import (
     BatchFailed,
-    CycleCompleted,
+    CycleReport,
     DaemonStarted,
-    Line,
+    Fact,
     QueueInvalid,
     QueueMissing,
     QueueRecovered,
+    QueueSnapshot,
     QueuesRefreshed,
-    Reject,
-    Snapshot,
-    decode,
 )
+from queuetick.watch.health import Health, Status, Trouble
+from queuetick.watch.lines import Reject, decode, said
 from queuetick.watch.text import clean, words
 
 TREND_CYCLES = 20
@@ -57,7 +56,7 @@ class Row:
         self._named: str | None = None
         self._placed: str | None = None
         self.search = self.name.casefold()
-        self.snapshot: Snapshot | None = None
+        self.snapshot: QueueSnapshot | None = None
         self.at = float("-inf")
         self.ordinal: int | None = None
         self.status: Status | None = None
@@ -76,7 +75,7 @@ class Row:
         self.search = f"{self.name} {self.division} {self.queue_id}".casefold()
 
     @property
-    def latest(self) -> Snapshot | None:
+    def latest(self) -> QueueSnapshot | None:
         """The numbers worth showing. Those from before a queue was missing or invalid are not."""
         if self.status is not None and self.status.trouble in {Trouble.MISSING, Trouble.INVALID}:
             return None
@@ -107,12 +106,12 @@ class Board:
         for raw in batch:
             self.lines_read += 1
             line = decode(raw)
-            if type(line) is Snapshot:
-                self._snapshot(line)
-            elif isinstance(line, Reject):
+            if isinstance(line, Reject):
                 self.rejects[line] += 1
+            elif isinstance(line.fact, QueueSnapshot):
+                self._snapshot(line.fact, line.at)
             else:
-                self._event(line)
+                self._event(line.fact, line.at)
 
     def copy(self) -> Board:
         """A board that stands still while this one goes on: what a paused screen shows."""
@@ -140,8 +139,7 @@ class Board:
             interval = max(self._gaps)
         return max(STALE_INTERVALS * interval, STALE_FLOOR)
 
-    def _snapshot(self, line: Snapshot) -> None:
-        at = line.timestamp.timestamp()
+    def _snapshot(self, line: QueueSnapshot, at: float) -> None:
         ordinal = self._ordinal_of(line.cycle, at)
         row = self.rows.get(line.queue_id)
         if row is None:
@@ -154,7 +152,7 @@ class Board:
             row.ordinal = ordinal
         else:
             row.trend[-1] = (ordinal, line.waiting)
-        row.rename(line.queue_name, line.division)
+        row.rename(said(line.queue_name), said(line.division))
         row.snapshot = line
         row.at = at
         row.status = None
@@ -174,39 +172,44 @@ class Board:
         self.newest_at = max(self.newest_at, at)
         return self.ordinal
 
-    def _event(self, line: Line) -> None:
-        at = line.timestamp.timestamp()
+    def _event(self, line: Fact, at: float) -> None:
         match line:
-            case CycleCompleted():
+            case CycleReport():
                 self._completed(line, at)
             case DaemonStarted():
                 self._started(line)
             case BatchFailed():
                 reason = words(line.status, line.code, line.reason)
-                for queue_id in line.queue_ids:
+                for queue_id in line.queue_ids or ():
                     self._trouble(queue_id, Status(Trouble.FAILED, at, reason))
             case QueueMissing():
                 reason = words(line.reason) or "not in the answer"
                 self._trouble(
-                    line.queue_id, Status(Trouble.MISSING, at, reason), line.queue_name, line.division
+                    line.queue_id,
+                    Status(Trouble.MISSING, at, reason),
+                    said(line.queue_name),
+                    said(line.division),
                 )
             case QueueInvalid():
                 reason = words(line.code, line.reason) or "the API refuses this id"
                 self._trouble(
-                    line.queue_id, Status(Trouble.INVALID, at, reason), line.queue_name, line.division
+                    line.queue_id,
+                    Status(Trouble.INVALID, at, reason),
+                    said(line.queue_name),
+                    said(line.division),
                 )
             case QueueRecovered():
                 row = self.rows.get(line.queue_id)
                 if row is not None and at >= row.at:
                     row.status = None
             case QueuesRefreshed():
-                for queue_id in line.removed_ids:
+                for queue_id in line.removed_ids or ():
                     self.rows.pop(queue_id, None)
             case _:
                 self.health.take(line, at)
         self.newest_at = max(self.newest_at, at)
 
-    def _completed(self, line: CycleCompleted, at: float) -> None:
+    def _completed(self, line: CycleReport, at: float) -> None:
         ordinal = self._ordinal_of(line.cycle, at)
         health = self.health
         if ordinal == self._completed_ordinal + 1:

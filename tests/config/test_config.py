@@ -432,7 +432,7 @@ RULES = {
         "[output]\nxyz = 1",
         "output.xyz",
         "is not a setting",
-        "remove it; known here: path, profile",
+        "remove it; known here: path, profile, media, snapshots, heartbeat",
     ),
     **{
         f"a secret in the file: {name}": (

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from msgspec import UNSET, structs
 
 from queuetick.events import (
@@ -31,6 +32,7 @@ from queuetick.events import (
     QueueSnapshot,
 )
 from queuetick.events.examples import EXAMPLES
+from queuetick.events.schema import json_schema
 from queuetick.lines.length import escape
 from queuetick.lines.profiles import render
 from queuetick.lines.writer import LEVELS, LineHandler, install_logging, stamp
@@ -38,6 +40,7 @@ from support.collect import NOW, STAMP, emitter, written
 from support.facts import facts
 
 TICK = "2026-11-24T04:00:15.000Z"
+VALIDATOR = Draft202012Validator(json_schema())
 SNAPSHOT = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
 STOPPED = DaemonStopped(reason="SIGTERM", cycles=3, uptime_seconds=45.0)
 
@@ -76,12 +79,57 @@ def test_a_level_given_stands_in_for_the_facts_own():
     assert output.objects[0]["level"] == "critical"
 
 
-def test_the_level_silences_operational_events_but_never_snapshots():
+def test_the_level_silences_operational_events_but_no_measurement():
     for level in LEVELS:
         lines = written(*EXAMPLES, level=level)
         loud = [fact for fact in EXAMPLES if LEVELS.index(fact.severity) >= LEVELS.index(level)]
-        expected = {msgspec.to_builtins(fact)["event"] for fact in loud} | {"queue.snapshot"}
+        expected = {msgspec.to_builtins(fact)["event"] for fact in loud} | {"queue.snapshot", "queue.stats"}
         assert {line["event"] for line in lines} == expected
+
+
+@pytest.mark.parametrize("profile", sorted(render))
+def test_every_line_of_every_event_says_the_org_right_after_its_event(profile):
+    for line in written(*EXAMPLES, level="debug", org="emea", profile=profile):
+        match profile:
+            case "plain":
+                assert list(line)[:4] == ["timestamp", "level", "event", "org"] and line["org"] == "emea"
+            case "ecs":
+                assert line["organization"] == {"name": "emea"}
+            case "otel":
+                assert line["resource"]["genesys.org"] == "emea"
+
+
+def test_without_an_org_no_line_has_the_field():
+    assert not [line for line in written(*EXAMPLES, level="debug") if "org" in line]
+
+
+@given(facts(), st.none() | st.text(min_size=1, max_size=20))
+def test_lines_with_an_org_are_valid_by_the_schema(fact, org):
+    for line in written(fact, level="debug", org=org):
+        VALIDATOR.validate(line)
+
+
+BUSY, IDLE = MediaCounts(1, 0, 0), MediaCounts(0, 0, 0, wait_target_seconds=20.0)
+UNKNOWN = MediaCounts(None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept"),
+    [("all", {"voice", "email", "chat"}), ("active", {"voice", "chat"}), ("none", set())],
+)
+def test_output_media_leaves_out_media_and_no_sum(choice, kept):
+    snapshot = structs.replace(SNAPSHOT, media={"voice": BUSY, "email": IDLE, "chat": UNKNOWN})
+    (all_media,) = written(snapshot)
+    (line,) = written(snapshot, media=choice)
+    assert line.pop("media").keys() == kept
+    del all_media["media"]
+    assert line == all_media
+
+
+@pytest.mark.parametrize("choice", ["all", "active", "none"])
+def test_media_that_the_api_did_not_say_stay_null(choice):
+    (line,) = written(structs.replace(SNAPSHOT, media=None), media=choice)
+    assert line["media"] is None
 
 
 def test_configure_changes_level_and_profile_from_the_next_line_on():

@@ -9,19 +9,20 @@ from pathlib import Path
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from queuetick.events import EVENTS, BatchFailed, CycleReport
 from queuetick.events.examples import EXAMPLES
 from queuetick.events.schema import event_name
-from queuetick.lines.profiles import PLACES, SEVERITY_NUMBERS, render
+from queuetick.lines.profiles import ORG_PLACES, PLACES, SEVERITY_NUMBERS, render
 from support.collect import STAMP
 from support.facts import SHORT, facts
 
 with (Path(__file__).parent / "ecs_8_11.csv").open(newline="") as table:
     ECS_FIELDS = {row["field"]: row["type"] for row in csv.DictReader(table)}
-"""Name and type of each field in the sets base, ecs, error, event, http, log and service of ECS 8.11, read off the
-mappings that the schema publishes (generated/elasticsearch/composable/component of elastic/ecs; as 8.11.0 in its fork
+"""Name and type of each field in the sets base, ecs, error, event, http, log, organization and service of ECS 8.11, read
+off the mappings that the schema publishes (generated/elasticsearch/composable/component of elastic/ecs; as 8.11.0 in its fork
 exsolvi/ecs, base and error as 8.6.0 in elastic/ecs itself: the same there).
 """
 ECS_KINDS = {"alert", "asset", "enrichment", "event", "metric", "pipeline_error", "signal", "state"}
@@ -50,8 +51,8 @@ OTEL_ATTRIBUTES = {
 """Of the semantic conventions; the rest is in namespaces of our own."""
 
 
-def rendered(fact, profile, level=None):
-    return msgspec.json.decode(render[profile](fact, STAMP, level or fact.level))
+def rendered(fact, profile, level=None, org=None):
+    return msgspec.json.decode(render[profile](fact, STAMP, level or fact.severity, org))
 
 
 def plain_again(line, profile):
@@ -64,7 +65,7 @@ def plain_again(line, profile):
         event, level = line["eventName"], line["severityText"]
     plain = {"timestamp": stamp, "level": level, "event": event}
     (type_,) = [known for known in EVENTS if event_name(known) == event]
-    for name, place in PLACES[profile][type_].items():
+    for name, place in {"org": ORG_PLACES[profile], **PLACES[profile][type_]}.items():
         value = line
         for key in place:
             value = value.get(key, KeyError) if isinstance(value, dict) else KeyError
@@ -74,9 +75,9 @@ def plain_again(line, profile):
 
 
 @pytest.mark.parametrize("profile", sorted(PLACES))
-@given(fact=facts(text=SHORT))
-def test_every_profile_gives_the_plain_line_back(profile, fact):
-    assert plain_again(rendered(fact, profile), profile) == rendered(fact, "plain")
+@given(fact=facts(text=SHORT), org=st.none() | SHORT)
+def test_every_profile_gives_the_plain_line_back(profile, fact, org):
+    assert plain_again(rendered(fact, profile, org=org), profile) == rendered(fact, "plain", org=org)
 
 
 @pytest.mark.parametrize("profile", sorted(PLACES))
@@ -97,7 +98,7 @@ def leaves(value, at=""):
 
 @given(fact=facts(text=SHORT))
 def test_every_ecs_field_is_a_published_one_with_its_type(fact):
-    for name, value in leaves(rendered(fact, "ecs")):
+    for name, value in leaves(rendered(fact, "ecs", org="emea")):
         if name.startswith(OWN):
             continue
         assert value is None or type(value) is JSON_TYPES[ECS_FIELDS[name]], name
@@ -134,7 +135,7 @@ def test_ecs_durations_are_nanoseconds():
 
 @given(fact=facts(text=SHORT))
 def test_otel_records_have_the_data_models_fields_and_no_others(fact):
-    line = rendered(fact, "otel")
+    line = rendered(fact, "otel", org="emea")
     assert line.keys() <= OTEL_FIELDS
     assert all(name in OTEL_ATTRIBUTES or name.startswith(OWN) for name in line.get("attributes", {}))
     assert all(isinstance(value, str) for value in line["resource"].values())

@@ -82,6 +82,8 @@ def new_daemon(
         now=time.time,
         level=config.log.level,
         profile=config.output.profile,
+        org=config.genesys.org,
+        media=config.output.media,
         journal=journal,
     )
     install_logging(emitter)

@@ -109,7 +109,12 @@ class Service:
         if output is not None:
             to_journal = config.output.path == "-" and stdout_is_journal(self._environ)
             self._emitter.redirect(output, journal=to_journal)
-        self._emitter.configure(level=config.log.level, profile=config.output.profile)
+        self._emitter.configure(
+            level=config.log.level,
+            profile=config.output.profile,
+            org=config.genesys.org,
+            media=config.output.media,
+        )
         self.schedule.replace_refresh(config.queues.refresh)
         if not self.cycles.discovered:
             self.cycles.discover(deadline=monotonic() + max(10.0, self.cycles.interval))

@@ -11,18 +11,27 @@ import logging
 from collections.abc import Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import structlog
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
-from queuetick.events import Fact, Level, LogMessage, OutputRecovered, QueueSnapshot
+from queuetick.events import (
+    Fact,
+    Level,
+    LogMessage,
+    MediaCounts,
+    OutputRecovered,
+    QueueSnapshot,
+    QueueStats,
+)
 from queuetick.lines.buffering import BufferedOutput
 from queuetick.lines.length import LIMIT, cut_text, escape, fit, map_strings, spell_out
 from queuetick.lines.output import Output
 from queuetick.lines.profiles import Renderer, render
 from queuetick.lines.redaction import Redaction
 
+MediaChoice = Literal["all", "active", "none"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 PRIORITIES: dict[str, bytes] = {
     "debug": b"<7>",
@@ -67,6 +76,8 @@ class Emitter:
         now: Callable[[], float],
         level: Level = "info",
         profile: str = "plain",
+        org: str | None = None,
+        media: MediaChoice = "all",
         journal: bool = False,
     ) -> None:
         """`now` gives seconds since the epoch; with `journal` each line starts with its syslog priority."""
@@ -77,10 +88,15 @@ class Emitter:
         self._journal = journal
         self._redaction = Redaction()
         self._blamed: set[int] = set()
-        self.configure(level=level, profile=profile)
+        self.configure(level=level, profile=profile, org=org, media=media)
 
-    def configure(self, *, level: Level, profile: str) -> None:
-        """Put a level and a profile in force, at start and on reload. KeyError for an unknown profile."""
+    def configure(
+        self, *, level: Level, profile: str, org: str | None = None, media: MediaChoice = "all"
+    ) -> None:
+        """Put settings in force, at start and on reload: `log.level`, `output.profile`, `genesys.org`, `output.media`.
+
+        KeyError for an unknown profile.
+        """
         renderer = render[profile]
 
         def render_facts(
@@ -89,7 +105,8 @@ class Emitter:
             timestamp, level = fields["timestamp"], fields["level"]
             lines: list[bytes] = []
             for fact in fields["facts"]:
-                lines += self._lines(renderer, fact, timestamp, level)
+                shown = fact if media == "all" else without_media(fact, media)
+                lines += self._lines(renderer, shown, timestamp, level, org)
             return lines, {}
 
         def logger(threshold: int, *, expendable: bool) -> Any:
@@ -102,6 +119,8 @@ class Emitter:
 
         self.level = level
         self.profile = profile
+        self.org = org
+        self.media: MediaChoice = media
         self._loggers = _Loggers(
             snapshots=logger(logging.NOTSET, expendable=True),
             events=logger(getattr(logging, level.upper()), expendable=False),
@@ -113,7 +132,7 @@ class Emitter:
         """Write to `output` from now on; the one before has `timeout` seconds, and `output` takes what it leaves."""
         earlier, self.output = self.output, output
         prefixed, self._journal = self._journal, journal
-        self.configure(level=self.level, profile=self.profile)
+        self.configure(level=self.level, profile=self.profile, org=self.org, media=self.media)
         if prefixed == journal:
             earlier.hand_over(output, timeout)
         else:  # what is left there has priorities in front, or lacks them
@@ -144,7 +163,7 @@ class Emitter:
             for observe in self.observers:
                 self._show(observe, fact)
         # A batch's snapshots go through the logger together: its cost is paid once for twenty lines.
-        for is_snapshot, run in groupby(facts, key=_is_snapshot):
+        for is_snapshot, run in groupby(facts, key=_is_data):
             if is_snapshot and level is None:
                 loggers.snapshots.info("", facts=run, timestamp=timestamp, level="info")
                 continue
@@ -172,33 +191,48 @@ class Emitter:
                     (LogMessage(logger="queuetick.lines", message=f"an observer failed: {error!r}"),), "error"
                 )
 
-    def _lines(self, renderer: Renderer, fact: Fact, timestamp: str, level: str) -> Iterable[bytes]:
+    def _lines(
+        self, renderer: Renderer, fact: Fact, timestamp: str, level: str, org: str | None
+    ) -> Iterable[bytes]:
         """One line, nearly always; see `fitting` for a fact that is too long."""
         prefix = PRIORITIES[level] if self._journal else b""
         try:
-            line = escape(renderer(fact, timestamp, level))
+            line = escape(renderer(fact, timestamp, level, org))
         except Exception:  # noqa: BLE001 - lone surrogates, numbers beyond 64 bits, keys that are no strings
             fact = _encodable(fact, renderer)
-            line = escape(renderer(fact, timestamp, level))
+            line = escape(renderer(fact, timestamp, level, org))
         if len(line) <= LIMIT and not self._redaction.found_in(fact, line):
             return (b"%b%b\n" % (prefix, line),)
 
         def rendered(fact: Fact) -> bytes:
-            return escape(renderer(fact, timestamp, level))
+            return escape(renderer(fact, timestamp, level, org))
 
         parts = fit(self._redaction.clean(fact), lambda part: len(rendered(part)))
         return [b"%b%b\n" % (prefix, rendered(part)) for part in parts]
 
 
-def _is_snapshot(fact: Fact) -> bool:
-    return type(fact) is QueueSnapshot
+def _is_data(fact: Fact) -> bool:
+    """Whether `fact` is a measurement: never silenced by `log.level`, and superseded by the next one."""
+    return isinstance(fact, QueueSnapshot | QueueStats)
+
+
+def without_media(fact: Fact, choice: MediaChoice) -> Fact:
+    """`fact` with the media of a snapshot that `output.media` keeps: none, or those with a count that is not 0."""
+    if not isinstance(fact, QueueSnapshot) or not fact.media:
+        return fact
+    kept = {name: counts for name, counts in fact.media.items() if choice == "active" and _is_active(counts)}
+    return structs.replace(fact, media=kept)
+
+
+def _is_active(counts: MediaCounts) -> bool:
+    return (counts.waiting, counts.interacting, counts.alerting) != (0, 0, 0)
 
 
 def _encodable(fact: Fact, renderer: Renderer) -> Fact:
     """`fact` with what JSON cannot say spelled out, or a log.message in its place."""
     try:
         cleaned = map_strings(fact, spell_out)
-        renderer(cleaned, "", "")
+        renderer(cleaned, "", "", None)
     except Exception as error:  # noqa: BLE001 - see emit
         described = cut_text(ascii(fact), 1024)
         return LogMessage(

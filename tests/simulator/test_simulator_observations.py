@@ -1,6 +1,6 @@
 """The observation and details contracts of genesys-cloud-facts.md, over the wire."""
 
-from collections.abc import Callable
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -67,10 +67,31 @@ def test_the_oldest_wait_is_an_instant_and_absent_where_nobody_waits(
 
 def test_presence_mappings_come_with_presence_metrics_only(simulator: Simulator, client: Client) -> None:
     asked = client.observe(simulator.queue_ids[:1], "oUserPresences").json
-    known = {each for ids in asked["systemToOrganizationMappings"].values() for each in ids}
-    assert {each["qualifier"] for each in asked["results"][0]["data"]} <= known
-    assert len(asked["systemToOrganizationMappings"]["BREAK"]) == 2
+    mappings = asked["systemToOrganizationMappings"]
+    assert {name: len(ids) for name, ids in mappings.items() if len(ids) > 1} == {"MEAL": 2, "BREAK": 2}
     assert "systemToOrganizationMappings" not in client.observe(simulator.queue_ids[:1], "oWaiting").json
+
+
+def test_off_queue_presences_mapped_to_system_presences_are_the_truth(
+    simulator: Simulator, client: Client
+) -> None:
+    """Several ids of one system presence are added up; an id in no mapping is unknown, and does occur."""
+    asked = client.observe(simulator.queue_ids, "oOffQueueUsers").json
+    systems = {
+        presence_id: system.lower()
+        for system, ids in asked["systemToOrganizationMappings"].items()
+        for presence_id in ids
+    }
+    truth, seen = simulator.truth(), set()
+    for group in asked["results"]:
+        counts: Counter[str] = Counter()
+        for each in group["data"]:
+            counts[systems.get(each["qualifier"], "unknown")] += each["stats"]["count"]
+        true = truth[group["group"]["queueId"]]
+        assert counts == true["off_queue_by_presence"]
+        assert counts.total() == true["agents_by_status"]["off_queue"]
+        seen |= set(counts)
+    assert {"unknown", "meal", "meeting", "training", "away", "offline"} <= seen
 
 
 def test_detail_metrics_are_accepted_and_give_nobody_away(simulator: Simulator, client: Client) -> None:
@@ -190,21 +211,19 @@ def test_the_answers_of_every_instant_equal_the_truth(
 # --- details ---
 
 
-def details_query(entities: list[Any]) -> dict[str, Any]:
-    metrics = ["waiting", "agentsAvailable"]
-    return {"interval": "R/PT1M", "entities": entities, "groupBy": ["queue"], "metrics": metrics}
+def details_query(queue_ids: list[str]) -> dict[str, Any]:
+    return {
+        "interval": "R/PT1M",
+        "metrics": ["waiting", "agentsAvailable"],
+        "entities": [{"id": each, "type": "queue"} for each in queue_ids],
+        "groupBy": ["queueId"],
+    }
 
 
-@pytest.mark.parametrize(
-    "entity", [lambda each: {"type": "queue", "id": each}, lambda each: {"id": each}, str]
-)
-def test_details_end_with_the_present_minute(
-    entity: Callable[[str], Any], simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_details_end_with_the_present_minute(simulator: Simulator, client: Client, clock: Clock) -> None:
     """The last entry is now; the one before is what was so when the minute began."""
     clock.advance(35)
-    query = details_query([entity(each) for each in simulator.queue_ids])
-    found = client.call("POST", DETAILS, query).json["groups"]
+    found = client.call("POST", DETAILS, details_query(simulator.queue_ids)).json["groups"]
     truth, before = simulator.truth(), simulator.truth(NOON)
     assert [each["entity"] for each in found] == [
         {"id": each, "type": "queue"} for each in simulator.queue_ids
@@ -215,14 +234,77 @@ def test_details_end_with_the_present_minute(
             {"waiting": numbers["waiting"], "agentsAvailable": numbers["agents_available"]}
             for numbers in (past, true)
         ]
-    assert [each["interval"] for each in found[0]["entities"]] == [
-        "2025-11-25T11:59:00.000Z/2025-11-25T12:00:00.000Z",
-        "2025-11-25T12:00:00.000Z/2025-11-25T12:01:00.000Z",
+    assert [each["intervalStart"] for each in found[0]["entities"]] == [
+        "2025-11-25T11:59:00.000Z",
+        "2025-11-25T12:00:00.000Z",
     ]
 
 
+TUTORIAL = """{
+  "interval": "R/PT1M",
+  "metrics": [
+    "waiting",
+    "agentsAvailable"
+  ],
+  "entities": [
+    {
+      "id": "your-queue-id-here",
+      "type": "queue"
+    }
+  ],
+  "groupBy": ["queueId"]
+}"""
+
+
+def test_the_tutorials_own_example_is_answered_as_its_own_code_reads_it(
+    simulator: Simulator, client: Client
+) -> None:
+    """The body is the tutorial's text with an id filled in; what follows is its parse_queue_metrics."""
+    queue_id = simulator.queue_ids[0]
+    response = client.call("POST", DETAILS, TUTORIAL.replace("your-queue-id-here", queue_id).encode()).json
+    (group,) = response["groups"]
+    latest = group["entities"][-1]
+    true = simulator.truth()[queue_id]
+    assert group["entity"]["id"] == queue_id
+    assert latest["metrics"] == {"waiting": true["waiting"], "agentsAvailable": true["agents_available"]}
+    assert latest["intervalStart"] == "2025-11-25T12:00:00.000Z"
+
+
+ENTITY = {"id": STRANGER, "type": "queue"}
+
+
 @pytest.mark.parametrize(
-    "changes", [{"metrics": ["oWaiting"]}, {"metrics": []}, {"entities": []}, {"entities": ["x"]}]
+    "changes",
+    [
+        {"interval": "R/PT5M"},
+        {"interval": None},
+        {"metrics": ["oWaiting"]},
+        {"metrics": ["waiting"]},
+        {"metrics": ["agentsAvailable", "waiting"]},
+        {"metrics": []},
+        {"entities": []},
+        {"entities": [STRANGER]},
+        {"entities": [{"id": STRANGER}]},
+        {"entities": [{**ENTITY, "type": "user"}]},
+        {"entities": [{**ENTITY, "name": "x"}]},
+        {"entities": [{**ENTITY, "id": "x"}]},
+        {"entities": [ENTITY] * 201},
+        {"groupBy": []},
+        {"groupBy": ["mediaType"]},
+        {"groupBy": ["queueId", "mediaType"]},
+        {"filter": {}},
+    ],
 )
-def test_details_that_make_no_sense_are_a_400(changes: dict[str, Any], client: Client) -> None:
-    assert client.call("POST", DETAILS, details_query([STRANGER]) | changes).status == 400
+def test_details_that_differ_from_the_tutorial_are_a_genuine_400(
+    changes: dict[str, Any], client: Client
+) -> None:
+    reply = client.call("POST", DETAILS, details_query([STRANGER]) | changes)
+    assert reply.status == reply.json["status"] == 400
+    assert reply.json["contextId"] == reply.headers["ININ-Correlation-Id"]
+
+
+@pytest.mark.parametrize("name", ["interval", "metrics", "entities", "groupBy"])
+def test_details_without_one_of_the_tutorials_fields_are_a_400(name: str, client: Client) -> None:
+    query = details_query([STRANGER])
+    del query[name]
+    assert client.call("POST", DETAILS, query).status == 400

@@ -43,6 +43,25 @@ def test_pages_are_25_by_default_and_lead_to_every_queue(simulator: Simulator, c
     assert all(each["joinedMemberCount"] == truth[each["id"]]["joined"] for each in listed)
 
 
+def test_the_listing_carries_the_service_level_of_each_medium_where_the_queue_has_one() -> None:
+    """Under `call` for voice; some queues have none, some media lack it or a part of it."""
+    with Simulator(queues=300, clock=Clock()) as simulator:
+        entities = Client(simulator).call("GET", f"{QUEUES}?pageSize=500").json["entities"]
+        truth = simulator.truth()
+    shapes = set()
+    for entity in entities:
+        settings = entity.get("mediaSettings", {})
+        assert set(settings) <= {"call", "callback", "chat", "email", "message"}
+        for key, each in settings.items():
+            level = each.get("serviceLevel", {})
+            shapes.add(tuple(sorted(level)))
+            assert 0 < level.get("percentage", 0.5) < 1
+            media = truth[entity["id"]]["media"]["voice" if key == "call" else key]
+            assert media["wait_target_ms"] == level.get("durationMs")
+    assert shapes == {("durationMs", "percentage"), ("durationMs",), ("percentage",), ()}
+    assert 0 < sum("mediaSettings" not in entity for entity in entities) < 40
+
+
 def test_a_larger_page_is_cut_to_500_without_a_word() -> None:
     with Simulator(queues=501, clock=Clock()) as simulator:
         client = Client(simulator)
@@ -84,7 +103,8 @@ def test_a_parameter_out_of_range_is_a_400(query: str, client: Client) -> None:
 
 def test_one_queue_is_read_by_its_id(simulator: Simulator, client: Client) -> None:
     queue = simulator.queues[3]
-    assert client.call("GET", f"{QUEUES}/{queue.id}").json["name"] == queue.name
+    listed = client.call("GET", f"{QUEUES}?id={queue.id}").json["entities"]
+    assert [client.call("GET", f"{QUEUES}/{queue.id}").json] == listed
     assert client.call("GET", f"{QUEUES}/{STRANGER}").json["code"] == "not.found"
     assert client.call("GET", f"{QUEUES}/support").json["code"] == "invalid.id"
 

@@ -260,10 +260,9 @@ class Api:
             return Answer(200, observation_body(queues, plan, query.wants, without_data, strangers))
 
     def _details(self, call: _Call) -> Answer:
-        query = parse_details_query(self._json(call))
-        known = self._known(call, query.queue_ids)
+        known = self._known(call, parse_details_query(self._json(call)))
         with self.centre.at(call.now, known) as queues:
-            return Answer(200, details_body(queues, query, call.now))
+            return Answer(200, details_body(queues, call.now))
 
     def _known(self, call: _Call, queue_ids: tuple[str, ...]) -> list[str]:
         """The ids to answer for; raises the 400 of bad ones."""

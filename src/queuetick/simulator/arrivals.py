@@ -26,6 +26,9 @@ UTILIZATION = 3
 _HANDLE_SECONDS = {"voice": 260.0, "callback": 220.0, "chat": 420.0, "email": 380.0, "message": 480.0}
 _PATIENCE_SECONDS = {"voice": 170.0, "callback": 900.0, "chat": 240.0, "email": 2400.0, "message": 1500.0}
 
+# Seconds within which most contacts are to be answered; for voice the product's own default.
+_TARGET_SECONDS = {"voice": 20, "callback": 120, "chat": 30, "email": 3600, "message": 60}
+
 # Share of the peak at each local hour: a quiet night, two humps, a thin evening.
 _HOURS = (12, 9, 8, 7, 7, 9, 18, 38, 66, 88, 100, 97, 84, 80, 90, 95, 88, 74, 58, 44, 34, 26, 20, 15)
 _WEEKEND = 0.4
@@ -113,6 +116,32 @@ def draw_profile(seed: int, index: int, utc_offset: int) -> Profile:
         members=joined + rng.randint(0, 2 + joined // 3),
         phase=rng.uniform(0.0, 3 * STRETCH),
     )
+
+
+def draw_targets(seed: int, index: int) -> dict[str, dict[str, float]]:
+    """The service level of each medium of one queue: `percentage` (0 to 1) and `durationMs`.
+
+    Incomplete as in a real organization: a queue lacks all, a medium its service level, or a part of it.
+    """
+    rng = random.Random(f"{seed}/targets/{index}")  # noqa: S311
+    if rng.random() < 0.04:
+        return {}
+    targets: dict[str, dict[str, float]] = {}
+    for media in MEDIA:
+        whole = {
+            "percentage": rng.choice((0.8, 0.8, 0.8, 0.7, 0.9, 0.95)),
+            "durationMs": int(1000 * _TARGET_SECONDS[media] * rng.choice((0.5, 1, 1, 1, 1.5, 3))),
+        }
+        roll = rng.random()
+        if roll < 0.03:
+            targets[media] = {}
+        elif roll < 0.05:
+            targets[media] = {"percentage": whole["percentage"]}
+        elif roll < 0.07:
+            targets[media] = {"durationMs": whole["durationMs"]}
+        elif roll < 0.97:
+            targets[media] = whole
+    return targets
 
 
 def contacts_per_hour(profile: Profile, at: float) -> float:

@@ -7,43 +7,61 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from queuetick.simulator.arrivals import MEDIA, draw_profile
+from queuetick.simulator.arrivals import MEDIA, draw_profile, draw_targets
 from queuetick.simulator.names import Division, divisions, queue_name, stable_uuid
 from queuetick.simulator.queue_model import Floor
 
 MAX_QUEUES = 5000
 """Queues one organization may have (genesys-cloud-facts.md, section 4)."""
 
-# (presence id, system presence, share of the off-queue members). The first four ids are the ones
-# every organization has by default; "ON_QUEUE" is what on-queue members show.
 _ON_QUEUE_PRESENCE = "e08eaf1b-ee47-4fa9-a231-1200e284798f"
+# (presence id, system presence, weight among the off-queue members). An organization adds ids of its
+# own beside the default ones: two here also mean BREAK and MEAL, and one is in no mapping at all.
 _OFF_QUEUE_PRESENCES = (
-    ("6a3af858-942f-489d-9700-5f9bcdcdae9b", "AVAILABLE", 0.18),
-    ("31fe3bac-dea6-44b7-bed7-47f91660a1a0", "BUSY", 0.10),
-    ("3fd96123-badb-4f69-bc03-1b1ccc6d8014", "MEAL", 0.12),
-    ("227b37e2-f1d0-4dd0-8f50-badd7cf6d158", "BREAK", 0.14),
-    # Made up by the organization; it too maps to BREAK.
-    ("b2f3c1de-7d1e-4c55-8c6d-0d6f0a3c9a11", "BREAK", 0.04),
-    ("ccf3c10a-aa2c-4845-8e8d-f59fa48c58e5", "OFFLINE", 1.0),
+    ("6a3af858-942f-489d-9700-5f9bcdcdae9b", "AVAILABLE", 16),
+    ("31fe3bac-dea6-44b7-bed7-47f91660a1a0", "BUSY", 9),
+    ("3fd96123-badb-4f69-bc03-1b1ccc6d8014", "MEAL", 10),
+    ("d1f2a0c4-7f63-4d0b-9a0e-5c2b8e6f4a27", "MEAL", 3),
+    ("227b37e2-f1d0-4dd0-8f50-badd7cf6d158", "BREAK", 11),
+    ("b2f3c1de-7d1e-4c55-8c6d-0d6f0a3c9a11", "BREAK", 4),
+    ("e7a5c6b0-3d0d-4f0e-8f5e-0a3f1c9b7d52", "MEETING", 8),
+    ("9f0c2a4e-64f1-4b9b-8a55-2f7d3e1c6b83", "TRAINING", 4),
+    ("c4b8d7f6-1a2b-4c3d-9e4f-5a6b7c8d9e04", "AWAY", 5),
+    ("0d7e5f3a-98b1-4a6c-b2d4-6e8f1a3c5d75", None, 2),
+    ("ccf3c10a-aa2c-4845-8e8d-f59fa48c58e5", "OFFLINE", 28),
 )
+_WEIGHTS = sum(weight for _, _, weight in _OFF_QUEUE_PRESENCES)
 
 
 def presence_mappings() -> dict[str, list[str]]:
     """`systemToOrganizationMappings`: system presence to the organization's presence ids."""
     mappings = {"ON_QUEUE": [_ON_QUEUE_PRESENCE]}
     for presence_id, system, _ in _OFF_QUEUE_PRESENCES:
-        mappings.setdefault(system, []).append(presence_id)
+        if system is not None:
+            mappings.setdefault(system, []).append(presence_id)
     return mappings
 
 
 def off_queue_presences(count: int) -> Iterator[tuple[str, int]]:
     """Split off-queue members over presence ids; the counts sum to `count`, none is zero."""
-    left = count
-    for presence_id, system, share in _OFF_QUEUE_PRESENCES:
-        here = left if system == "OFFLINE" else min(left, round(count * share))
-        left -= here
-        if here:
-            yield presence_id, here
+    weight = before = 0
+    for presence_id, _, share in _OFF_QUEUE_PRESENCES:
+        weight += share
+        until = (count * weight + _WEIGHTS // 2) // _WEIGHTS
+        if until > before:
+            yield presence_id, until - before
+        before = until
+
+
+def off_queue_by_system(count: int) -> dict[str, int]:
+    """Off-queue members by system presence in lower case; `unknown` for the id without a mapping."""
+    counts = dict(off_queue_presences(count))
+    systems: dict[str, int] = {}
+    for presence_id, system, _ in _OFF_QUEUE_PRESENCES:
+        if presence_id in counts:
+            name = system.lower() if system is not None else "unknown"
+            systems[name] = systems.get(name, 0) + counts[presence_id]
+    return systems
 
 
 def on_queue_presence(count: int) -> Iterator[tuple[str, int]]:
@@ -69,6 +87,11 @@ class Queue:
     @property
     def division_name(self) -> str:
         return self.division.name
+
+    @property
+    def targets(self) -> dict[str, dict[str, float]]:
+        """Service level by medium, in the API's fields; drawn anew each time, since few ask."""
+        return draw_targets(self.floor.seed, self.floor.profile.index)
 
 
 def on_queue_statuses(floor: Floor) -> Iterator[tuple[str, int]]:
@@ -158,12 +181,14 @@ class ContactCentre:
                     # Replay the past apart, or the next request would have to replay the present.
                     floor = Floor(self.seed, floor.profile)
                 floor.advance(now)
-                truth[queue.id] = _true_numbers(floor, media_names or {})
+                truth[queue.id] = _true_numbers(floor, queue.targets, media_names or {})
         return truth
 
 
-def _true_numbers(floor: Floor, media_names: dict[str, str]) -> dict[str, Any]:
-    media: dict[str, dict[str, int | None]] = {}
+def _true_numbers(
+    floor: Floor, targets: dict[str, dict[str, float]], media_names: dict[str, str]
+) -> dict[str, Any]:
+    media: dict[str, dict[str, Any]] = {}
     for name in MEDIA:
         waiting, interacting = floor.waiting[name], floor.interacting[name]
         media[media_names.get(name, name)] = {
@@ -174,6 +199,7 @@ def _true_numbers(floor: Floor, media_names: dict[str, str]) -> dict[str, Any]:
             "oldest_interaction_epoch_ms": (
                 epoch_ms(next(iter(interacting.values()))) if interacting else None
             ),
+            "wait_target_ms": targets.get(name, {}).get("durationMs"),
         }
     oldest = [at for numbers in media.values() if (at := numbers["oldest_wait_epoch_ms"]) is not None]
     members, on_queue = floor.profile.members, floor.on_queue
@@ -186,7 +212,7 @@ def _true_numbers(floor: Floor, media_names: dict[str, str]) -> dict[str, Any]:
         "oldest_wait_epoch_ms": min(oldest, default=None),
         "agents_on_queue": on_queue,
         "agents_by_status": {**statuses, "off_queue": members - on_queue},
-        "off_queue_by_presence": dict(off_queue_presences(members - on_queue)),
+        "off_queue_by_presence": off_queue_by_system(members - on_queue),
         "members": members,
         "joined": floor.profile.joined,
     }

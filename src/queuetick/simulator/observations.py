@@ -15,10 +15,10 @@ from queuetick.simulator.contact_centre import (
     presence_mappings,
 )
 from queuetick.simulator.queries import (
+    DETAILS_METRICS,
     MEDIA_METRICS,
     PRESENCE_METRICS,
     USER_METRICS,
-    DetailsQuery,
     GroupTest,
 )
 from queuetick.simulator.queue_model import Floor
@@ -151,29 +151,25 @@ def _media_data(floor: Floor, media: str, metrics: frozenset[str]) -> str:
     return ",".join(parts)
 
 
-def details_body(queues: Iterable[Queue], query: DetailsQuery, now: float) -> bytes:
+def details_body(queues: Iterable[Queue], now: float) -> bytes:
     """The answer of the details contract: the minute before, then the current one, of each queue."""
     minute = now - now % 60.0
-    before, current = _interval(minute - 60.0), _interval(minute)
+    before, current = _instant(minute - 60.0), _instant(minute)
     groups = []
     for queue in queues:
         floor = queue.floor
         _, waiting, idle = floor.minute_mark
         rows = (
-            (before, {"waiting": waiting, "agentsAvailable": idle}),
-            (current, {"waiting": floor.waiting_total, "agentsAvailable": floor.idle}),
+            (before, (waiting, idle)),
+            (current, (floor.waiting_total, floor.idle)),
         )
         entities = [
-            {"interval": interval, "metrics": {metric: numbers[metric] for metric in query.metrics}}
-            for interval, numbers in rows
+            {"intervalStart": start, "metrics": dict(zip(DETAILS_METRICS, numbers, strict=True))}
+            for start, numbers in rows
         ]
         groups.append({"entity": {"id": queue.id, "type": "queue"}, "entities": entities})
     return json.dumps({"groups": groups}, separators=(",", ":")).encode()
 
 
-def _interval(start: float) -> str:
-    """One minute as an ISO-8601 interval, the way Genesys Cloud writes them."""
-    first, last = (
-        datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") for at in (start, start + 60)
-    )
-    return f"{first}/{last}"
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

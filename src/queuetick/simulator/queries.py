@@ -1,5 +1,6 @@
 """What a request for observations asks: ids, metrics, media; or the 400 that tells what is wrong."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -142,31 +143,35 @@ def _predicate(predicate: Mapping[str, Any], queue_ids: dict[str, None]) -> Grou
     return lambda _queue, media: (media is not None) is exists
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsQuery:
-    queue_ids: tuple[str, ...]
-    metrics: tuple[str, ...]
+DETAILS_METRICS = ("waiting", "agentsAvailable")
+_DETAILS_FIXED = {"interval": "R/PT1M", "metrics": list(DETAILS_METRICS)}
+_DETAILS_KEYS = frozenset({*_DETAILS_FIXED, "entities", "groupBy"})
+# The second is what clients sent that read the tutorial otherwise.
+_DETAILS_GROUP_BY = (["queueId"], ["queue"])
 
 
-def parse_details_query(body: Any) -> DetailsQuery:
-    """Read the body of `POST /api/v2/analytics/queues/details/query`, leniently in its form.
+def parse_details_query(body: Any) -> tuple[str, ...]:
+    """Read the body of `POST /api/v2/analytics/queues/details/query`, the tutorial's, to the letter.
 
-    Entities may be objects with an id, or bare ids; groupBy and interval may be missing.
+    Returns the queue ids, once each. Raises the 400 for a body that differs from
+    `{"interval":"R/PT1M","metrics":["waiting","agentsAvailable"],"entities":[{"id":"…","type":"queue"}],
+    "groupBy":["queueId"]}`.
     """
     if not isinstance(body, dict):
         raise api_errors.bad_request("The request body must be a JSON object.")
-    metrics = body.get("metrics")
-    if not isinstance(metrics, list) or not metrics:
-        raise api_errors.bad_request("metrics is required.", "constraint.validation")
-    for metric in metrics:
-        if metric not in ("waiting", "agentsAvailable"):
-            raise api_errors.bad_request(f"metrics: [{metric}] is not a valid metric.", "invalid.value")
-    entities = body.get("entities")
+    if strange := sorted(body.keys() ^ _DETAILS_KEYS):
+        raise api_errors.bad_request(f"[{strange[0]}] is missing or not a known field.", "invalid.property")
+    for name, value in _DETAILS_FIXED.items():
+        if body[name] != value:
+            raise api_errors.bad_request(f"{name} must be {json.dumps(value)}.", "invalid.value")
+    if body["groupBy"] not in _DETAILS_GROUP_BY:
+        raise api_errors.bad_request('groupBy must be ["queueId"].', "invalid.value")
+    entities = body["entities"]
     if not isinstance(entities, list) or not entities:
         raise api_errors.bad_request("entities is required.", "constraint.validation")
     if len(entities) > MAX_PREDICATES:
         raise api_errors.too_many_predicates(len(entities), MAX_PREDICATES)
-    queue_ids = {
-        check_uuid(entity.get("id") if isinstance(entity, dict) else entity): None for entity in entities
-    }
-    return DetailsQuery(tuple(queue_ids), tuple(metrics))
+    for entity in entities:
+        if not isinstance(entity, dict) or entity.keys() != {"id", "type"} or entity["type"] != "queue":
+            raise api_errors.bad_request('entities must be {"id": "…", "type": "queue"}.', "invalid.value")
+    return tuple({check_uuid(entity["id"]): None for entity in entities})

@@ -40,7 +40,6 @@ class Floor:
     __slots__ = (
         "_due",
         "_next",
-        "_seed",
         "_sequence",
         "_stretch",
         "_upcoming",
@@ -56,13 +55,14 @@ class Floor:
         "open_desks",
         "profile",
         "rota",
+        "seed",
         "shared_desks",
         "version",
         "waiting",
     )
 
     def __init__(self, seed: int, profile: Profile) -> None:
-        self._seed = seed
+        self.seed = seed
         self.profile = profile
         self.version = 0
         """Rises whenever a number may have changed: what a cache must look at."""
@@ -111,7 +111,7 @@ class Floor:
 
     def _open_stretch(self, number: int) -> None:
         self._stretch = number
-        self.rota, self._upcoming = draw_stretch(self._seed, self.profile, number)
+        self.rota, self._upcoming = draw_stretch(self.seed, self.profile, number)
         self._next = 0
         spare = self.on_queue - self.rota
         if spare > 0:

@@ -13,6 +13,9 @@ DEFAULT_PAGE_SIZE = 25
 MAX_PAGE_SIZE = 500
 """A larger pageSize is cut down to this without a word: clients must go by pageCount."""
 
+# The settings of voice have a name of their own.
+_SETTING_NAMES = {"voice": "call"}
+
 Parameters = Mapping[str, Sequence[str]]
 
 
@@ -31,6 +34,11 @@ def queue_entity(queue: Queue, *, simplified: bool = False) -> dict[str, Any]:
             "userMemberCount": profile.members,
             "joinedMemberCount": profile.joined,
         }
+        if targets := queue.targets:
+            entity["mediaSettings"] = {
+                _SETTING_NAMES.get(media, media): {"serviceLevel": target} if target else {}
+                for media, target in targets.items()
+            }
     return entity | {"selfUri": f"/api/v2/routing/queues/{queue.id}"}
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import re
 import zoneinfo
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, UnsetType
+
+from queuetick.events.model import QueueSnapshot
+from queuetick.names import folded, matches
 
 Limits = float | tuple[float, float]
 """A critical limit, or a warning and a critical one."""
@@ -47,6 +54,16 @@ class Hours(Struct, frozen=True):
     end: int
     """Minutes since midnight, up to 1440. Where it is not after `start`, it is on the next day."""
     zone: zoneinfo.ZoneInfo
+
+    def include(self, now: float) -> bool:
+        """Whether `now`, in seconds since 1970, is inside. Over midnight the day is the one that it begins on."""
+        local = datetime.fromtimestamp(now, self.zone)
+        day, minute = local.weekday(), local.hour * 60 + local.minute
+        if self.start < self.end:
+            return day in self.days and self.start <= minute < self.end
+        return (day in self.days and minute >= self.start) or (
+            (day - 1) % 7 in self.days and minute < self.end
+        )
 
 
 def parse_hours(text: str) -> Hours:
@@ -113,3 +130,157 @@ def time_zone(name: str) -> zoneinfo.ZoneInfo:
     near = near or difflib.get_close_matches(wanted, known, n=1)
     hint = f"; did you mean {known[near[0]]}?" if near else ""
     raise ValueError(f"{name!r:.60} is not a known time zone{hint}")
+
+
+class Severity(enum.IntEnum):
+    """How much attention a queue needs."""
+
+    QUIET = 0
+    """Nobody waits, or it is not known."""
+    NORMAL = 1
+    """Contacts wait, under every limit."""
+    WARN = 2
+    """Over the service level target, or over a warning limit."""
+    CRIT = 3
+    """Over a critical limit; without a limit: over three times the target, or over it with nobody on the queue."""
+
+
+class Assessment(NamedTuple):
+    """The severity of a queue, of its waiting contacts and of its longest wait, and the limit of the worst wait."""
+
+    severity: Severity
+    waiting: Severity
+    longest_wait: Severity
+    limit: float | None = None
+    """Seconds: the target or the first limit of the wait that `longest_wait` grades; None where there is none."""
+    is_target: bool = False
+    """Whether `limit` is the queue's own service level target."""
+
+
+CRITICAL_TARGETS = 3
+"""Times the service level target from which a wait is critical."""
+ASYNCHRONOUS = frozenset({"email", "message", "workitem", "callback"})
+"""Media where nobody sits and waits for an answer: an empty queue of agents is no trouble by itself."""
+_ALL = Assessment(Severity.NORMAL, Severity.NORMAL, Severity.NORMAL)
+_NOBODY = Assessment(Severity.QUIET, Severity.QUIET, Severity.QUIET)
+
+
+class Thresholds:
+    """The thresholds of a configuration, ready to assess snapshots."""
+
+    def __init__(self, thresholds: Iterable[Threshold] = ()) -> None:
+        """Raises ValueError where a threshold's hours are invalid."""
+        self._all = tuple((one, parse_hours(one.hours) if one.hours else None) for one in thresholds)
+        self._selected: dict[tuple[str, str, str | None], tuple[tuple[Threshold, Hours | None], ...]] = {}
+
+    def assess(self, snapshot: QueueSnapshot, now: float) -> Assessment:
+        """Grade one snapshot at `now`, in seconds since 1970.
+
+        For each medium the first threshold counts that selects it and whose hours hold. Where some select it and the
+        hours of none hold, the queue is closed: no limit. Where none selects it, the queue's own target is the limit.
+        A threshold's limits are for the sum of the contacts and the longest wait of all media that it counts for.
+        """
+        if not snapshot.waiting:
+            return _NOBODY
+        groups: dict[Threshold | str | None, list[_Share]] = {}
+        for medium, share in _shares(snapshot):
+            groups.setdefault(self._limits(snapshot, medium, now), []).append(share)
+        graded = [_grade(snapshot, limits, shares) for limits, shares in groups.items()]
+        return max(graded, key=lambda one: (one.severity, one.longest_wait), default=_ALL)._replace(
+            waiting=max((one.waiting for one in graded), default=Severity.NORMAL)
+        )
+
+    def _limits(self, snapshot: QueueSnapshot, medium: str | None, now: float) -> Threshold | str | None:
+        """The threshold that counts; None: it is closed; a text: the target, by medium."""
+        name = snapshot.queue_name if isinstance(snapshot.queue_name, str) else ""
+        division = snapshot.division if isinstance(snapshot.division, str) else ""
+        key = (name, division, medium)
+        selected = self._selected.get(key)
+        if selected is None:
+            if len(self._selected) > 100_000:
+                self._selected.clear()
+            selected = tuple(one for one in self._all if _selects(one[0], name, division, medium))
+            self._selected[key] = selected
+        if not selected:
+            return f"target {medium}"
+        return next((one for one, hours in selected if hours is None or hours.include(now)), None)
+
+
+@lru_cache(maxsize=16)
+def _thresholds(thresholds: tuple[Threshold, ...]) -> Thresholds:
+    return Thresholds(thresholds)
+
+
+def severity(snapshot: QueueSnapshot, thresholds: Sequence[Threshold], now: float) -> Severity:
+    """The severity of one snapshot at `now`, in seconds since 1970: `Thresholds.assess` for a single question."""
+    return _thresholds(tuple(thresholds)).assess(snapshot, now).severity
+
+
+class _Share(NamedTuple):
+    """One medium's part of a queue, or the whole queue where its media are not known."""
+
+    synchronous: bool
+    waiting: int
+    longest_wait: float | None
+    target: float | None
+    over_target: bool
+
+
+def _shares(snapshot: QueueSnapshot) -> Iterator[tuple[str | None, _Share]]:
+    media = snapshot.media or {}
+    if not media or isinstance(snapshot.media_omitted, int):
+        yield (
+            None,
+            _Share(
+                synchronous=not media,
+                waiting=snapshot.waiting or 0,
+                longest_wait=None if media else snapshot.longest_wait_seconds,
+                target=None,
+                over_target=bool(snapshot.over_target),
+            ),
+        )
+    for medium, counts in media.items():
+        if counts.waiting:
+            wait, target = counts.longest_wait_seconds, counts.wait_target_seconds
+            known = None if isinstance(wait, UnsetType) else wait
+            limit = None if isinstance(target, UnsetType) else target
+            over = known is not None and limit is not None and known > limit
+            yield medium, _Share(medium not in ASYNCHRONOUS, counts.waiting, known, limit, over)
+
+
+def _selects(threshold: Threshold, name: str, division: str, medium: str | None) -> bool:
+    return (
+        (not threshold.media or (medium is not None and medium in threshold.media))
+        and (not threshold.divisions or any(folded(one) == folded(division) for one in threshold.divisions))
+        and any(matches(glob, name) for glob in threshold.names)
+    )
+
+
+def _grade(snapshot: QueueSnapshot, limits: Threshold | str | None, shares: list[_Share]) -> Assessment:
+    waits = [share.longest_wait for share in shares if share.longest_wait is not None]
+    wait = max(waits, default=None)
+    if limits is None:
+        return _ALL
+    if isinstance(limits, Threshold):
+        waiting = _over(sum(share.waiting for share in shares), limits.waiting)
+        longest = _over(wait, limits.longest_wait)
+        limit = limits.longest_wait[0] if isinstance(limits.longest_wait, tuple) else limits.longest_wait
+        return Assessment(max(waiting, longest), waiting, longest, limit)
+    share = shares[0]
+    target = share.target
+    longest = Severity.NORMAL
+    if share.over_target:
+        nobody = share.synchronous and snapshot.agents_on_queue == 0
+        far = wait is not None and target is not None and wait > CRITICAL_TARGETS * target
+        longest = Severity.CRIT if nobody or far else Severity.WARN
+    return Assessment(longest, Severity.NORMAL, longest, target, is_target=target is not None)
+
+
+def _over(value: float | None, limits: Limits | None) -> Severity:
+    """A limit is crossed when it is reached."""
+    if value is None or limits is None:
+        return Severity.NORMAL
+    if not isinstance(limits, tuple):
+        return Severity.CRIT if value >= limits else Severity.NORMAL
+    warning, critical = limits
+    return Severity.CRIT if value >= critical else Severity.WARN if value >= warning else Severity.NORMAL

@@ -45,17 +45,20 @@ def wheels(systemd: None) -> Path:
     """Everything `make install` needs from a package index, so that the box does without a network."""
     python = "/usr/bin/python3"
     version = subprocess.run([python, "--version"], capture_output=True, check=True).stdout
-    key = hashlib.sha256(version + (TREE / "pyproject.toml").read_bytes()).hexdigest()[:12]
+    locks = [TREE / "requirements" / name for name in ("run.txt", "run-tools.txt")]
+    key = hashlib.sha256(b"".join([version, *(lock.read_bytes() for lock in locks)])).hexdigest()[:12]
     store = TREE / "build" / "system" / f"wheels-{key}"
     if not (store / "complete").exists():
         shutil.rmtree(store, ignore_errors=True)
         venv = store / "venv"
         subprocess.run([python, "-m", "venv", venv], check=True)
-        pip = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
-        subprocess.run([*pip, "--wheel-dir", store, f"{TREE}[all]", "hatchling>=1.27"], check=True)
+        pip = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        for lock in locks:
+            subprocess.run(
+                [*pip, "download", "--no-deps", "--require-hashes", "-r", lock, "-d", store], check=True
+            )
+        subprocess.run([*pip, "wheel", "--wheel-dir", store, "hatchling>=1.27"], check=True)
         shutil.rmtree(venv)
-        for ours in store.glob("queuetick-*.whl"):
-            ours.unlink()
         (store / "complete").touch()
     return store
 
@@ -71,14 +74,20 @@ def wheel(wheels: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def deb(wheels: Path) -> Path:
-    """The package, as `make deb` builds it, but for the half minute of compression."""
+def debs() -> list[Path]:
+    """Both packages, as `make deb` builds them, but for the half minute of compression: queuetick, queuetick-tools."""
     store = TREE / "build" / "system"
-    env = {**os.environ, **pip_offline(wheels), "DEB_COMPRESS": "none", "DEB_OUT": str(store)}
+    env = {**os.environ, "DEB_COMPRESS": "none", "DEB_OUT": str(store)}
     command = ["make", "--silent", "deb"]
     built = subprocess.run(command, cwd=TREE, env=env, check=True, stdout=subprocess.PIPE, text=True)
     print(built.stdout)
-    return Path(built.stdout.split()[1])
+    return [Path(line.split()[1]) for line in built.stdout.splitlines() if line.startswith("built ")]
+
+
+@pytest.fixture(scope="session")
+def deb(debs: list[Path]) -> Path:
+    """The package of the daemon."""
+    return debs[0]
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +107,10 @@ def boot(systemd: None) -> Iterator[Callable[[str], Box]]:
 
 
 @pytest.fixture(scope="session")
-def packaged(boot: Callable[[str], Box], deb: Path) -> Box:
-    """A box with the package installed and a Genesys Cloud (the simulator) on 127.0.0.1:8080."""
+def packaged(boot: Callable[[str], Box], debs: list[Path]) -> Box:
+    """A box with both packages installed and a Genesys Cloud (the simulator) on 127.0.0.1:8080."""
     box = boot("service")
-    box.run("dpkg", "--install", f"/srv/queuetick/{deb.relative_to(TREE)}")
+    box.run("dpkg", "--install", *(f"/srv/queuetick/{deb.relative_to(TREE)}" for deb in debs))
     box.simulator = start_simulator(box)
     return box
 

@@ -13,7 +13,7 @@ from .booted import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline
 
 pytestmark = pytest.mark.system
 
-TO_FILE = CONFIG + '[output]\npath = "/var/log/queuetick-emea/queues.jsonl"\n'
+TO_FILE = CONFIG + '[output]\npath = "/var/log/queuetick-emea/queuetick.jsonl"\n'
 
 
 def in_box(path: Path) -> str:
@@ -65,6 +65,7 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     assert "queuetick: kept /etc/queuetick/config.toml" in said
     assert "what is left to do" not in said
     assert box.read("/etc/queuetick/config.toml") == CONFIG
+    assert "queuetick: created" not in said
     assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "MainPID") != first) == ("active", True)
 
     # off again: the configuration stays, and goes when told so
@@ -96,10 +97,10 @@ def newer(box: Box, deb: str) -> str:
     return "/root/next.deb"
 
 
-def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) -> None:
+def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Path]) -> None:
     """The .deb does what Debian's own do."""
     box = boot("package")
-    path = in_box(deb)
+    path, tools = map(in_box, debs)
 
     # installs, starts nothing, is to be configured
     said = box.run("dpkg", "--install", path).stdout
@@ -107,6 +108,12 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) ->
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert credential_modes(box) == {"d 700 root", "f 600 root"}
     assert box.run("dpkg", "--verify", "queuetick").stdout == ""
+
+    # no simulator, no viewer: they are a package of their own, which the commands name
+    for command in ("simulate", "watch", "tail", "demo"):
+        done = box.run("queuetick", command, check=False)
+        assert (done.returncode, "queuetick-tools" in done.stderr) == (1, True), done
+    box.run("dpkg", "--install", tools)
 
     # runs
     box.simulator = start_simulator(box)
@@ -118,6 +125,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) ->
     before = [box.show(unit, "MainPID") for unit in (UNIT, "queuetick@emea")]
 
     # an upgrade restarts both and loses nothing
+    box.run("dpkg", "--purge", "queuetick-tools")  # it follows its own version of queuetick
     box.run("dpkg", "--force-confold", "--install", newer(box, path))
     assert box.read("/etc/queuetick/config.toml") == CONFIG
     assert box.read(f"{CREDENTIALS}/genesys_client_secret").strip() == box.simulator["client_secret"]
@@ -129,10 +137,52 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], deb: Path) ->
     box.run("dpkg", "--remove", "queuetick")
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert box.read("/etc/queuetick/config.toml") == CONFIG
-    assert box.exists("/var/log/queuetick-emea/queues.jsonl")
-    said = box.run("dpkg", "--purge", "queuetick")
-    assert "queuetick/" not in said.stderr, said.stderr
-    assert remains(box) == ""
+    assert box.exists("/var/log/queuetick-emea/queuetick.jsonl")
+    box.run("dpkg", "--purge", "queuetick")
+    left = set(remains(box).split())
+    assert left == {"/etc/queuetick"}, left  # with what the administrator made
+    assert box.out("find", "/etc/queuetick", "-type", "f").split() == [
+        "/etc/queuetick/credentials/emea/genesys_client_id",
+        "/etc/queuetick/credentials/emea/genesys_client_secret",
+        "/etc/queuetick/emea.toml",
+    ]
+
+
+def test_an_upgrade_leaves_credentials_that_are_kept_elsewhere_alone(
+    boot: Callable[[str], Box], debs: list[Path]
+) -> None:
+    """Encrypted credentials survive: no empty plain files come back, and no steps of a first installation are printed."""
+    box = boot("encrypted")
+    box.run("dpkg", "--install", *map(in_box, debs))
+    box.simulator = start_simulator(box)
+    configure(box)
+    box.sh(
+        f"""
+        systemd-creds setup >/dev/null 2>&1 || true
+        mkdir -p /etc/credstore.encrypted /etc/systemd/system/{UNIT}.d
+        for name in client_id client_secret; do
+            systemd-creds --with-key=host --name=genesys_$name encrypt {CREDENTIALS}/genesys_$name \
+                /etc/credstore.encrypted/genesys_$name
+        done
+        rm -r {CREDENTIALS}
+        printf '[Service]\nLoadCredential=\nLoadCredentialEncrypted=genesys_client_id:/etc/credstore.encrypted/genesys_client_id\n'\
+'LoadCredentialEncrypted=genesys_client_secret:/etc/credstore.encrypted/genesys_client_secret\n' \
+            > /etc/systemd/system/{UNIT}.d/credentials.conf
+        systemctl daemon-reload
+        """
+    )
+    since = box.now()
+    box.run("systemctl", "start", UNIT)
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
+    checked = box.run("queuetick", "check", "--unit", "queuetick", check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    box.run("dpkg", "--purge", "queuetick-tools")
+    said = box.run("dpkg", "--force-confold", "--install", newer(box, in_box(debs[0]))).stdout
+
+    assert "what is left to do" not in said
+    assert not box.exists(CREDENTIALS)
+    assert box.show(UNIT, "ActiveState") == "active"
 
 
 def test_package_refuses_to_mix_with_make_install(boot: Callable[[str], Box], deb: Path) -> None:

@@ -60,7 +60,7 @@ def test_writable_and_executable_memory_is_refused(box: Box) -> None:
     probe = "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)"
     box.write(
         f"/run/systemd/system/{UNIT}.d/probe.conf",
-        f"{ONESHOT}ExecStart=/opt/queuetick/bin/python -c '{probe}'\n",
+        f"{ONESHOT}ExecStart=/usr/bin/python3 -c '{probe}'\n",
     )
     box.run("systemctl", "daemon-reload")
     since = box.now()

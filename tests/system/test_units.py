@@ -26,10 +26,12 @@ def test_the_template_is_the_service_with_the_organisation_in_its_paths() -> Non
         .replace("/etc/queuetick/credentials/", "/etc/queuetick/credentials/%i/")
         .replace("User=queuetick", "User=queuetick-%i")
         .replace("LogsDirectory=queuetick", "LogsDirectory=queuetick-%i")
+        .replace("SyslogIdentifier=queuetick", "SyslogIdentifier=queuetick-%i")
         for line in settings("queuetick.service")
     ]
 
-    assert expected == settings("queuetick@.service")
+    assert expected == [line for line in settings("queuetick@.service") if "QUEUETICK_ORG" not in line]
+    assert "Environment=QUEUETICK_ORG=%i" in settings("queuetick@.service")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")

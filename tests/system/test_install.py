@@ -165,9 +165,11 @@ def test_an_upgrade_leaves_credentials_that_are_kept_elsewhere_alone(
                 /etc/credstore.encrypted/genesys_$name
         done
         rm -r {CREDENTIALS}
-        printf '[Service]\nLoadCredential=\nLoadCredentialEncrypted=genesys_client_id:/etc/credstore.encrypted/genesys_client_id\n'\
-'LoadCredentialEncrypted=genesys_client_secret:/etc/credstore.encrypted/genesys_client_secret\n' \
-            > /etc/systemd/system/{UNIT}.d/credentials.conf
+        dropin=/etc/systemd/system/{UNIT}.d/credentials.conf
+        printf '[Service]\nLoadCredential=\n' > $dropin
+        for name in client_id client_secret; do
+            echo "LoadCredentialEncrypted=genesys_$name:/etc/credstore.encrypted/genesys_$name" >> $dropin
+        done
         systemctl daemon-reload
         """
     )

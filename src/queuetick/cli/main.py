@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import Protocol
+from importlib.util import find_spec
+from typing import Protocol, cast
 
 from queuetick import __version__
-from queuetick.cli import check, demo, once, queues, run, schema, simulate, watch
+from queuetick.cli import check, demo, once, queues, run, schema
 from queuetick.exit_codes import ExitCode
 
 
@@ -24,14 +26,39 @@ class Command(Protocol):
         """Returns the exit code."""
 
 
+TOOLS = {"watch": "queuetick.watch", "demo": "queuetick.simulator", "simulate": "queuetick.simulator"}
+"""Commands whose room is in a package of its own, queuetick-tools: a server that runs the daemon needs neither."""
+
+
+class _NotInstalled:
+    """A command of TOOLS without its room."""
+
+    SUMMARY = "not installed: it is in the package queuetick-tools"
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declare none: whatever follows the command, the answer is the same (see `main`)."""
+
+    def run(self, arguments: argparse.Namespace, /) -> int:
+        sys.stderr.write(
+            f"queuetick: {arguments.command} is not installed: install the package queuetick-tools\n"
+        )
+        return ExitCode.FAILURE
+
+
+def _tool(name: str) -> Command:
+    if find_spec(TOOLS[name]) is None:
+        return _NotInstalled()
+    return cast(Command, importlib.import_module(f"queuetick.cli.{name}"))
+
+
 COMMANDS: Mapping[str, Command] = {
     "run": run,
     "once": once,
     "check": check,
     "queues": queues,
-    "watch": watch,
-    "demo": demo,
-    "simulate": simulate,
+    "watch": _tool("watch"),
+    "demo": _tool("demo"),
+    "simulate": _tool("simulate"),
     "schema": schema,
 }
 
@@ -50,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """The console script: run one command and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and isinstance(COMMANDS.get(argv[0]), _NotInstalled):
+        argv = argv[:1]
     whole = parser()
     arguments = whole.parse_args(argv)
     if arguments.command is None:

@@ -21,9 +21,10 @@ from support.facts import SHORT, facts
 
 with (Path(__file__).parent / "ecs_8_11.csv").open(newline="") as table:
     ECS_FIELDS = {row["field"]: row["type"] for row in csv.DictReader(table)}
-"""Name and type of each field in the sets base, ecs, error, event, http, log, organization and service of ECS 8.11, read
-off the mappings that the schema publishes (generated/elasticsearch/composable/component of elastic/ecs; as 8.11.0 in its fork
-exsolvi/ecs, base and error as 8.6.0 in elastic/ecs itself: the same there).
+"""Name and type of each field in the sets base, ecs, error, event, http, log, organization and service of ECS 8.11.
+
+They come from the mappings that the schema publishes (generated/elasticsearch/composable/component of elastic/ecs; as
+8.11.0 in its fork exsolvi/ecs, base and error as 8.6.0 in elastic/ecs itself: the same there).
 """
 ECS_KINDS = {"alert", "asset", "enrichment", "event", "metric", "pipeline_error", "signal", "state"}
 ECS_OUTCOMES = {"success", "failure", "unknown"}

@@ -151,7 +151,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Pa
 def test_an_upgrade_leaves_credentials_that_are_kept_elsewhere_alone(
     boot: Callable[[str], Box], debs: list[Path]
 ) -> None:
-    """Encrypted credentials survive: no empty plain files come back, and no steps of a first installation are printed."""
+    """Encrypted credentials survive: no empty plain files come back, no steps of a first installation are printed."""
     box = boot("encrypted")
     box.run("dpkg", "--install", *map(in_box, debs))
     box.simulator = start_simulator(box)
@@ -166,7 +166,7 @@ def test_an_upgrade_leaves_credentials_that_are_kept_elsewhere_alone(
         done
         rm -r {CREDENTIALS}
         dropin=/etc/systemd/system/{UNIT}.d/credentials.conf
-        printf '[Service]\nLoadCredential=\n' > $dropin
+        printf '[Service]\\nLoadCredential=\\n' > $dropin
         for name in client_id client_secret; do
             echo "LoadCredentialEncrypted=genesys_$name:/etc/credstore.encrypted/genesys_$name" >> $dropin
         done

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Protocol, cast
 
 from queuetick import __version__
-from queuetick.cli import check, demo, once, queues, run, schema
+from queuetick.cli import check, once, queues, run, schema
 from queuetick.exit_codes import ExitCode
 
 

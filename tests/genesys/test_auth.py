@@ -257,6 +257,19 @@ def test_a_login_that_is_answered_429_waits_what_retry_after_says():
     assert [later - earlier for earlier, later in itertools.pairwise(host.logins)] == [100.0]
 
 
+NOT_GENUINE = (
+    b"",
+    b"<html><h1>403 Forbidden</h1></html>",
+    b"[]",
+    b'{"message": "Forbidden"}',
+    b'{"error": "forbidden", "description": "blocked"}',
+    b'{"error": {"code": "403", "message": "blocked"}}',
+    b'{"statusCode": 401, "code": "Unauthorized", "message": "no"}',
+    b'{"code": "not.authorized", "status": 500, "message": "of another answer"}',
+)
+"""Bodies that a proxy, gateway or firewall on the way may answer with."""
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -273,6 +286,7 @@ def test_a_login_that_is_answered_429_waits_what_retry_after_says():
         Response(429, "", {"Retry-After": "7"}, b""),
         Response(500, "", {}, b"{" * 100_000),
         Response(503, "", {}, b""),
+        *(Response(status, "", {}, body) for status in (400, 401, 403) for body in NOT_GENUINE),
     ],
 )
 def test_an_answer_that_is_no_token_is_a_failed_login_not_a_refused_one(answer):
@@ -285,6 +299,32 @@ def test_an_answer_that_is_no_token_is_a_failed_login_not_a_refused_one(answer):
 def test_credentials_that_are_refused_say_what_to_check(status):
     with pytest.raises(LoginRefused, match=r"check|enabled"):
         login(Response(status, "", {}, b'{"error":"invalid_client","description":"authentication failed"}'))
+
+
+def test_an_error_body_of_the_platform_api_refuses_a_login_too():
+    with pytest.raises(LoginRefused):
+        login(Response(401, "", {}, b'{"message": "no", "code": "ip.not.authorized", "status": 401}'))
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [("120", 120.0), ("86400", 300.0)])
+def test_a_503_of_the_login_host_is_waited_out_as_it_asks_but_not_longer_than_five_minutes(seconds, waited):
+    time = VirtualTime()
+    host = Host(time)
+    host.error = LoginFailed("login: away", status=503)
+    host.error.__cause__ = Transient("away", status=503)
+    host.error.__cause__.retry_after = float(seconds)
+    subject = source(host, time)
+    with pytest.raises(LoginFailed):
+        subject.token()
+    began = len(host.logins)
+    time.advance(waited - 1)
+    with pytest.raises(LoginFailed):
+        subject.token()
+    assert len(host.logins) == began
+    time.advance(1)
+    with pytest.raises(LoginFailed):
+        subject.token()
+    assert len(host.logins) == began + 1
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from queuetick import __version__
 from queuetick.events import Batch, Queue, RateLimit
 from queuetick.genesys.auth import Token
-from queuetick.genesys.client import MAX_PAGES, Client, Hosts, Usage, hosts
+from queuetick.genesys.client import Client, Hosts, Usage, hosts
 from queuetick.genesys.errors import (
     Forbidden,
     LoginFailed,
+    NotFound,
     RateLimited,
     Refused,
     RequestRefused,
@@ -37,8 +34,16 @@ def answer(body, status=200, **headers) -> Response:
     return Response(status, None, {name.replace("_", "-"): value for name, value in headers.items()}, data)
 
 
+def error_body(status: int, code: str = "some.code") -> dict:
+    """Genesys's own error body (facts, 3.4)."""
+    return {"message": "no", "code": code, "status": status, "contextId": "c-1", "details": [], "errors": []}
+
+
 REFUSED = answer({"message": "bad request", "code": "bad.request"}, 400)
-REJECTED = answer({"message": "Invalid login credentials."}, 401)
+REJECTED = answer(
+    {"message": "Invalid login credentials.", "code": "bad.credentials", "status": 401, "contextId": "c-1"},
+    401,
+)
 
 
 class Scripted:
@@ -227,7 +232,7 @@ def test_rate_limit_headers_of_any_answer_reach_the_budget() -> None:
     budget = Budget()
     headers = {"inin_ratelimit_allowed": "300", "inin_ratelimit_count": "7", "inin_ratelimit_reset": "42"}
     with pytest.raises(Forbidden):
-        observe(Scripted([answer({}, 403, **headers)]), budget=budget)
+        observe(Scripted([answer(error_body(403), 403, **headers)]), budget=budget)
     assert ["acquire", "answered", RateLimit(300, 7, 42.0), "admitted"] == budget.log
 
 
@@ -246,7 +251,7 @@ def test_a_429_pauses_the_budget_and_is_not_an_admission(headers, pause) -> None
     [
         (400, RequestRefused),
         (403, Forbidden),
-        (404, Refused),
+        (404, NotFound),
         (408, Transient),
         (500, Transient),
         (302, Refused),
@@ -254,7 +259,7 @@ def test_a_429_pauses_the_budget_and_is_not_an_admission(headers, pause) -> None
     ],
 )
 def test_a_failure_is_an_error_of_its_kind_and_is_not_sent_again(status, error) -> None:
-    transport = Scripted([answer({"message": "no"}, status)])
+    transport = Scripted([answer(error_body(status), status)])
     with pytest.raises(error) as caught:
         observe(transport)
     assert (error, status, 1) == (type(caught.value), caught.value.status, len(transport.asked))
@@ -314,128 +319,6 @@ def test_login_makes_sure_of_a_token_and_sends_no_request() -> None:
     assert [] == transport.asked
 
 
-# The listing
-
-
-def pages_of(total: int, *, page_count: bool = True, next_uri: bool = False, most: int = 500):
-    """An org of `total` queues that answers each page, as large as asked but never larger than `most`."""
-
-    def serve(options) -> Response:
-        assert "/api/v2/routing/queues" == urlsplit(options.url).path
-        assert ("GET", None) == (options.method, options.body)
-        asked = dict(options.query_params)
-        size, page = min(int(asked["pageSize"]), most), int(asked["pageNumber"])
-        pages = math.ceil(total / size)
-        listing = {"entities": [{"id": f"Q{n}"} for n in range(total)][(page - 1) * size : page * size]}
-        if page_count:
-            listing["pageCount"] = pages
-        if next_uri and page < pages:
-            listing["nextUri"] = f"/api/v2/routing/queues?pageNumber={page + 1}"
-        return answer(listing)
-
-    return serve
-
-
-def asked_pages(transport) -> list[tuple[str, str]]:
-    queries = [dict(asked.query_params) for asked in transport.asked]
-    return [(str(query["pageSize"]), str(query["pageNumber"])) for query in queries]
-
-
-@given(total=st.integers(0, 60), most=st.integers(1, 9), way=st.sampled_from(["pageCount", "nextUri"]))
-def test_every_queue_is_listed_once_in_lower_case_whatever_size_the_server_caps_pages_to(
-    total, most, way
-) -> None:
-    transport = Scripted(pages_of(total, page_count=way == "pageCount", next_uri=way == "nextUri", most=most))
-    found = client(transport).queues()
-    assert [f"q{n}" for n in range(total)] == [queue.id for queue in found]
-    assert max(1, math.ceil(total / most)) == len(transport.asked)
-
-
-def test_pages_are_asked_for_in_order_as_far_as_page_count_says_and_each_is_told() -> None:
-    transport, heard, usage = Scripted(pages_of(1200)), [], Usage()
-    found = client(transport).queues(usage=usage, on_page=lambda page, pages: heard.append((page, pages)))
-    assert 1200 == len(found)
-    assert [("500", "1"), ("500", "2"), ("500", "3")] == asked_pages(transport)
-    assert [(1, 3), (2, 3), (3, 3)] == heard
-    assert 3 == usage.requests
-
-
-def test_a_server_that_refuses_500_a_page_is_asked_for_100() -> None:
-    serve = pages_of(150)
-    transport = Scripted(
-        lambda options: REFUSED if str(dict(options.query_params)["pageSize"]) == "500" else serve(options)
-    )
-    assert 150 == len(client(transport).queues())
-    assert [("500", "1"), ("100", "1"), ("100", "2")] == asked_pages(transport)
-
-
-def test_a_server_that_refuses_100_too_is_an_error() -> None:
-    transport = Scripted([REFUSED, REFUSED])
-    with pytest.raises(RequestRefused):
-        client(transport).queues()
-    assert 2 == len(transport.asked)
-
-
-def test_a_later_page_that_is_refused_is_an_error_and_not_a_smaller_page() -> None:
-    transport = Scripted([answer({"entities": [{"id": "a"}], "pageCount": 3}), REFUSED])
-    with pytest.raises(RequestRefused):
-        client(transport).queues()
-
-
-def test_page_count_counts_where_it_is_said_and_next_uri_where_it_is_not() -> None:
-    one = {"entities": [{"id": "a"}], "nextUri": "/x"}
-    for count in (1, 0):
-        transport = Scripted([answer({**one, "pageCount": count})])
-        assert 1 == len(client(transport).queues())
-    for count in ("9", None, 2.0, True):
-        transport = Scripted([answer({**one, "pageCount": count}), answer({"entities": [{"id": "b"}]})])
-        assert 2 == len(client(transport).queues())
-
-
-def test_a_listing_without_an_end_is_given_up() -> None:
-    def endless(options) -> Response:
-        number = dict(options.query_params)["pageNumber"]
-        return answer({"entities": [{"id": f"q{number}"}], "pageCount": 10**9})
-
-    transport = Scripted(endless)
-    assert MAX_PAGES == len(client(transport).queues()) == len(transport.asked)
-
-
-@pytest.mark.parametrize("listing", [{"entities": []}, {"entities": [{"id": "A"}]}])
-def test_a_page_without_a_new_queue_ends_a_listing_that_says_no_total(listing) -> None:
-    first = answer({"entities": [{"id": "a"}], "pageCount": 5})
-    transport = Scripted([first, answer({**listing, "pageCount": 5})])
-    assert ["a"] == [queue.id for queue in client(transport).queues()]
-
-
-def test_a_listing_that_ends_before_its_total_is_no_answer() -> None:
-    first = answer({"entities": [{"id": "a"}], "pageCount": 5, "total": 2})
-    with pytest.raises(Transient, match="the listing of 2 queues ended after 1"):
-        client(Scripted([first, answer({"entities": [], "pageCount": 5, "total": 2})])).queues()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"entities": None}, {"entities": {}}, {"entities": [1, {"id": 5}, {"id": ""}]}, [], b"<html>", b"{"],
-)
-def test_an_answer_that_lists_no_queue_is_no_empty_org(body) -> None:
-    with pytest.raises(Transient):
-        client(Scripted([answer(body)])).queues()
-
-
-def test_a_queue_has_the_names_that_the_listing_gives_and_none_that_it_does_not() -> None:
-    entities = [
-        {"id": "ABC", "name": "Support", "division": {"id": "d1", "name": "Home"}},
-        {"id": "b", "name": "", "division": {"name": None}},
-        {"id": "c", "name": 7, "division": "Home"},
-        "not a queue",
-        {"name": "without an id"},
-        {"id": "", "name": "an empty id"},
-    ]
-    expected = [Queue("abc", "Support", "Home", "d1"), Queue("b"), Queue("c")]
-    assert expected == client(Scripted([answer({"entities": entities, "pageCount": 1})])).queues()
-
-
 # One queue
 
 
@@ -446,11 +329,13 @@ def test_a_queue_is_looked_up_by_its_id() -> None:
 
 
 def test_a_queue_that_is_not_there_is_none_and_any_other_refusal_is_an_error() -> None:
-    assert None is client(Scripted([answer({}, 404)])).queue(Q)
+    assert None is client(Scripted([answer(error_body(404, "not.found"), 404)])).queue(Q)
     with pytest.raises(Refused):
         client(Scripted([answer({}, 405)])).queue(Q)
     with pytest.raises(Forbidden):
-        client(Scripted([answer({}, 403)])).queue(Q)
+        client(Scripted([answer(error_body(403), 403)])).queue(Q)
+    with pytest.raises(Transient):
+        client(Scripted([answer(b"<html>", 404)])).queue(Q)
 
 
 def test_a_look_up_keeps_its_deadline() -> None:

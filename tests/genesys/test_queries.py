@@ -11,7 +11,8 @@ from msgspec import UNSET
 
 from queuetick.events import Batch, Queue
 from queuetick.genesys.errors import Transient
-from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA, snake
+from queuetick.genesys.own_names import OwnNames, own_name, snake
+from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA
 
 TICK = "2026-11-24T04:00:15.000Z"
 Q = "e8963ace-0000-4000-8000-000000000001"
@@ -393,12 +394,51 @@ def test_however_the_values_are_spread_over_groups_the_line_is_the_same_and_its_
     for kind, values in counts.items():
         waits = "oLongestWaiting" in values and values.get("oWaiting") != 0
         expected = float(values["oLongestWaiting"]) if waits else UNSET
-        assert expected == whole.media[snake(kind)].longest_wait_seconds
+        assert expected == whole.media[own_name(kind)].longest_wait_seconds
 
 
-def test_two_spellings_of_one_medium_are_one_medium() -> None:
-    snapshot = one(media("screenShare", datum("oWaiting", 1)), media("SCREEN_SHARE", datum("oWaiting", 4)))
-    assert (4, {"screen_share"}) == (snapshot.waiting, set(snapshot.media))
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        (("メール", "電話"), {"メール", "電話"}),
+        (("web-chat", "webChat"), 2),
+        (("VOICE", "voice"), 2),
+        (("...", "---"), 2),
+        (("x" * 300, "x" * 300 + "y"), 2),
+    ],
+)
+def test_two_media_never_share_a_name_and_both_count(kinds, names) -> None:
+    snapshot = one(media(kinds[0], datum("oWaiting", 6)), media(kinds[1], datum("oWaiting", 9)))
+    assert 15 == snapshot.waiting
+    assert names in {len(snapshot.media), frozenset(snapshot.media)}
+    assert all(len(name) <= 64 for name in snapshot.media)
+
+
+@given(
+    st.sets(st.text(max_size=8) | st.from_regex(r"[a-zA-Z _-]{1,3}", fullmatch=True), min_size=1, max_size=12)
+)
+def test_every_name_of_the_api_has_a_name_of_its_own_and_every_count_is_in_the_sum(kinds) -> None:
+    groups = [media(kind, datum("oWaiting", 2**place)) for place, kind in enumerate(kinds)]
+    statuses = [datum("oOnQueueUsers", 2**place, kind) for place, kind in enumerate(kinds)]
+    snapshot = one(users(*statuses), *groups)
+    assert sorted(2**place for place in range(len(kinds))) == sorted(
+        counts.waiting for counts in snapshot.media.values()
+    )
+    assert 2 ** len(kinds) - 1 == snapshot.waiting
+    assert 2 ** len(kinds) - 1 == snapshot.agents_on_queue
+
+
+def test_known_names_are_never_taken_by_others() -> None:
+    names = OwnNames({"IDLE": "idle"})
+    assert ["idle", "web_chat"] == [names("IDLE"), names("web-chat")]
+    others = [names(name) for name in ("idle", "webChat", names("webChat"))]
+    assert 5 == len({"idle", "web_chat", *others})
+    assert others == [names(name) for name in ("idle", "webChat", others[1])], "a name stays"
+
+
+def test_names_beyond_those_that_are_remembered_stay_apart() -> None:
+    names = OwnNames({})
+    assert 6000 == len({names(f"medium {number}") for number in range(6000)})
 
 
 def test_duplicate_groups_count_once() -> None:
@@ -475,9 +515,8 @@ def test_values_without_stats_and_with_unasked_qualifiers_cost_no_other_value_of
         b"<html>busy</html>",
         b"null",
         b"[]",
-        b"{}",
-        b'{"results":null}',
-        b'{"results":{}}',
+        b'{"results":{},"groups":{}}',
+        b'{"results":"x","groups":7}',
         b"\xff\xfe",
         b'{"resu',
     ],
@@ -486,6 +525,16 @@ def test_values_without_stats_and_with_unasked_qualifiers_cost_no_other_value_of
 def test_what_is_no_answer_is_a_failure_that_can_be_retried(raw, query) -> None:
     with pytest.raises(Transient):
         read(raw=raw, query=query)
+
+
+@pytest.mark.parametrize("raw", [b"{}", b'{"results":null,"groups":null}', b'{"message":"ok"}'])
+@pytest.mark.parametrize("query", [OBSERVATIONS, DETAILS])
+def test_an_object_without_results_says_nothing_of_the_queues_of_its_batch(raw, query) -> None:
+    answer = read(raw=raw, query=query, ids=(Q, OTHER))
+    assert ([], [(Q, LEFT_OUT), (OTHER, LEFT_OUT)]) == (
+        answer.snapshots,
+        [(queue.id, reason) for queue, reason in answer.missing],
+    )
 
 
 def test_ids_match_in_any_case() -> None:
@@ -500,12 +549,36 @@ def test_the_observations_body_is_the_published_one() -> None:
 
 
 def test_the_details_body_is_the_tutorials() -> None:
-    assert {
-        "interval": "R/PT1M",
-        "entities": [{"type": "queue", "id": Q}],
-        "groupBy": ["queue"],
-        "metrics": ["waiting", "agentsAvailable"],
-    } == json.loads(DETAILS.body([Q]))
+    assert DETAILS.body([Q, OTHER]) == (
+        '{"interval":"R/PT1M","metrics":["waiting","agentsAvailable"],'
+        f'"entities":[{{"id":"{Q}","type":"queue"}},{{"id":"{OTHER}","type":"queue"}}],"groupBy":["queueId"]}}'
+    )
+
+
+def test_details_read_the_answer_that_the_tutorial_reads() -> None:
+    """`groups[].entity.id`, and of its `entities` the last with its `metrics` and `intervalStart`."""
+    tutorial = {
+        "groups": [
+            {
+                "entity": {"id": "12345678-1234-1234-1234-123456789012", "type": "queue"},
+                "entities": [
+                    {
+                        "intervalStart": "2026-11-24T03:59:00.000Z",
+                        "metrics": {"waiting": 1, "agentsAvailable": 1},
+                    },
+                    {
+                        "intervalStart": "2026-11-24T04:00:00.000Z",
+                        "metrics": {"waiting": 7, "agentsAvailable": 3},
+                    },
+                ],
+            }
+        ]
+    }
+    ids = ("12345678-1234-1234-1234-123456789012", "87654321-4321-4321-4321-210987654321")
+    answer = read(raw=json.dumps(tutorial).encode(), query=DETAILS, ids=ids)
+    [snapshot] = answer.snapshots
+    assert (ids[0], 7, 3) == (snapshot.queue_id, snapshot.waiting, snapshot.agents_available)
+    assert [(ids[1], LEFT_OUT)] == [(queue.id, reason) for queue, reason in answer.missing]
 
 
 def test_details_read_the_last_interval_and_leave_the_rest_null() -> None:

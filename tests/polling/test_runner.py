@@ -177,7 +177,9 @@ def hide_names(world: World) -> None:
     def nameless(request):
         outcome = respond(request)
         if outcome.answer.status == 400:
-            outcome.answer.body = b'{"message":"The request could not be understood.","status":400}'
+            outcome.answer.body = (
+                b'{"message":"The request could not be understood.","code":"bad.request","status":400}'
+            )
         return outcome
 
     world.api.respond = nameless

@@ -7,7 +7,7 @@ from typing import Any
 
 from queuetick.check.result import Check, failed, passed, warned
 from queuetick.config import Config
-from queuetick.genesys.client import PAGE_SIZE
+from queuetick.genesys.listing import PAGE_SIZE
 from queuetick.polling.capacity import (
     MAX_BATCH_SIZE,
     fitting_batch_size,

@@ -43,7 +43,7 @@ class Group(Struct, gc=False):
 
 
 class Observations(Struct, gc=False):
-    results: list[Group]
+    results: list[Group] | None = None
 
 
 class Metrics(Struct, gc=False):
@@ -65,7 +65,7 @@ class EntityGroup(Struct, gc=False):
 
 
 class Details(Struct, gc=False):
-    groups: list[EntityGroup]
+    groups: list[EntityGroup] | None = None
 
 
 _OBSERVATIONS = msgspec.json.Decoder(Observations)
@@ -73,17 +73,17 @@ _DETAILS = msgspec.json.Decoder(Details)
 
 
 def read_observations(data: bytes) -> list[Group]:
-    """The groups of an observations answer. Raises Transient when it has none to read."""
+    """The groups of an observations answer; none where it has no `results`. Raises Transient when it is no object."""
     try:
-        return _OBSERVATIONS.decode(data).results
+        return _OBSERVATIONS.decode(data).results or []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [_group(item) for item in _outer(data, "results")]
 
 
 def read_details(data: bytes) -> list[EntityGroup]:
-    """The groups of a details answer. Raises Transient when it has none to read."""
+    """The groups of a details answer; none where it has no `groups`. Raises Transient when it is no object."""
     try:
-        return _DETAILS.decode(data).groups
+        return _DETAILS.decode(data).groups or []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [_entity_group(item) for item in _outer(data, "groups")]
 
@@ -102,8 +102,10 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 def _outer(data: bytes, name: str) -> list[dict[str, Any]]:
     items = read_object(data).get(name)
+    if items is None:
+        return []
     if not isinstance(items, list):
-        raise Transient(f"the answer has no list {name!r}, though its status is 200", status=200)
+        raise Transient(f"{name!r} of the answer is no list, though its status is 200", status=200)
     return [item for item in items if isinstance(item, dict)]
 
 
@@ -131,9 +133,7 @@ def _entity_group(item: dict[str, Any]) -> EntityGroup:
     entities = item.get("entities")
     return EntityGroup(
         Entity(_str(_dict(item.get("entity")).get("id"))),
-        [_interval(entity) for entity in entities if isinstance(entity, dict)]
-        if isinstance(entities, list)
-        else None,
+        [_interval(_dict(entity)) for entity in entities] if isinstance(entities, list) else None,
     )
 
 

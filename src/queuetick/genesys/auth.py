@@ -22,9 +22,11 @@ from queuetick.genesys.errors import (
     LoginFailed,
     LoginRefused,
     RateLimited,
+    Transient,
     Unreachable,
     from_answer,
 )
+from queuetick.genesys.headers import MAX_PAUSE
 from queuetick.genesys.transport import Response, Transport
 
 MIN_LOGIN_DISTANCE = 5.0
@@ -95,13 +97,12 @@ class Login:
             raise LoginFailed(f"login: {error.reason}") from error
         if response.status == 200:
             return _read_token(response)
-        refused = response.status in (400, 401, 403)
         cause = from_answer(response.status, response.headers, response.data, now=self._now())
-        kind = LoginRefused if refused else LoginFailed
-        raise kind(
-            _refusal(response.status, cause.reason) if refused else f"login: {cause.reason}",
-            **cause.evidence(),
-        ) from cause
+        if cause.genuine and response.status in (400, 401, 403):
+            raise LoginRefused(
+                _refusal(response.status, cause.reason), **cause.evidence(), genuine=True
+            ) from cause
+        raise LoginFailed(f"login: {cause.reason}", **cause.evidence()) from cause
 
 
 def _refusal(status: int, reason: str) -> str:
@@ -209,7 +210,8 @@ class TokenSource:
             on_trial, self._token, self._reason = self._on_trial, None, "rejected"
             if on_trial:
                 self._failed(
-                    LoginFailed("the API rejects each new token (401)", status=401), self._monotonic()
+                    LoginFailed("the API rejects each new token (401)", status=401, genuine=True),
+                    self._monotonic(),
                 )
                 raise self._not_yet(self._monotonic())
             self._renew()
@@ -263,20 +265,18 @@ class TokenSource:
         if isinstance(cause, Unreachable):
             slowest = MAX_UNREACHABLE_DISTANCE
         else:
-            refused = isinstance(error, LoginRefused) or error.status == 401
+            refused = error.genuine or isinstance(error, LoginRefused)
             slowest = MAX_LOGIN_DISTANCE if refused else MAX_FAULTY_DISTANCE
         distance = min(slowest, MIN_LOGIN_DISTANCE * 2 ** min(self._failures - 1, 16))
         if self._token is not None and self._expires_at >= now + MIN_LOGIN_DISTANCE:
             distance = min(distance, self._expires_at - now)  # from there on each second counts
-        if isinstance(cause, RateLimited) and cause.retry_after is not None:
-            distance = max(distance, cause.retry_after)
+        if isinstance(cause, RateLimited | Transient) and cause.retry_after is not None:
+            longest = MAX_PAUSE if isinstance(cause, RateLimited) else MAX_LOGIN_DISTANCE
+            distance = max(distance, min(cause.retry_after, longest))
         self._next_try = now + distance
 
     def _not_yet(self, now: float) -> LoginFailed:
         last = self._last_error or LoginFailed("no token")
         kind = type(last)
         seconds = max(0.0, self._next_try - now)
-        return kind(
-            f"{last.reason}; next login in {seconds:.0f} s",
-            **last.evidence(),
-        )
+        return kind(f"{last.reason}; next login in {seconds:.0f} s", **last.evidence(), genuine=last.genuine)

@@ -17,23 +17,21 @@ from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
 from queuetick.genesys.errors import (
+    ListingContradicted,
+    NotFound,
     RateLimited,
-    Refused,
     RequestRefused,
     TokenRejected,
-    Transient,
     from_answer,
-    rate_limit,
 )
+from queuetick.genesys.headers import rate_limit
+from queuetick.genesys.listing import SMALLER_PAGE_SIZE, Listing, read_queue
 from queuetick.genesys.queries import ENDPOINTS, Answer
+from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Exchange, Response, Transport
 
-PAGE_SIZE = 500
-SMALLER_PAGE_SIZE = 100
-"""Queues a page (facts, section 4: 500 seen, 100 on sibling endpoints); a server may cap it in silence."""
-
-MAX_PAGES = 1000
-"""Where a listing that never ends is given up."""
+LISTING_ATTEMPTS = 3
+"""How often a listing that disagrees with its own `total` is asked for."""
 
 
 class Budget(Protocol):
@@ -135,40 +133,48 @@ class Client:
         usage: Usage | None = None,
         on_page: Callable[[int, int], None] | None = None,
     ) -> list[Queue]:
-        """List the org's queues, page by page, as far as `pageCount` says (facts, section 4).
+        """List the org's queues, page by page (facts, section 4), until what was found agrees with `total`.
 
-        `on_page` hears (page, pages) after each. Raises an ApiError or Stopped. Ends with `deadline` (monotonic
-        seconds), or half a second later: polling waits for it at start.
+        Calls `on_page(page, pages)` after each page. Asks `LISTING_ATTEMPTS` times at most, and starts no request at or
+        after `deadline` (monotonic seconds). Raises ListingContradicted when the listing still disagrees with itself,
+        another ApiError, Deferred or Stopped.
         """
         usage = usage if usage is not None else Usage()
-        found: dict[str, Queue] = {}
-        size, page, pages = PAGE_SIZE, 1, 1
-        while page <= min(pages, MAX_PAGES):
+        doubt: ListingContradicted | None = None
+        for _ in range(LISTING_ATTEMPTS):
+            listing = Listing()
             try:
-                response = self._request(
-                    "GET",
-                    "/api/v2/routing/queues",
-                    query={"pageSize": size, "pageNumber": page},
-                    usage=usage,
-                    deadline=deadline,
-                    timeout=min(self._timeout, max(0.5, deadline - self._monotonic())),
-                )
-            except RequestRefused:
-                if size == SMALLER_PAGE_SIZE or page > 1:
+                while listing.more:
+                    self._page(listing, deadline=deadline, usage=usage)
+                    if on_page is not None:
+                        on_page(listing.pages, listing.expected_pages)
+                return listing.queues()
+            except ListingContradicted as error:
+                doubt = error
+            except Deferred:
+                if doubt is None:
                     raise
-                size = SMALLER_PAGE_SIZE
-                continue
-            listing = read_object(response.data)
-            known = len(found)
-            found |= {queue.id: queue for queue in _entities(listing)}
-            pages = _page_count(listing, page)
-            if on_page is not None:
-                on_page(page, pages)
-            if len(found) == known:
-                _believe_end(listing, known)
                 break
-            page += 1
-        return list(found.values())
+        assert doubt is not None  # noqa: S101 - the loop ends only after a doubt
+        raise doubt
+
+    def _page(self, listing: Listing, *, deadline: float, usage: Usage) -> None:
+        """Ask for the next page, and for smaller ones when the first is refused."""
+        try:
+            response = self._request(
+                "GET",
+                "/api/v2/routing/queues",
+                query={"pageSize": listing.page_size, "pageNumber": listing.pages + 1},
+                usage=usage,
+                deadline=deadline,
+                timeout=min(self._timeout, max(0.5, deadline - self._monotonic())),
+            )
+        except RequestRefused:
+            if listing.page_size == SMALLER_PAGE_SIZE or listing.pages > 0:
+                raise
+            listing.page_size = SMALLER_PAGE_SIZE
+        else:
+            listing.add(read_object(response.data))
 
     def queue(self, queue_id: str, *, deadline: float = math.inf) -> Queue | None:
         """Look one queue up by its id; None when there is none. Raises Forbidden when its division is out of reach."""
@@ -176,11 +182,9 @@ class Client:
             response = self._request(
                 "GET", f"/api/v2/routing/queues/{queue_id}", usage=Usage(), deadline=deadline
             )
-        except Refused as error:
-            if error.status != 404:
-                raise
+        except NotFound:
             return None
-        return _queue(read_object(response.data))
+        return read_queue(read_object(response.data))
 
     def _request(
         self,
@@ -242,46 +246,3 @@ class Client:
         client.call_api(path, method, query_params=query, header_params=headers, body=body)
         assert exchange.response is not None  # noqa: S101 - call_api returns only after our request() did
         return exchange.response
-
-
-def _entities(listing: Mapping[str, Any]) -> list[Queue]:
-    """The queues of one page. Raises Transient when it lists something else: nothing must be dropped for a lie."""
-    entities = listing.get("entities")
-    if not isinstance(entities, list):
-        raise Transient("the answer has no list 'entities', though its status is 200", status=200)
-    queues = [queue for queue in map(_queue, entities) if queue is not None]
-    if entities and not queues:
-        raise Transient("no queue of the answer can be read, though its status is 200", status=200)
-    return queues
-
-
-def _believe_end(listing: Mapping[str, Any], found: int) -> None:
-    """Raise Transient when a page without a new queue cannot be the end: `total` says that there are more."""
-    total = listing.get("total")
-    if isinstance(total, int) and total > found:
-        raise Transient(f"the listing of {total} queues ended after {found}", status=200)
-
-
-def _queue(item: Any) -> Queue | None:
-    if not isinstance(item, dict) or (queue_id := _text(item.get("id"))) is None:
-        return None
-    division = item.get("division")
-    division = division if isinstance(division, dict) else {}
-    return Queue(
-        id=queue_id.lower(),
-        name=_text(item.get("name")),
-        division=_text(division.get("name")),
-        division_id=_text(division.get("id")),
-    )
-
-
-def _page_count(listing: Mapping[str, Any], page: int) -> int:
-    """How many pages there are; where `pageCount` is not said, go on while `nextUri` is there."""
-    count = listing.get("pageCount")
-    if isinstance(count, int) and not isinstance(count, bool):
-        return count
-    return page + 1 if listing.get("nextUri") else page
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -5,8 +5,6 @@ Facts, sections 1.1 to 1.5.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -15,6 +13,7 @@ from msgspec import UNSET, Struct
 from queuetick.clock import utc
 from queuetick.events import Batch, MediaCounts, Queue, QueueSnapshot
 from queuetick.genesys.answers import Datum, Stats, read_details, read_observations
+from queuetick.genesys.own_names import KNOWN, own_name
 
 METRICS = (
     "oWaiting",
@@ -95,9 +94,9 @@ class Details:
         return _encode(
             {
                 "interval": "R/PT1M",
-                "entities": [{"type": "queue", "id": queue_id} for queue_id in queue_ids],
-                "groupBy": ["queue"],
                 "metrics": ["waiting", "agentsAvailable"],
+                "entities": [{"id": queue_id, "type": "queue"} for queue_id in queue_ids],
+                "groupBy": ["queueId"],
             }
         )
 
@@ -144,7 +143,7 @@ def _snapshot(  # noqa: PLR0917 - called once for every queue of every cycle
     unreadable: set[str] = set()
     waiting = interacting = alerting = longest_wait = longest_interaction = None
     for media_type, data in groups:
-        name = None if media_type is None else _SNAKE.get(media_type) or snake(media_type)
+        name = None if media_type is None else KNOWN.get(media_type) or own_name(media_type)
         if name in media or (name is None and users is not None):
             return _snapshot(_merged(groups), queue, cycle, scheduled_at, arrived, observed_at)
         if name is None:
@@ -229,7 +228,7 @@ def _merged(groups: Iterable[_Group]) -> list[_Group]:
     """One group for each media type, with all that several of its groups say, in their order."""
     merged: dict[str | None, list[Datum]] = {}
     for media_type, data in groups:
-        merged.setdefault(None if media_type is None else snake(media_type), []).extend(data)
+        merged.setdefault(media_type, []).extend(data)
     return list(merged.items())
 
 
@@ -274,11 +273,11 @@ def _users(data: Iterable[Datum]) -> _Users:
         metric, qualifier = datum.metric, datum.qualifier
         if metric == "oOnQueueUsers":
             if qualifier is not None:
-                by_status[_SNAKE.get(qualifier) or snake(qualifier)] = stats.count
+                by_status[KNOWN.get(qualifier) or own_name(qualifier)] = stats.count
         elif metric == "oUserRoutingStatuses":
             routing_said = True
             if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
-                elsewhere[_SNAKE.get(qualifier) or snake(qualifier)] = stats.count
+                elsewhere[KNOWN.get(qualifier) or own_name(qualifier)] = stats.count
         elif qualifier is not None:
             continue
         elif metric == "oMemberUsers":
@@ -296,15 +295,3 @@ def _users(data: Iterable[Datum]) -> _Users:
     by_status.setdefault("off_queue", 0 if routing_said or users.members == 0 else None)
     users.by_status = by_status
     return users
-
-
-@functools.lru_cache(maxsize=256)
-def snake(name: str) -> str:
-    """The API's own name in lower snake case: NOT_RESPONDING, notResponding -> not_responding."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).strip("_").lower() or "unknown"
-
-
-_SNAKE = {
-    name: snake(name)
-    for name in (*_ON_QUEUE_STATUSES, "OFF_QUEUE", "voice", "callback", "chat", "email", "message", "video")
-}

@@ -26,7 +26,12 @@ class Command(Protocol):
         """Returns the exit code."""
 
 
-TOOLS = {"watch": "queuetick.watch", "demo": "queuetick.simulator", "simulate": "queuetick.simulator"}
+TOOLS = {
+    "watch": "queuetick.watch",
+    "tail": "queuetick.watch",
+    "demo": "queuetick.simulator",
+    "simulate": "queuetick.simulator",
+}
 """Commands whose room is in a package of its own, queuetick-tools: a server that runs the daemon needs neither."""
 
 
@@ -56,6 +61,7 @@ COMMANDS: Mapping[str, Command] = {
     "once": once,
     "check": check,
     "queues": queues,
+    "tail": _tool("tail"),
     "watch": _tool("watch"),
     "demo": _tool("demo"),
     "simulate": _tool("simulate"),

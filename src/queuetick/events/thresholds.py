@@ -146,11 +146,13 @@ class Severity(enum.IntEnum):
 
 
 class Assessment(NamedTuple):
-    """The severity of a queue, of its waiting contacts and of its longest wait, and the limit of the worst wait."""
+    """The severity of a queue, of its waiting contacts and of its longest wait, with the wait and limit behind it."""
 
     severity: Severity
     waiting: Severity
     longest_wait: Severity
+    wait: float | None = None
+    """Seconds: the wait that `longest_wait` grades; None where it is not known."""
     limit: float | None = None
     """Seconds: the target or the first limit of the wait that `longest_wait` grades; None where there is none."""
     is_target: bool = False
@@ -265,7 +267,7 @@ def _grade(snapshot: QueueSnapshot, limits: Threshold | str | None, shares: list
         waiting = _over(sum(share.waiting for share in shares), limits.waiting)
         longest = _over(wait, limits.longest_wait)
         limit = limits.longest_wait[0] if isinstance(limits.longest_wait, tuple) else limits.longest_wait
-        return Assessment(max(waiting, longest), waiting, longest, limit)
+        return Assessment(max(waiting, longest), waiting, longest, wait, limit)
     share = shares[0]
     target = share.target
     longest = Severity.NORMAL
@@ -273,7 +275,7 @@ def _grade(snapshot: QueueSnapshot, limits: Threshold | str | None, shares: list
         nobody = share.synchronous and snapshot.agents_on_queue == 0
         far = wait is not None and target is not None and wait > CRITICAL_TARGETS * target
         longest = Severity.CRIT if nobody or far else Severity.WARN
-    return Assessment(longest, Severity.NORMAL, longest, target, is_target=target is not None)
+    return Assessment(longest, Severity.NORMAL, longest, wait, target, is_target=target is not None)
 
 
 def _over(value: float | None, limits: Limits | None) -> Severity:

@@ -1,13 +1,20 @@
-"""`queuetick watch`: a live table from the JSON lines alone, so it works wherever the lines can be read."""
+"""`queuetick watch` and `queuetick tail`: a live table, and a line for each change, from the JSON lines alone."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from collections.abc import Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-_NEEDS_RICH = (
-    "queuetick watch: the table is drawn by rich, which is not installed: pip install 'queuetick[viewers]'\n"
-)
+from queuetick.watch.moments import is_moment
+
+if TYPE_CHECKING:
+    from queuetick.events.thresholds import Threshold
+
+_FILE_HELP = "the lines: a file, followed when it is rotated, or - for stdin (default)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="-",
         metavar="FILE",
-        help="the lines: a file, followed when it is rotated, or - for stdin (default)",
+        help=_FILE_HELP,
     )
     parser.add_argument(
         "--once", action="store_true", help="print one table of the newest snapshots and exit"
@@ -47,17 +54,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `queuetick tail`."""
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help=_FILE_HELP)
+    parser.add_argument("--all", action="store_true", help="every line, changed or not")
+    parser.add_argument(
+        "--errors", action="store_true", help="only errors, and queues over a critical limit (!!)"
+    )
+    parser.add_argument(
+        "--queue",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only queues whose name or id matches, and what concerns the whole daemon; may be repeated",
+    )
+    parser.add_argument(
+        "--since", type=_moment, metavar="WHEN", help="leave out what is older: 15m, 02:00, 2026-11-24T02:00"
+    )
+    parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
+    parser.add_argument("--no-follow", action="store_true", help="stop at the end of FILE")
+
+
+def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
     """Watch until told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
+    command = _drawn_by_rich("command")
+    code: int = 1 if command is None else command.watch(args, thresholds)
+    return code
+
+
+def run_tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
+    """Print changes until the input ends or told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
+    command = _drawn_by_rich("tail")
+    code: int = 1 if command is None else command.tail(args, thresholds)
+    return code
+
+
+def _drawn_by_rich(module: str) -> ModuleType | None:
+    """Import a module of this room. rich is an extra: every other command has to work without it."""
     try:
-        # rich is an extra: every other command has to work without it.
-        from queuetick.watch import command
+        return importlib.import_module(f"queuetick.watch.{module}")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise
-        sys.stderr.write(_NEEDS_RICH)
-        return 1
-    return command.watch(args)
+    sys.stderr.write(
+        "queuetick: watch and tail are drawn by rich, which is not installed: pip install 'queuetick[viewers]'\n"
+    )
+    return None
+
+
+def _moment(text: str) -> str:
+    try:
+        return is_moment(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time such as 15m, 02:00 or 2026-11-24T02:00"
+        ) from None
 
 
 def _pair(text: str) -> tuple[float, float]:

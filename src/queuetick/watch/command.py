@@ -7,12 +7,15 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Iterable
 
 from rich.console import Console
 
+from queuetick.events.thresholds import Threshold
 from queuetick.watch import once, styles
-from queuetick.watch.follow import Source, open_source
-from queuetick.watch.header import ELSEWHERE, Scene
+from queuetick.watch.follow import Source, open_or_say
+from queuetick.watch.header import Scene
+from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.loop import Live
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter, Terminal, doorbell, suspend, wait_readable
@@ -27,22 +30,14 @@ _NO_INPUT = (
 GC_THRESHOLD = (50_000, 20, 100)
 
 
-def watch(args: argparse.Namespace) -> int:
+def watch(args: argparse.Namespace, limits: Iterable[Threshold] = ()) -> int:  # noqa: ARG001
     """Returns the exit code."""
     if args.file == "-" and sys.stdin.isatty():
         sys.stderr.write(_NO_INPUT)
         return 2
-    try:
-        source = open_source(args.file)
-    except FileNotFoundError:
-        sys.stderr.write(f"queuetick watch: there is no file {args.file}\n")
-        return 2
-    except IsADirectoryError:
-        sys.stderr.write(f"queuetick watch: {args.file} is a directory; name one file of JSON lines\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"queuetick watch: cannot read {args.file}: {error.strerror}\n")
-        return 1
+    source = open_or_say(args.file, "watch", sys.stderr)
+    if isinstance(source, int):
+        return source
     gc.set_threshold(*GC_THRESHOLD)
     view = View(sort=Sort(args.sort), words=args.filter)
     thresholds = Thresholds(*args.waiting_at, *args.longest_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 CHUNK = 1 << 20
 MAX_LINE = 1 << 20
@@ -156,3 +156,18 @@ def open_source(name: str) -> Source:
         # Opening one succeeds; only reading it would fail.
         raise IsADirectoryError(name)
     return Stream(os.open(path, os.O_RDONLY))
+
+
+def open_or_say(name: str, command: str, stderr: TextIO) -> Source | int:
+    """`open_source`, or the exit code after a sentence on stderr."""
+    try:
+        return open_source(name)
+    except FileNotFoundError:
+        stderr.write(f"queuetick {command}: there is no file {name}\n")
+        return 2
+    except IsADirectoryError:
+        stderr.write(f"queuetick {command}: {name} is a directory; name one file of JSON lines\n")
+        return 2
+    except OSError as error:
+        stderr.write(f"queuetick {command}: cannot read {name}: {error.strerror}\n")
+        return 1

@@ -10,7 +10,7 @@ from rich.style import Style
 
 from queuetick.events import CycleReport, RateLimit
 from queuetick.watch import styles
-from queuetick.watch.lines import Reject
+from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.state import Board
 from queuetick.watch.text import UNKNOWN, age, clean, clock_time, duration
 from queuetick.watch.view import Thresholds, View
@@ -18,11 +18,6 @@ from queuetick.watch.view import Thresholds, View
 BUDGET_WARN = 0.8
 BUDGET_CRIT = 0.95
 _BADGES = {"ok": styles.BADGE_GOOD, "partial": styles.BADGE_WARN, "failed": styles.BADGE_CRIT}
-ELSEWHERE = {
-    Reject.ECS: 'these lines are in the profile ecs; watch reads plain ones: [output] profile = "plain"',
-    Reject.OTEL: 'these lines are in the profile otel; watch reads plain ones: [output] profile = "plain"',
-    Reject.JOURNAL: "these lines are wrapped by journalctl -o json; watch reads them bare: journalctl -o cat",
-}
 
 
 @dataclass(frozen=True)

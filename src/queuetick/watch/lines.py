@@ -32,6 +32,14 @@ class Reject(enum.Enum):
     JOURNAL = "wrapped by journalctl -o json"
 
 
+ELSEWHERE = {
+    Reject.ECS: 'these lines are in the profile ecs; queuetick reads plain ones: [output] profile = "plain"',
+    Reject.OTEL: 'these lines are in the profile otel; queuetick reads plain ones: [output] profile = "plain"',
+    Reject.JOURNAL: "these lines are wrapped by journalctl -o json; queuetick reads them bare: journalctl -o cat",
+}
+"""What to do about lines that are not plain."""
+
+
 class Line(msgspec.Struct, gc=False, frozen=True):
     """One line that was read. `at` is its timestamp in seconds since 1970."""
 

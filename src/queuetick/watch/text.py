@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 UNKNOWN = "\N{EN DASH}"
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -66,12 +66,42 @@ def age(seconds: float) -> str:
     return f"{int(max(seconds, 0.0))} s" if seconds < 90 else duration(seconds)
 
 
-def clock_time(at: float) -> str:
-    """Seconds since 1970 as UTC time of day: the lines' own time, whatever the terminal's zone."""
+def short(seconds: float | None) -> str:
+    """Seconds as people say them: `47s`, `8m47s`, `2h05m`, `3d04h`."""
+    if seconds is None:
+        return UNKNOWN
+    whole = int(min(max(seconds, 0.0), _MAX_SECONDS))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def limit(seconds: float) -> str:
+    """A target or a threshold as short as it can be said: `20s`, `1m`, `4h`, `1d`."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s" if seconds < 60 else short(seconds)
+
+
+def clock_time(at: float, zone: tzinfo | None = UTC) -> str:
+    """Seconds since 1970 as time of day: in UTC with a Z, or in the local time zone where `zone` is None."""
     try:
-        return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
+        return f"{datetime.fromtimestamp(at, zone):%H:%M:%S}{'Z' if zone is UTC else ''}"
     except (OverflowError, OSError, ValueError):
         return UNKNOWN
+
+
+def clock_time_of(instant: object, zone: tzinfo | None = UTC) -> str:
+    """An instant as the lines write it, such as 2026-11-24T04:01:02.000Z, as time of day; other text as it is."""
+    try:
+        return clock_time(datetime.fromisoformat(str(instant)).timestamp(), zone)
+    except ValueError:
+        return clean(instant)
 
 
 def level(value: int | None, top: float) -> str:

@@ -1,0 +1,151 @@
+"""`queuetick tail`: one short line for each change that matters, printed as the lines come in."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TextIO
+
+from rich.console import Console
+from rich.segment import Segment
+
+from queuetick.events.thresholds import Threshold, Thresholds
+from queuetick.watch import styles
+from queuetick.watch.changes import Changes, Entry
+from queuetick.watch.follow import Source, open_or_say
+from queuetick.watch.lines import ELSEWHERE, Reject, decode
+from queuetick.watch.moments import moment
+from queuetick.watch.terminal import doorbell, wait_readable
+from queuetick.watch.text import clean, clock_time
+
+POLL_EVERY = 0.25
+"""Seconds between looks at a file that has no more to read."""
+_NO_INPUT = (
+    "queuetick tail: nothing is piped in and no FILE is named. Try\n"
+    "  journalctl -fu queuetick -o cat | queuetick tail\n"
+    "  queuetick tail /var/log/queuetick/queuetick.jsonl\n"
+)
+
+
+class Printer:
+    """Prints lines for people on `stream`; also what `run`, `once` and `demo` write to on a terminal."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        thresholds: Iterable[Threshold] = (),
+        *,
+        zone: tzinfo | None = None,
+        everything: bool = False,
+        errors: bool = False,
+        globs: Sequence[str] = (),
+        since: float = float("-inf"),
+    ) -> None:
+        """`zone`: None is local time. `since`: seconds since 1970; entries before it are left out."""
+        console = Console(file=stream)
+        self._stream = stream
+        self._colours, self._no_color = styles.color_system(console), console.no_color
+        self._encoding = console.encoding
+        self._changes = Changes(Thresholds(thresholds), zone=zone, everything=everything)
+        self._zone, self._errors, self._globs, self._since = zone, errors, globs, since
+        self._orgs: set[str] = set()
+        self._day = ""
+        self.rejects: Counter[Reject] = Counter()
+        self.entries = 0
+
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Take lines in their order, and print what changed. Raises OSError where the stream takes no more."""
+        for raw in lines:
+            line = decode(raw)
+            if isinstance(line, Reject):
+                self.rejects[line] += 1
+                continue
+            self._orgs.add(line.org)
+            entry = self._changes.take(line)
+            if entry is not None and self._wanted(entry):
+                self._print(entry)
+        self._stream.flush()
+
+    def _wanted(self, entry: Entry) -> bool:
+        return (
+            entry.at >= self._since
+            and (entry.severe or not self._errors)
+            and self._changes.concerns(entry, self._globs)
+        )
+
+    def _print(self, entry: Entry) -> None:
+        day = f"{datetime.fromtimestamp(entry.at, self._zone):%a %d %b %Y}"
+        if self._day and day != self._day:
+            self._write([Segment(f"-- {day} --", styles.DIM)])
+        self._day = day
+        mark_style = entry.parts[0].style or styles.PLAIN
+        line = [
+            Segment(f"{clock_time(entry.at, self._zone)} ", styles.DIM),
+            Segment(f"{entry.mark:<2} ", mark_style),
+        ]
+        if len(self._orgs) > 1:
+            line.append(Segment(f"{clean(entry.org) or '-'}  ", styles.DIM))
+        self._write([*line, *entry.parts])
+        self.entries += 1
+
+    def _write(self, line: styles.Line) -> None:
+        text = styles.ansi(line, self._colours, no_color=self._no_color)
+        self._stream.write(text.encode(self._encoding, "replace").decode(self._encoding) + "\n")
+
+
+def tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
+    """Returns the exit code."""
+    if args.file == "-" and sys.stdin.isatty():
+        sys.stderr.write(_NO_INPUT)
+        return 2
+    source = open_or_say(args.file, "tail", sys.stderr)
+    if isinstance(source, int):
+        return source
+    zone = UTC if args.utc else None
+    since = moment(args.since, time.time(), zone) if args.since else float("-inf")
+    printer = Printer(
+        sys.stdout,
+        thresholds,
+        zone=zone,
+        everything=args.all,
+        errors=args.errors,
+        globs=args.queue,
+        since=since,
+    )
+    try:
+        _follow(source, printer, stop_at_end=args.no_follow)
+    except BrokenPipeError:
+        # `| head` has seen enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if not printer.entries:
+        for reject, words in ELSEWHERE.items():
+            if printer.rejects[reject]:
+                sys.stderr.write(f"queuetick tail: {words}\n")
+                return 1
+    return 0
+
+
+def _follow(source: Source, printer: Printer, *, stop_at_end: bool) -> None:
+    """Read until the input ends or a signal comes; with `stop_at_end` also to where a file ends now."""
+    with doorbell() as bell:
+        try:
+            while not source.ended:
+                known = source.descriptor
+                waiting_for = [bell.descriptor] if known is None else [bell.descriptor, known]
+                timeout = None if known is not None else 0.0 if source.behind else POLL_EVERY
+                ready = wait_readable(waiting_for, timeout)
+                if bell.descriptor in ready and {signal.SIGINT, signal.SIGTERM} & set(bell.rung()):
+                    return
+                if known is None or known in ready:
+                    printer.append(source.read())
+                if stop_at_end and known is None and not source.behind:
+                    return
+        finally:
+            source.close()

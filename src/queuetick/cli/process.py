@@ -39,9 +39,7 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], 
         sys.stderr.write(f"queuetick: {error}\n")
         return ExitCode.FAILURE
 
-    def load() -> Config:
-        return configuration.load(path, regions=regions, environ=os.environ)
-
+    load = configuration.Loader(path, regions=regions, environ=os.environ).load
     try:
         return go(load(), load)
     except ConfigError as error:

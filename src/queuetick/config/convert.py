@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from queuetick.events import Problem
 
-STAND_IN = "00000000-0000-0000-0000-000000000000"
-"""Stands where a wrong value stood, so that no rule objects to it a second time."""
+PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
+"""Replaces a wrong value, so that no rule objects to it a second time."""
 
+Section = TypeVar("Section", bound=Struct)
 
 _SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
 
@@ -24,7 +25,7 @@ def is_secret_key(key: str) -> bool:
     return _SECRET.search(key) is not None
 
 
-def convert(name: str, kind: type[Struct], table: Any, problems: list[Problem]) -> Struct:
+def convert(name: str, kind: type[Section], table: Any, problems: list[Problem]) -> Section:
     """Convert one table key by key, so that one bad value does not hide the next."""
     if not isinstance(table, dict):
         problems.append(Problem(name, "is a value, not a table", f"write it as a section: [{name}]"))
@@ -44,16 +45,16 @@ def convert(name: str, kind: type[Struct], table: Any, problems: list[Problem]) 
 def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
     """Convert one value, UNSET where it is wrong.
 
-    A list goes element by element: in place of a wrong one stands a value that no rule objects to, so that the rules
-    still see the others at their own index.
+    A list of text goes element by element: a placeholder replaces a wrong one, so that the rules still see the others
+    at their own index.
     """
-    if isinstance(value, list):
+    if isinstance(value, list) and tuple[str, ...] in (get_args(hint)[0], *get_args(get_args(hint)[0])):
         bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
         problems += [
             Problem(f"{key}[{index}]", f"needs text{_shown(key, value[index])}", f"set a {describe(hint)}")
             for index in bad
         ]
-        value = [element if index not in bad else STAND_IN for index, element in enumerate(value)]
+        value = [element if index not in bad else PLACEHOLDER for index, element in enumerate(value)]
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:

@@ -5,26 +5,33 @@ Order, later wins: defaults, config.toml, `.env`, process environment, systemd c
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from msgspec import structs
 
-from queuetick.config.convert import STAND_IN, convert, unknown
+from queuetick.config.convert import convert, unknown
+from queuetick.config.hints import region_hint
+from queuetick.config.hosts import ascii_url
+from queuetick.config.proxies import HTTPS_PROXY, NO_PROXY, no_proxy_patterns, parse_proxy, proxy_secrets
+from queuetick.config.reading import ENVIRONMENT, Reading
 from queuetick.config.rules import check_rules
-from queuetick.config.settings import SECTIONS, Config, ConfigError, Credentials
+from queuetick.config.settings import SECTIONS, Config, ConfigError, Credentials, Genesys
 from queuetick.events import Problem
+from queuetick.events.thresholds import Threshold
 
 DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
 """Read when `--config` is not given; the first that exists counts."""
 
-ENVIRONMENT = {
-    "GENESYS_REGION": ("genesys", "region"),
-    "GENESYS_API_URL": ("genesys", "api_url"),
-    "GENESYS_LOGIN_URL": ("genesys", "login_url"),
-}
+PATIENCE = 5.0
+"""Seconds that reading everything may take; a file system that does not answer blocks a read for ever."""
+
+SHORTEST_SECRET = 6
+"""Characters of the shortest secret that is masked in problems; a shorter one would blank out ordinary text."""
 
 
 def load(
@@ -34,98 +41,157 @@ def load(
     environ: Mapping[str, str],
     directory: Path | None = None,
 ) -> Config:
-    """Read file and environment into a `Config`.
+    """Read file and environment into a `Config`, once. Arguments and errors are those of `Loader`."""
+    return Loader(path, regions=regions, environ=environ, directory=directory).load()
 
-    `path` None means the first of `DEFAULT_PATHS` that exists, or none at all. `regions` maps region names to API
-    hosts (from the SDK). `directory` is where `.env` and relative paths are looked for, by default the present one.
 
-    Raises ConfigError with every problem found, each with its key and a fix.
-    """
-    base = directory if directory is not None else Path.cwd()
-    problems: list[Problem] = []
-    source, document = _read_file(path, base, problems)
-    settings = _read_environment(environ, base)
-    for variable, (section, name) in ENVIRONMENT.items():
-        if settings.get(variable) and isinstance(table := document.setdefault(section, {}), dict):
-            table[name] = settings[variable]
-    sections = {
-        name: convert(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()
-    }
-    problems += [unknown(name or '""', name, SECTIONS) for name in document if name not in SECTIONS]
-    credentials = _read_credentials(settings, environ, problems)
-    config = Config(**sections, credentials=credentials, source=str(source) if source else None)  # type: ignore[arg-type]
-    problems += check_rules(config, regions)
-    if problems:
+def load_thresholds(path: Path | None, *, directory: Path | None = None) -> tuple[Threshold, ...]:
+    """Read `[[thresholds]]` alone, for viewers that need no credentials. Raises ConfigError."""
+    reading = Reading({}, directory if directory is not None else Path.cwd(), frozenset())
+    _, document = reading.file(_candidates(path), needed=path is not None)
+    found = reading.thresholds(document)
+    config = Config(
+        **{name: kind() for name, kind in SECTIONS.items()},  # type: ignore[arg-type]
+        thresholds=found,
+        credentials=Credentials("", ""),
+    )
+    rules = [
+        problem for problem in check_rules(config, {"us-east-1": ""}) if problem.key.startswith("thresh")
+    ]
+    if problems := reading.problems + rules:
         raise ConfigError(problems)
-    return config
+    return found
 
 
-def _read_file(path: Path | None, base: Path, problems: list[Problem]) -> tuple[Path | None, dict[str, Any]]:
-    for candidate in (path,) if path is not None else DEFAULT_PATHS:
-        file = base / candidate
-        try:
-            return file, tomllib.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if path is None:
-                continue
-            reason = f"cannot be read: {error.strerror}"
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-        except UnicodeDecodeError:
-            reason = "cannot be read: it is not UTF-8 text"
-        except RecursionError:
-            reason = "is not valid TOML: it is nested too deeply"
-        except ValueError as error:  # TOMLDecodeError, and int() on thousands of digits
-            reason = f"is not valid TOML: {error}"
-        fix = "mend that line" if "TOML" in reason else "give --config a readable TOML file"
-        problems.append(Problem(str(candidate), reason, fix))
-        return file, {}
-    return None, {}
+class Loader:
+    """Reads the configuration at the start, and again on a reload; remembers which sources there were."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        regions: Mapping[str, str],
+        environ: Mapping[str, str],
+        directory: Path | None = None,
+    ) -> None:
+        """`path` None means the first of `DEFAULT_PATHS` that exists, or none at all.
+
+        `regions` maps region names to API hosts (from the SDK). `directory` is where relative paths are looked for, by
+        default the present one.
+        """
+        self._path = path
+        self._regions = regions
+        self._environ = environ
+        self._directory = directory
+        self._seen: frozenset[Path] = frozenset()
+
+    def load(self) -> Config:
+        """Read all sources.
+
+        Raises ConfigError with every problem found, each with its key and a fix. A source that an earlier call read
+        and that is gone is a problem. Takes `PATIENCE` seconds at most.
+        """
+        base = self._directory if self._directory is not None else Path.cwd()
+        reading = Reading(self._environ, base, self._seen)
+        config = _within(PATIENCE, lambda: self._read(reading), reading)
+        self._seen |= frozenset(reading.read)
+        if self._path is None and config.source is not None:
+            self._path = Path(config.source)  # a reload does not go over to another file
+        return config
+
+    def _read(self, reading: Reading) -> Config:
+        file, document = reading.file(_candidates(self._path), needed=self._path is not None)
+        variables = reading.variables(file)
+        for variable, (section, name) in ENVIRONMENT.items():
+            if variable in variables and isinstance(table := document.setdefault(section, {}), dict):
+                table[name] = variables[variable]
+                reading.origins[f"{section}.{name}"] = f"{variable} in {reading.origins[variable]}"
+        problems = reading.problems
+        sections: dict[str, Any] = {
+            name: convert(name, kind, document.get(name, {}), problems) for name, kind in SECTIONS.items()
+        }
+        known = {**SECTIONS, "thresholds": Threshold}
+        problems += [unknown(name or '""', name, known) for name in document if name not in known]
+        thresholds = reading.thresholds(document)
+        credentials = reading.credentials(variables)
+        sections["genesys"] = genesys = _normal(sections["genesys"], self._regions)
+        proxy, key = genesys.proxy, "genesys.proxy"
+        if proxy is None:
+            key = next((name for name in HTTPS_PROXY if name in variables), key)
+            proxy = variables.get(key)
+        parsed = None if proxy is None else parse_proxy(key, proxy, https_only=genesys.proxy is None)
+        if isinstance(parsed, Problem):
+            problems.append(parsed)
+            parsed = None
+        no_proxy = next((variables[name] for name in NO_PROXY if name in variables), "")
+        config = Config(
+            **sections,
+            thresholds=thresholds,
+            credentials=credentials,
+            source=str(file) if file else None,
+            sources=tuple(reading.sources),
+            origins={key: value for key, value in reading.origins.items() if key not in ENVIRONMENT},
+            proxy=parsed,
+            no_proxy=no_proxy_patterns(no_proxy),
+            proxy_secrets=tuple(
+                dict.fromkeys(secret for url in reading.proxies(genesys) for secret in proxy_secrets(url))
+            ),
+            hints=tuple(region_hint(reading.everything, reading.origins, genesys)),
+        )
+        problems += check_rules(config, self._regions)
+        if problems:
+            raise ConfigError(_masked(problems, config.secrets()))
+        return config
 
 
-def _read_environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
-    """`.env` below the process environment; empty values count as not set."""
-    file = base / ".env"
-    # ValueError: python-dotenv on a file that is not UTF-8.
-    try:
-        from_file = dotenv_values(file, interpolate=False)
-    except (OSError, ValueError):
-        from_file = {}
-    return {
-        name: value.strip()
-        for source in (from_file, environ)
-        for name, value in source.items()
-        if value and value.strip()
-    }
+def _candidates(path: Path | None) -> tuple[Path, ...]:
+    return DEFAULT_PATHS if path is None else (path,)
 
 
-def _read_credentials(
-    settings: Mapping[str, str], environ: Mapping[str, str], problems: list[Problem]
-) -> Credentials:
-    found: dict[str, str] = {}
-    for name in ("client_id", "client_secret"):
-        variable = f"GENESYS_{name.upper()}"
-        value = settings.get(variable, "")
-        if directory := environ.get("CREDENTIALS_DIRECTORY"):
-            file = Path(directory) / f"genesys_{name}"
+def _normal(genesys: Genesys, regions: Mapping[str, str]) -> Genesys:
+    """Region and hosts as the rest of the program compares them; what is invalid stays, for the rules to refuse."""
+    changed: dict[str, str] = {}
+    if genesys.region.strip().lower() in regions:
+        changed["region"] = genesys.region.strip().lower()
+    for name in ("api_url", "login_url"):
+        url = getattr(genesys, name)
+        if url is not None and not url.isascii():
             try:
-                value = file.read_text(encoding="utf-8").strip() or value
-            except FileNotFoundError:
-                pass
-            except (OSError, ValueError):  # ValueError: not UTF-8
-                value = value or STAND_IN
-                problems.append(
-                    Problem(
-                        variable, f"the credential genesys_{name} cannot be read", "check LoadCredential="
-                    )
-                )
-        if not value:
-            problems.append(
-                Problem(
-                    variable,
-                    "is not set",
-                    f"set {variable} in the environment or in .env, or give systemd the credential genesys_{name}",
-                )
-            )
-        found[name] = value
-    return Credentials(**found)
+                changed[name] = ascii_url(url)
+            except ValueError:
+                continue
+    return structs.replace(genesys, **changed)
+
+
+def _masked(problems: list[Problem], secrets: list[str]) -> list[Problem]:
+    """`problems` without the secrets that a wrong value may hold, as where two variables were swapped."""
+
+    def clean(text: str) -> str:
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+        return text
+
+    return [Problem(*map(clean, (problem.key, problem.problem, problem.fix))) for problem in problems]
+
+
+def _within(patience: float, read: Callable[[], Config], reading: Reading) -> Config:
+    """What `read` returns or raises, in a thread that nobody waits for where a file system does not answer."""
+    answers: queue.SimpleQueue[Config | BaseException] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            answers.put(read())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            answers.put(error)
+
+    threading.Thread(target=answer, name="queuetick-config", daemon=True).start()
+    try:
+        found = answers.get(timeout=patience)
+    except queue.Empty:
+        problem = f"{reading.now} was not read within {patience:g} s"
+        fix = "check that its file system answers, or name a file elsewhere"
+        raise ConfigError([Problem(os.path.basename(reading.now), problem, fix)]) from None  # noqa: PTH119
+    if isinstance(found, BaseException):
+        raise found
+    return found

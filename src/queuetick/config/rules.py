@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-import ipaddress
+import math
 import re
 import ssl
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from queuetick.config.hosts import ascii_host, is_loopback
+from queuetick.config.proxies import Proxy
 from queuetick.config.settings import Config
+from queuetick.config.sources import Unreadable, read_bytes
 from queuetick.events import ConfigWarning, Problem
+from queuetick.events.thresholds import Limits, Threshold, parse_hours, time_zone
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_HOST = re.compile(r"[\w.:-]+")
+_QUOTES = "\"'`\u00b4\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+
+MOST_ORG = 64
+"""Characters of genesys.org, which is in every line."""
 
 LOW_INTERVAL = 10
 """Seconds; below it the API's fair use suffers and a warning is written."""
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` can only be this machine."""
-    if host is None:
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def check_rules(config: Config, regions: Mapping[str, str]) -> list[Problem]:
     """Every rule that `config` breaks. `regions` maps known region names to API hosts."""
     return [
+        *_org(config.genesys.org),
         *_region(config.genesys.region, regions),
         *_url("genesys.api_url", config.genesys.api_url),
         *_url("genesys.login_url", config.genesys.login_url),
-        *_proxy(config),
-        *_ca_bundle(config.genesys.ca_bundle),
+        *_plain_http(config),
+        *_certificates("genesys.ca_bundle", config.genesys.ca_bundle),
         *_ids(config.queues.ids),
         *_selection(config),
         *_output(config.output.path),
+        *_stats(config.stats.timezone),
         *_listen(config.metrics.listen),
+        *_tls(config),
+        *(problem for index, table in enumerate(config.thresholds) for problem in _threshold(index, table)),
     ]
+
+
+def check_secret(variable: str, secret: str) -> Iterator[Problem]:
+    """What came along when `secret` was copied: quotes, white space, invisible characters. Never shows the secret."""
+    strange = [c for c in secret if not ("!" <= c <= "~")]
+    invisible = [c for c in strange if unicodedata.category(c) in ("Cf", "Mn", "Co", "Cn")]
+    if secret.startswith(f"{variable}="):
+        problem = "begins with its own name"
+    elif any("\ud800" <= c <= "\udfff" for c in secret):
+        problem = "is not UTF-8 text"
+    elif secret[0] in _QUOTES or secret[-1] in _QUOTES:
+        problem = "has quotes around it"
+    elif invisible:
+        code = ord(invisible[0])
+        problem = (
+            f"has an invisible character in it (U+{code:04X} {unicodedata.name(invisible[0], '')}".rstrip()
+            + ")"
+        )
+    elif any(c.isspace() for c in strange):
+        problem = "has white space or a line break in it"
+    elif strange:
+        problem = "has a character in it that is not ASCII, or a control character"
+    else:
+        return
+    yield Problem(variable, problem, "copy the bare value again from Genesys Cloud, and nothing around it")
 
 
 def check_warnings(config: Config) -> list[ConfigWarning]:
     """Settings that work but that their owner may regret."""
-    warnings = []
+    warnings = [*config.hints]
     if config.poll.interval < LOW_INTERVAL:
         warnings.append(
             ConfigWarning(
@@ -58,21 +85,44 @@ def check_warnings(config: Config) -> list[ConfigWarning]:
     if len({queue_id.lower() for queue_id in config.queues.ids}) < len(config.queues.ids):
         warnings.append(
             ConfigWarning(
-                key="queues.ids", problem="an id stands there twice; it is polled once", fix="remove one"
+                key="queues.ids", problem="an id is listed twice; it is polled once", fix="remove one"
             )
         )
     return warnings
 
 
+def _org(org: str | None) -> Iterator[Problem]:
+    if org is None:
+        return
+    if not org.strip() or org != org.strip() or len(org) > MOST_ORG or not org.isprintable():
+        yield Problem(
+            "genesys.org",
+            f"{org!r:.80} is not a name of 1 to {MOST_ORG} printable characters on one line",
+            'write a short name such as "emea", without white space around it',
+        )
+
+
 def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
     if region in regions:
         return
-    domain = region.removeprefix("api.")
-    by_domain = [name for name, host in regions.items() if "." in domain and host.endswith(f".{domain}")]
-    hint = f"use {by_domain[0]!r}, the region of that domain" if by_domain else "use one of the known regions"
+    lowered = region.lower()
+    host = urlsplit(lowered if "//" in lowered else f"//{lowered}", allow_fragments=False).netloc
+    by_domain = [
+        name
+        for name, api in regions.items()
+        for domain in (api.partition("//api.")[2],)
+        if domain and (host == domain or host.endswith(f".{domain}"))
+    ]
+    spelled = re.sub(r"[\s_]+", "-", lowered)
+    if by_domain:
+        hint = f"use {by_domain[0]!r}, the region of that domain"
+    elif spelled in regions:
+        hint = f"use {spelled!r}"
+    else:
+        hint = "use one of the known regions"
     yield Problem(
         "genesys.region",
-        f"{region!r} is not a Genesys Cloud region",
+        f"{region!r:.80} is not a Genesys Cloud region",
         f"{hint}; known: {', '.join(sorted(regions))}",
     )
 
@@ -80,18 +130,21 @@ def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
 def _url(key: str, url: str | None) -> Iterator[Problem]:
     if url is None:
         return
+    fix = "write https://HOST or https://HOST:PORT/PATH"
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        yield Problem(key, "is not a URL", "write https://HOST or https://HOST:PORT/PATH")
+        yield Problem(key, "is not a URL", fix)
         return
-    if parts.scheme not in ("http", "https") or not _is_host(host):
-        yield Problem(
-            key, f"{_shown(url)} is not an http(s) URL", "write https://HOST or https://HOST:PORT/PATH"
-        )
-    elif parts.username or parts.password or parts.query or parts.fragment:
+    if port == 0:
+        yield Problem(key, "is not a URL", fix)
+    elif parts.scheme not in ("http", "https") or not _is_host(host) or not _one_word(url):
+        yield Problem(key, f"{_shown(url)} is not an http(s) URL", fix)
+    elif "@" in parts.netloc or "?" in url or "#" in url:
         yield Problem(key, "carries a login, a query or a fragment", "leave only https://HOST:PORT/PATH")
+    elif not parts.path.isascii():
+        yield Problem(key, "has a path beyond ASCII", "percent-encode the path")
     elif parts.scheme == "http" and not is_loopback(host):
         yield Problem(
             key,
@@ -102,29 +155,26 @@ def _url(key: str, url: str | None) -> Iterator[Problem]:
 
 def _is_host(host: str | None) -> bool:
     """Whether `host` can be a host name (also one beyond ASCII) or an address."""
-    return host is not None and _HOST.fullmatch(host) is not None
+    try:
+        return bool(host and ascii_host(host))
+    except ValueError:
+        return False
+
+
+def _one_word(url: str) -> bool:
+    return url.isprintable() and not any(c.isspace() or c == "\\" for c in url)
 
 
 def _shown(url: str) -> str:
-    return repr(url) if "@" not in url else "it"
+    return f"{url!r:.200}" if "@" not in url else "it"
 
 
-def _proxy(config: Config) -> Iterator[Problem]:
-    proxy = config.genesys.proxy
-    if proxy is None:
+def _plain_http(config: Config) -> Iterator[Problem]:
+    proxy: Proxy | None = config.proxy
+    if proxy is None or proxy.https_only or is_loopback(proxy.host):
         return
-    try:
-        parts = urlsplit(proxy)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not _is_host(host) or parts.scheme not in ("http", "https"):
-        yield Problem("genesys.proxy", "is not an http(s) URL", "write http://HOST:PORT")
-        return
-    plain = [
-        url for url in (config.genesys.api_url, config.genesys.login_url) if url and url.startswith("http:")
-    ]
-    if plain and not is_loopback(host):
+    urls = (config.genesys.api_url, config.genesys.login_url)
+    if any(url and url.startswith("http:") for url in urls):
         yield Problem(
             "genesys.proxy",
             "would carry plain http, and with it the credentials, to another machine",
@@ -132,30 +182,109 @@ def _proxy(config: Config) -> Iterator[Problem]:
         )
 
 
-def _ca_bundle(path: str | None) -> Iterator[Problem]:
-    if path is None:
-        return
+def _pem(key: str, path: str, problems: list[Problem]) -> str | None:
+    """The text of a PEM file; None with a problem where it cannot be read."""
     try:
-        text = Path(path).read_text(encoding="ascii", errors="replace")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else error
-        yield Problem(
-            "genesys.ca_bundle", f"{path!r:.200} cannot be read: {reason}", "name a readable PEM file"
+        return read_bytes(Path(path)).decode("ascii", "replace")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        problems.append(
+            Problem(key, f"{path!r:.200} cannot be read: {error.strerror}", "name a readable PEM file")
         )
-        return
+    except Unreadable as error:
+        problems.append(Problem(key, f"{path!r:.200} {error.problem}", "name a readable PEM file"))
+    return None
+
+
+def _certificates(key: str, path: str | None) -> list[Problem]:
+    """The rules of a file with certificates of CAs."""
+    problems: list[Problem] = []
+    if path is None or (text := _pem(key, path, problems)) is None:
+        return problems
     if "-----BEGIN CERTIFICATE-----" not in text:
-        yield Problem(
-            "genesys.ca_bundle", f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust"
-        )
-        return
+        return [Problem(key, f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust")]
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except ssl.SSLError as error:
-        yield Problem(
-            "genesys.ca_bundle",
-            f"{path} holds a certificate that cannot be read ({error.reason or error})",
-            "copy it again, whole, from BEGIN to END CERTIFICATE",
-        )
+    except (ssl.SSLError, ValueError, OSError) as error:
+        return [
+            Problem(
+                key,
+                f"{path} holds a certificate that cannot be read ({_reason(error)})",
+                "copy it again, whole, from BEGIN to END CERTIFICATE",
+            )
+        ]
+    return problems
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "reason", None) or error
+
+
+def _tls(config: Config) -> list[Problem]:
+    metrics, problems = config.metrics, _certificates("metrics.tls_client_ca", config.metrics.tls_client_ca)
+    if metrics.tls_cert is None:
+        return problems + [
+            Problem(
+                f"metrics.{name}", "is set without metrics.tls_cert", "set metrics.tls_cert too, or remove it"
+            )
+            for name in ("tls_key", "tls_client_ca")
+            if getattr(metrics, name) is not None and f"metrics.{name}" not in {p.key for p in problems}
+        ]
+    if metrics.tls_key is None:
+        fix = "set metrics.tls_key to the PEM file with its key"
+        return [*problems, Problem("metrics.tls_cert", "is set without metrics.tls_key", fix)]
+    before = len(problems)
+    certificate = _pem("metrics.tls_cert", metrics.tls_cert, problems)
+    key = _pem("metrics.tls_key", metrics.tls_key, problems)
+    if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
+        problem = f"{metrics.tls_cert} holds no PEM certificate"
+        problems.append(Problem("metrics.tls_cert", problem, "name a PEM file with the server's certificate"))
+    if key is not None and "PRIVATE KEY-----" not in key:
+        problem = f"{metrics.tls_key} holds no PEM key"
+        problems.append(Problem("metrics.tls_key", problem, "name the PEM file with the certificate's key"))
+    if len(problems) == before:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(
+                metrics.tls_cert, metrics.tls_key, password=""
+            )  # "": never ask the terminal
+        except (ssl.SSLError, ValueError, OSError) as error:
+            problem = f"{metrics.tls_cert} and {metrics.tls_key} cannot be used together ({_reason(error)})"
+            fix = "name a certificate and its own key, which must not be encrypted"
+            problems.append(Problem("metrics.tls_cert", problem, fix))
+    return problems
+
+
+def _stats(timezone: str) -> Iterator[Problem]:
+    try:
+        time_zone(timezone)
+    except ValueError as error:
+        yield Problem("stats.timezone", str(error), "name an IANA zone such as Europe/Berlin")
+
+
+def _threshold(index: int, table: Threshold) -> Iterator[Problem]:
+    key = f"thresholds[{index}]"
+    if not table.names:
+        yield Problem(f"{key}.names", "is empty: it selects no queue", 'remove it, or write ["*"]')
+    for medium in table.media:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", medium):
+            fix = "write it as the lines do: voice, chat, email, callback, message"
+            yield Problem(f"{key}.media", f"{medium!r:.60} is not a media type", fix)
+            break
+    for name in ("waiting", "longest_wait"):
+        limits: Limits | None = getattr(table, name)
+        pair = limits if isinstance(limits, tuple) else (limits, limits)
+        if limits is not None and not all(0 <= limit < math.inf for limit in pair if limit is not None):
+            yield Problem(f"{key}.{name}", "has a limit that is no number from 0 up", "write 0 or more")
+        elif isinstance(limits, tuple) and limits[0] > limits[1]:
+            yield Problem(
+                f"{key}.{name}", f"warns at {limits[0]:g}, above its critical {limits[1]:g}", "swap the two"
+            )
+    if table.hours is not None:
+        try:
+            parse_hours(table.hours)
+        except ValueError as error:
+            fix = 'write it like "Mon-Fri 08:00-18:00 Europe/Berlin"'
+            yield Problem(f"{key}.hours", f"is invalid: {error}", fix)
 
 
 def _ids(ids: tuple[str, ...]) -> Iterator[Problem]:

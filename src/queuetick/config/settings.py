@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
 
-from queuetick.events import Level, Problem
+from queuetick.config.proxies import Proxy, bypasses, without_login
+from queuetick.events import ConfigWarning, Level, Problem
 from queuetick.events.thresholds import Threshold
 
 Names = tuple[str, ...]
@@ -34,6 +37,9 @@ class Genesys(Struct, frozen=True):
     ] = 10
     proxy: Annotated[str | None, Meta(description="URL of an HTTP proxy; HTTPS_PROXY is honoured too")] = None
     ca_bundle: Annotated[str | None, Meta(description="path of a PEM file with the CAs to trust")] = None
+
+    def __repr__(self) -> str:
+        return f"Genesys(region={self.region!r})"
 
 
 class Queues(Struct, frozen=True):
@@ -135,6 +141,16 @@ class Credentials(Struct, frozen=True):
         return "Credentials(***)"
 
 
+class Source(Struct, frozen=True):
+    """One place where settings were looked for."""
+
+    name: str
+    """A path, or "environment"."""
+    state: Literal["read", "absent", "ignored"]
+    reason: str | None = None
+    """Why it is ignored."""
+
+
 class Config(Struct, frozen=True):
     """Everything in force; `source` is the file that was read, if any. `thresholds` comes from `[[thresholds]]`."""
 
@@ -148,21 +164,49 @@ class Config(Struct, frozen=True):
     stats: Stats = Stats()
     thresholds: tuple[Threshold, ...] = ()
     source: str | None = None
+    sources: tuple[Source, ...] = ()
+    """Every source that was looked at, in the order in which later ones win."""
+    origins: Mapping[str, str] = {}
+    """Where each value that is no default came from: "poll.interval" -> "/etc/queuetick/config.toml"."""
+    proxy: Proxy | None = None
+    """From `genesys.proxy` or HTTPS_PROXY. Ask `proxy_for`, which knows NO_PROXY too."""
+    no_proxy: tuple[str, ...] = ()
+    proxy_secrets: tuple[str, ...] = ()
+    """Of every proxy that any source names, in force or not."""
+    hints: tuple[ConfigWarning, ...] = ()
+    """What the sources hold that is not a problem and may not be meant so."""
+
+    def __repr__(self) -> str:
+        return f"Config(source={self.source!r})"
+
+    def proxy_for(self, url: str) -> Proxy | None:
+        """The proxy that a request for `url` goes through, None where it goes direct."""
+        if self.proxy is None or (self.proxy.https_only and not url.startswith("https:")):
+            return None
+        return None if bypasses(self.no_proxy, url) else self.proxy
 
     def masked(self) -> dict[str, Any]:
         """What `daemon.started` shows: every setting, no secret."""
         shown: dict[str, Any] = {name: msgspec.to_builtins(getattr(self, name)) for name in SECTIONS}
-        proxy = shown["genesys"]["proxy"]
-        if proxy and "@" in proxy:
-            shown["genesys"]["proxy"] = proxy.split("://", 1)[0] + "://***@" + proxy.rsplit("@", 1)[1]
+        if self.genesys.proxy is not None:
+            shown["genesys"]["proxy"] = without_login(self.genesys.proxy)
+        shown["thresholds"] = msgspec.to_builtins(self.thresholds)
         shown["credentials"] = {"client_id": "***", "client_secret": "***"}
         shown["source"] = self.source
         return shown
 
     def secrets(self) -> list[str]:
-        """Every other string that no line may hold: the proxy's password, as written and as sent."""
-        password = urlsplit(self.genesys.proxy).password if self.genesys.proxy else None
-        return list(dict.fromkeys((password, unquote(password)))) if password else []
+        """Every string that nothing printed may hold, longest first.
+
+        The credentials, also as HTTP Basic, and the logins of proxies; each as it is and URL-encoded.
+        """
+        pair = f"{self.credentials.client_id}:{self.credentials.client_secret}"
+        basic = base64.b64encode(pair.encode("utf-8", "replace")).decode("ascii")
+        plain = [self.credentials.client_secret, self.credentials.client_id, pair, basic, *self.proxy_secrets]
+        encoded = [quote(secret, safe="", errors="replace") for secret in plain]
+        return sorted(
+            {secret for secret in (*plain, *encoded) if secret}, key=lambda text: (-len(text), text)
+        )
 
     def changed(self, other: Config) -> list[str]:
         """Keys whose value differs in `other`; secrets by name only."""
@@ -172,6 +216,12 @@ class Config(Struct, frozen=True):
             for name in getattr(self, section).__struct_fields__
             if getattr(getattr(self, section), name) != getattr(getattr(other, section), name)
         ]
+        if self.thresholds != other.thresholds:
+            keys.append("thresholds")
+        if "genesys.proxy" not in keys and self.proxy != other.proxy:
+            keys.append("HTTPS_PROXY")
+        if self.no_proxy != other.no_proxy:
+            keys.append("NO_PROXY")
         keys += [
             name
             for name in ("client_id", "client_secret")

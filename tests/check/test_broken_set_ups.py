@@ -292,7 +292,10 @@ def test_a_glob_and_a_division_that_match_nothing_are_named_with_the_nearest(che
     messages = [item["message"] for item in diagnosis["selection"]["items"]]
     assert diagnosis["selection"]["status"] == "warn"
     assert any("'No Such Team*' matches no queue" in message for message in messages)
-    assert diagnosis["selection"]["items"][1]["fix"] == "did you mean 'Polska'?"
+    assert (
+        diagnosis["selection"]["items"][1]["fix"]
+        == "did you mean 'Polska'? Yours lacks the 'a' at character 6"
+    )
 
 
 def test_a_selection_of_nothing_fails(check, credentials):

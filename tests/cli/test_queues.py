@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import tomllib
+import unicodedata
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from queuetick.cli.queue_table import Choice, as_toml, plain_table, rows, run
-from queuetick.cli.terminal import pad, visible, width
-from queuetick.clock import Clock
+from queuetick.cli.queue_table import Choice, as_toml, plain_table, rows
+from queuetick.cli.terminal import pad, shown, visible, width
 from queuetick.config import Queues
-from queuetick.config.load import load
 from queuetick.events import Queue
-from queuetick.genesys import sdk
 from queuetick.simulator import Simulator
+from support.raw import RawServer
 
 HOME = Queue("11111111-1111-4111-8111-111111111111", "Support EMEA", "Home", "d1")
 JAPAN = Queue("22222222-2222-4222-8222-222222222222", "技術サポート", "日本", "d2")
 FRANCE = Queue("33333333-3333-4333-8333-333333333333", "Fide\u0301lisation", "France", "d3")
 LISTING = [HOME, JAPAN, FRANCE]
+
+
+@pytest.fixture
+def raw_listing() -> Iterator[dict[str, str]]:
+    """The environment for a server that logs everybody in and lists no queue."""
+    with RawServer(lambda _: False) as server:
+        yield {
+            "GENESYS_API_URL": server.url,
+            "GENESYS_CLIENT_ID": "11111111-1111-4111-8111-111111111111",
+            "GENESYS_CLIENT_SECRET": "some-secret",
+        }
 
 
 def test_every_queue_is_listed_and_marked_as_the_config_polls_it(queuetick, credentials, simulator):
@@ -89,6 +100,24 @@ def test_visible_keeps_every_letter_and_no_control_character():
     assert visible("Énergie 日本\x1b[31m\n\u2028") == "Énergie 日本\ufffd[31m\ufffd\ufffd"
 
 
+@given(st.text(st.characters(exclude_categories=())))
+def test_no_name_steers_a_terminal_or_turns_its_direction(name):
+    for encoding in ("utf-8", "ascii", "latin-1"):
+        written = shown(name, encoding)
+        assert not {unicodedata.category(c) for c in written} & {"Cc", "Cs", "Zl", "Zp"}
+        assert not {unicodedata.bidirectional(c) for c in written} & {
+            "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"
+        }  # fmt: skip
+        assert not set(written) & set("\u200e\u200f\u061c\ufeff\u200b\u2060")
+        written.encode(encoding)
+
+
+def test_names_that_an_ascii_terminal_lacks_are_escaped_and_still_align():
+    lines = plain_table(rows(LISTING, Queues(), Choice()), "ascii").splitlines()
+    assert "\\u6280" in lines[2] or "\\u6280" in lines[3]
+    assert len({line.index("-") for line in lines[1:]}) == 1
+
+
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
@@ -102,6 +131,30 @@ def test_visible_keeps_every_letter_and_no_control_character():
 )
 def test_a_choice_filters_as_the_config_does(choice, expected):
     assert {row.queue for row in rows(LISTING, Queues(ids=(HOME.id,)), choice)} == expected
+
+
+def test_a_name_that_matches_nothing_is_said_with_the_nearest_and_exits_1(queuetick, credentials, simulator):
+    name = simulator.queues[0].name
+    done = queuetick("queues", "--name", f"{name}x", "--name", "S*", env=credentials)
+    assert done.code == 0
+    assert f"--name '{name}x' matches no queue. Fix: did you mean '{name}'?" in done.stderr
+    done = queuetick("queues", "--name", "Nope*", env=credentials)
+    assert done.code == 1
+    assert "--name 'Nope*' matches no queue" in done.stderr
+
+
+def test_options_that_exclude_each_other_say_so(queuetick, credentials, simulator):
+    config = f'[queues]\nids = ["{simulator.queue_ids[0]}"]\n'
+    name = simulator.queues[1].name
+    done = queuetick("queues", "--json", "--polled", "--name", name, env=credentials, config=config)
+    assert (done.code, json.loads(done.stdout)) == (1, [])
+    assert "none of 45 queues matches all of the options" in done.stderr
+
+
+def test_a_listing_without_a_queue_exits_1_with_its_fix(queuetick, environment, raw_listing):
+    done = queuetick("queues", env={**environment, **raw_listing})
+    assert done.code == 1
+    assert "the listing is empty. Fix: give the client's role the divisions" in done.stderr
 
 
 def test_an_explicit_id_that_is_not_listed_is_said_on_stderr(queuetick, credentials):
@@ -152,22 +205,3 @@ def test_a_host_that_is_not_there_exits_75(queuetick, credentials, closed_port):
     done = queuetick("queues", env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{closed_port}"})
     assert done.code == 75
     assert "Connection refused" in done.stderr
-
-
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_without_rich_a_terminal_gets_the_plain_table(monkeypatch, simulator, tmp_path):
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    environ = {
-        "GENESYS_API_URL": simulator.url,
-        "GENESYS_CLIENT_ID": simulator.client_id,
-        "GENESYS_CLIENT_SECRET": simulator.client_secret,
-    }
-    config = load(None, regions=sdk.region_hosts(), environ=environ, directory=tmp_path)
-    stdout, stderr = _Terminal(), io.StringIO()
-    clock = Clock(wait=lambda _: False)
-    assert run(config, Choice(), "table", environ={}, clock=clock, stdout=stdout, stderr=stderr) == 0
-    assert stdout.getvalue().splitlines()[0].split() == ["name", "division", "id", "polled"]

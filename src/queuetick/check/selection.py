@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from queuetick.check.probe import Heard
@@ -16,6 +15,7 @@ from queuetick.genesys.org import Session
 from queuetick.genesys.queries import NO_DATA
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.cycle import Poller
+from queuetick.polling.selection import unmatched
 
 MAX_LOOKUPS = 10
 """Ids that are looked up one by one to tell an unknown id from a division out of reach; more cost too many requests."""
@@ -23,7 +23,7 @@ MAX_LOOKUPS = 10
 
 def selection(settings: Queues, listing: list[Queue], selected: list[Queue]) -> Check:
     """Whether every glob and division of [queues] finds something."""
-    items = [*_globs(settings, listing), *_divisions(settings, listing)]
+    items = unmatched_items(settings, listing)
     counts: dict[str, Any] = {"queues": len(listing), "selected": len(selected)}
     if not selected:
         first = items[0] if items else None
@@ -47,42 +47,29 @@ def selection(settings: Queues, listing: list[Queue], selected: list[Queue]) -> 
     )
 
 
-def _globs(settings: Queues, listing: list[Queue]) -> list[Item]:
-    known = [queue.name for queue in listing if queue.name]
+def unmatched_items(
+    settings: Queues, listing: Sequence[Queue], key: Callable[[str], str] = "queues.{}".format
+) -> list[Item]:
+    """One warning for each pattern and division that matches nothing in a listing, with the nearest name.
+
+    `key` writes the setting or option that holds the entry: it gets "names", "exclude" or "divisions".
+    """
+    if not listing:
+        return []
+    found = unmatched(settings, listing)
+    nearest = dict(found.suggestions)
+    divisions = sorted({queue.division for queue in listing if queue.division})
+    listed = f"use one of {', '.join(divisions[:12])}"
+    kinds = (
+        ("names", found.names, "matches no queue", "see the names with `queuetick queues`"),
+        ("exclude", found.exclude, "matches no queue", "see the names with `queuetick queues`"),
+        ("divisions", found.divisions, "is no division with a queue that the client may see", listed),
+    )
     return [
-        Item(
-            glob,
-            "warn",
-            f"queues.{key} {glob!r} matches no queue",
-            _near(glob.strip("*"), known) or "see the names with `queuetick queues`",
-        )
-        for key, globs in (("names", settings.name_globs), ("exclude", settings.exclude))
-        for glob in globs
-        if listing
-        and not any(fnmatchcase(name.lower(), glob.lower()) for name in known)
-        and glob.lower() not in {queue.id for queue in listing}
+        Item(entry, "warn", f"{key(name)} {entry!r} {words}", nearest.get(entry, otherwise))
+        for name, entries, words, otherwise in kinds
+        for entry in entries
     ]
-
-
-def _divisions(settings: Queues, listing: list[Queue]) -> list[Item]:
-    known = {text.lower() for queue in listing for text in (queue.division, queue.division_id) if text}
-    names = sorted({queue.division for queue in listing if queue.division})
-    return [
-        Item(
-            division,
-            "warn",
-            f"queues.divisions {division!r} is no division with a queue that the client may see",
-            _near(division, names) or f"use one of {', '.join(names[:12])}",
-        )
-        for division in settings.divisions
-        if listing and division.lower() not in known
-    ]
-
-
-def _near(text: str, known: list[str]) -> str | None:
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(text.lower(), list(by_lower), n=1)
-    return f"did you mean {by_lower[near[0]]!r}?" if near else None
 
 
 def each_queue(

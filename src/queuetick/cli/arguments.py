@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +23,25 @@ def positive(text: str) -> int:
     """An argument type: a whole number of 1 or more."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: give 1 or more")
     return number
+
+
+def setting(section: str, key: str) -> Callable[[str], Any]:
+    """An argument type: a number within the limits of the setting `section.key` of the configuration."""
+
+    def parse(text: str) -> Any:
+        from queuetick.config.convert import convert
+        from queuetick.config.settings import SECTIONS
+        from queuetick.events import Problem
+
+        number = float(text)
+        problems: list[Problem] = []
+        converted = convert(section, SECTIONS[section], {key: number}, problems)
+        if problems or not math.isfinite(number):
+            fix = problems[0].fix if problems else "give a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is out of range: {fix}")
+        return getattr(converted, key)
+
+    parse.__name__ = "number"  # argparse says "invalid number value"
+    return parse

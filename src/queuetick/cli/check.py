@@ -6,11 +6,27 @@ import argparse
 import os
 import sys
 
-from queuetick.cli import process
+from queuetick.cli import process, streams
 from queuetick.cli.arguments import add_config
 from queuetick.exit_codes import ExitCode
 
 SUMMARY = "test the set-up, from config to the last queue id; each problem with its fix"
+
+MORE = """\
+examples:
+  queuetick check                        the configuration that `run` would read here
+  queuetick check --offline              the configuration alone; sends nothing
+  queuetick check --json | jq -e '.checks[] | select(.status == "fail") | .fix'
+
+exit codes (with several failures the first of 78, 77, 75, 1):
+  0   everything passed, or warned
+  1   a queue id, the budget or the output has a problem
+  75  the API could not be reached
+  77  credentials or permissions were refused
+  78  the configuration is invalid
+
+Read docs/check.md.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         sdk.load()
     except sdk.SdkMissing as error:
-        sys.stderr.write(f"queuetick: {error}\n")
+        streams.say(f"queuetick: {error}\n")
         return ExitCode.FAILURE
     try:
         code = _check(arguments)
@@ -49,10 +65,18 @@ def _check(arguments: argparse.Namespace) -> ExitCode:
         check = examination.redaction.clean(result)
         checks.append(check)
         if not arguments.json:
-            sys.stdout.write(as_text(check, paint))
-            sys.stdout.flush()
+            _write(as_text(check, paint))
     if arguments.json:
-        sys.stdout.write(as_json(checks, now=clock.now()))
+        _write(as_json(checks, now=clock.now()))
     elif not arguments.offline:
-        sys.stdout.write(summary(checks, paint))
+        _write(summary(checks, paint))
     return exit_of(checks)
+
+
+def _write(text: str) -> None:
+    """Write to stdout at once; where nobody reads any more (`| head`), the checks and their exit code go on."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.abandon()

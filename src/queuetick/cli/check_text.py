@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 
 from queuetick import __version__
 from queuetick.check.result import Check, Evidence, Item, Status, exit_of
+from queuetick.cli.streams import json_document
 from queuetick.cli.terminal import visible
 from queuetick.clock import utc
 
@@ -93,7 +93,7 @@ def as_json(checks: Sequence[Check], *, now: float) -> str:
         "exit_code": int(exit_of(checks)),
         "checks": [_plain(check) for check in checks],
     }
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return json_document(document)
 
 
 def _plain(check: Check) -> dict[str, Any]:

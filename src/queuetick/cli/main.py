@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Protocol, cast
 
 from queuetick import __version__
-from queuetick.cli import check, once, queues, run, schema
+from queuetick.cli import check, once, queues, run, schema, streams
 from queuetick.exit_codes import ExitCode
 
 
@@ -19,6 +18,8 @@ class Command(Protocol):
     """What each command's module offers. Importing it must stay cheap: `queuetick --help` imports them all."""
 
     SUMMARY: str
+    MORE: str
+    """Examples, exit codes and the page to read: the end of `--help`."""
 
     def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
 
@@ -39,14 +40,13 @@ class _NotInstalled:
     """A command of TOOLS without its room."""
 
     SUMMARY = "not installed: it is in the package queuetick-tools"
+    MORE = ""
 
     def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
         """Declare none: whatever follows the command, the answer is the same (see `main`)."""
 
     def run(self, arguments: argparse.Namespace, /) -> int:
-        sys.stderr.write(
-            f"queuetick: {arguments.command} is not installed: install the package queuetick-tools\n"
-        )
+        streams.say(f"queuetick: {arguments.command} is not installed: install the package queuetick-tools\n")
         return ExitCode.FAILURE
 
 
@@ -72,29 +72,51 @@ COMMANDS: Mapping[str, Command] = {
 def parser() -> argparse.ArgumentParser:
     """Every command with its arguments."""
     whole = argparse.ArgumentParser(
-        prog="queuetick", description="Genesys Cloud queues as JSON lines, every 15 seconds."
+        prog="queuetick",
+        description="Genesys Cloud queues as JSON lines, every 15 seconds.",
+        epilog="`queuetick COMMAND --help` shows examples and exit codes.",
     )
     whole.add_argument("--version", action="version", version=f"queuetick {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
-        command.add_arguments(commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY))
+        command.add_arguments(
+            commands.add_parser(
+                name,
+                help=command.SUMMARY,
+                description=command.SUMMARY,
+                epilog=command.MORE,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
     return whole
 
 
 def main(argv: list[str] | None = None) -> int:
     """The console script: run one command and return its exit code."""
+    streams.prepare()
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return ExitCode.OK
+    except BrokenPipeError:  # `queuetick schema | head`
+        streams.abandon()
+        return ExitCode.OK
+    except OSError as error:
+        return streams.fail(error)
+    return code
+
+
+def _run(argv: list[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv and isinstance(COMMANDS.get(argv[0]), _NotInstalled):
         argv = argv[:1]
     whole = parser()
-    arguments = whole.parse_args(argv)
-    if arguments.command is None:
-        whole.print_help(sys.stderr)
-        return ExitCode.USAGE
     try:
-        return COMMANDS[arguments.command].run(arguments)
-    except KeyboardInterrupt:
-        return ExitCode.OK
-    except BrokenPipeError:  # `queuetick schema | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return ExitCode.OK
+        arguments = whole.parse_args(argv)
+    except SystemExit as ended:  # --help, --version, or a usage error that argparse has explained
+        return int(ended.code or 0)
+    if arguments.command is None:
+        streams.say(whole.format_help())
+        return ExitCode.USAGE
+    return COMMANDS[arguments.command].run(arguments)

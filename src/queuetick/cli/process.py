@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from queuetick.cli.streams import say
 from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], 
     try:
         regions = sdk.region_hosts()
     except sdk.SdkMissing as error:
-        sys.stderr.write(f"queuetick: {error}\n")
+        say(f"queuetick: {error}\n")
         return ExitCode.FAILURE
 
     load = configuration.Loader(path, regions=regions, environ=os.environ).load
     try:
         return go(load(), load)
     except ConfigError as error:
-        sys.stderr.write(problems_text(error.problems))
+        say(problems_text(error.problems))
         return ExitCode.CONFIG
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TextIO
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from queuetick.check.result import exit_for, wait_words
-from queuetick.cli.terminal import coloured, pad, visible, width
+from queuetick.check.selection import unmatched_items
+from queuetick.cli.streams import json_document, say
+from queuetick.cli.terminal import pad, shown, visible, width
 from queuetick.clock import Clock
 from queuetick.config import Config, Queues
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, RateLimited
 from queuetick.genesys.org import Session
+from queuetick.lines.redaction import Redaction
 from queuetick.polling import selection
 
 Form = Literal["table", "json", "toml"]
+
+_OPTIONS = {"names": "--name", "divisions": "--division", "exclude": "--exclude"}
 
 HEADINGS = ("name", "division", "id", "polled")
 
@@ -29,13 +34,12 @@ class Row(Struct, frozen=True):
     queue: Queue
     polled: bool
 
-    @property
-    def cells(self) -> tuple[str, str, str, str]:
+    def cells(self, encoding: str) -> tuple[str, str, str, str]:
         queue = self.queue
         return (
-            visible(queue.name or ""),
-            visible(queue.division or ""),
-            queue.id,
+            shown(queue.name or "", encoding),
+            shown(queue.division or "", encoding),
+            shown(queue.id, encoding),
             "yes" if self.polled else "no",
         )
 
@@ -49,20 +53,24 @@ class Choice(Struct, frozen=True):
     polled: bool = False
     """Only what the present configuration polls."""
 
+    @property
+    def settings(self) -> Queues:
+        """The choice as the section [queues] would say it."""
+        return Queues(names=self.names or ("*",), divisions=self.divisions, exclude=self.exclude)
+
 
 def rows(listing: Sequence[Queue], settings: Queues, choice: Choice) -> list[Row]:
     """The queues that `choice` lets through, by name; without any flag all of them."""
     polled = {queue.id for queue in selection.select(settings, listing)}
-    wanted = Queues(names=choice.names or ("*",), divisions=choice.divisions, exclude=choice.exclude)
-    found = [Row(queue, queue.id in polled) for queue in selection.select(wanted, listing)]
+    found = [Row(queue, queue.id in polled) for queue in selection.select(choice.settings, listing)]
     if choice.polled:
         found = [row for row in found if row.polled]
     return sorted(found, key=lambda row: ((row.queue.name or "").casefold(), row.queue.id))
 
 
-def plain_table(found: Sequence[Row]) -> str:
+def plain_table(found: Sequence[Row], encoding: str = "utf-8") -> str:
     """Columns under headings, as wide as their widest cell; aligned where characters take two cells or none."""
-    lines = [HEADINGS, *(row.cells for row in found)]
+    lines = [HEADINGS, *(row.cells(encoding) for row in found)]
     widths = [max(width(line[column]) for line in lines) for column in range(len(HEADINGS))]
     return "".join(
         "  ".join(pad(cell, cells) for cell, cells in zip(line, widths, strict=True)).rstrip() + "\n"
@@ -82,7 +90,7 @@ def as_json(found: Sequence[Row]) -> str:
         }
         for row in found
     ]
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return json_document(document)
 
 
 def as_toml(found: Sequence[Row]) -> str:
@@ -97,34 +105,41 @@ def _comment(queue: Queue) -> str:
     return f"  # {text}" if text else ""
 
 
-def run(
-    config: Config,
-    choice: Choice,
-    form: Form,
-    *,
-    environ: Mapping[str, str],
-    clock: Clock,
-    stdout: TextIO,
-    stderr: TextIO,
-) -> ExitCode:
-    """List and write the queues; what went wrong goes to `stderr` as one sentence with its fix."""
-    session = Session(config, clock=clock, emit=lambda *_: None, redact=lambda _: None, environ=environ)
+def run(config: Config, choice: Choice, form: Form, *, environ: Mapping[str, str], clock: Clock) -> ExitCode:
+    """List and write the queues. What went wrong goes to stderr as one sentence with its fix."""
+    redaction = Redaction()
+    pair = config.credentials
+    redaction.add([pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets()])
+
+    def remark(text: str) -> None:
+        say(f"queuetick: {visible(redaction.clean(text))}\n")
+
+    session = Session(
+        config,
+        clock=clock,
+        emit=lambda *_: None,
+        redact=lambda token: redaction.add([token]),
+        environ=environ,
+    )
     try:
-        listing = session.client.queues(on_page=_progress(stderr))
+        listing = session.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)
     except ApiError as error:
-        stderr.write(f"queuetick: {explain(error)}\n")
+        remark(explain(error))
         return exit_for(error)
     finally:
         session.close()
     found = rows(listing, config.queues, choice)
-    if form == "json":
-        stdout.write(as_json(found))
-    elif form == "toml":
-        stdout.write(as_toml(found))
-    elif not (stdout.isatty() and _rich_table(found, stdout, colour=coloured(stdout, environ))):
-        stdout.write(plain_table(found))
-    _remarks(listing, found, config.queues, form, stderr)
-    return ExitCode.OK
+    if form == "table":
+        text = plain_table(found, sys.stdout.encoding)
+    else:
+        text = as_json(found) if form == "json" else as_toml(found)
+    sys.stdout.write(redaction.clean(text))
+    for words in _remarks(listing, found, config.queues, choice):
+        remark(words)
+    if form == "table" and sys.stderr.isatty():
+        polled = sum(row.polled for row in found)
+        say(f"{len(found)} of {len(listing)} queues, {polled} of them polled\n")
+    return ExitCode.OK if found else ExitCode.FAILURE
 
 
 def explain(error: ApiError) -> str:
@@ -141,46 +156,27 @@ def explain(error: ApiError) -> str:
     reason = f"{error.reason} ({facts})" if facts else error.reason
     if isinstance(error, RateLimited):
         return f"the queues cannot be listed now: {reason}. Fix: {wait_words(error.retry_after)}"
-    return f"the queues cannot be listed: {reason}. Fix: `queuetick check` looks for the cause"
+    return f"the queues cannot be listed: {reason}. Fix: run `queuetick check`, which looks for the cause"
 
 
-def _progress(stderr: TextIO) -> Callable[[int, int], None] | None:
-    """Counts pages on a terminal, where there is more than one; wipes its line at the end."""
-    if not stderr.isatty():
-        return None
-
-    def on_page(page: int, pages: int) -> None:
-        if pages > 1:
-            stderr.write(f"\rlisting queues: page {page} of {pages}" if page < pages else "\r\x1b[K")
-            stderr.flush()
-
-    return on_page
+def _count_pages(page: int, pages: int) -> None:
+    """Show the progress on a terminal, where there is more than one page; wipe the line at the end."""
+    if pages > 1:
+        say(f"\rlisting queues: page {page} of {pages}" if page < pages else "\r\x1b[K")
 
 
 def _remarks(
-    listing: Sequence[Queue], found: Sequence[Row], settings: Queues, form: Form, stderr: TextIO
-) -> None:
+    listing: Sequence[Queue], found: Sequence[Row], settings: Queues, choice: Choice
+) -> Iterator[str]:
+    """What the user should know beside the list, each one sentence."""
     listed = {queue.id for queue in listing}
     strangers = [queue.id for queue in selection.explicit(settings) if queue.id not in listed]
     if strangers:
-        stderr.write(f"queuetick: of queues.ids, {len(strangers)} are not listed: {', '.join(strangers)}\n")
-    if form == "table" and stderr.isatty():
-        polled = sum(row.polled for row in found)
-        stderr.write(f"{len(found)} of {len(listing)} queues, {polled} of them polled\n")
-
-
-def _rich_table(found: Sequence[Row], stdout: TextIO, *, colour: bool) -> bool:
-    """Write the table with rich; False when it is not installed."""
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ModuleNotFoundError:
-        return False
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in HEADINGS:
-        table.add_column(heading, no_wrap=heading in ("id", "polled"), overflow="fold")
-    for row in found:
-        table.add_row(*(Text(cell) for cell in row.cells), style=None if row.polled else "dim")
-    Console(file=stdout, no_color=not colour, highlight=False).print(table)
-    return True
+        yield f"of queues.ids, {len(strangers)} are not listed: {', '.join(strangers)}"
+    if not listing:
+        yield "the listing is empty. Fix: give the client's role the divisions of the queues"
+    unmatched = unmatched_items(choice.settings, listing, _OPTIONS.__getitem__)
+    for item in unmatched:
+        yield f"{item.message}. Fix: {item.fix}"
+    if listing and not found and not unmatched:
+        yield f"none of {len(listing)} queues matches all of the options"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,6 +15,22 @@ if TYPE_CHECKING:
     from queuetick.config import Config
 
 SUMMARY = "the org's queues as a table, JSON, or TOML for config.toml"
+
+MORE = """\
+examples:
+  queuetick queues --division EMEA
+  queuetick queues --name 'Support*' --exclude '*test*' --toml >> config.toml
+  queuetick queues --json | jq -r '.[] | select(.polled | not) | .name'
+
+exit codes:
+  0   listed
+  1   no queue matches the options
+  75  the API could not be reached
+  77  credentials or permissions were refused
+  78  the configuration is invalid
+
+Read docs/check.md.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.form or "table",
             environ=os.environ,
             clock=Clock(wait=threading.Event().wait),
-            stdout=sys.stdout,
-            stderr=sys.stderr,
         )
 
     return process.with_config(arguments.config, queues)

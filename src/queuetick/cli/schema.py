@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
+from queuetick.cli.streams import json_document
 from queuetick.exit_codes import ExitCode
 
 SUMMARY = "JSON Schema of the lines"
+
+MORE = """\
+examples:
+  queuetick schema > queuetick.schema.json
+
+exit codes:
+  0   written
+  1   stdout cannot be written
+
+Read docs/events.md.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +29,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     from queuetick.events.schema import json_schema
 
-    json.dump(json_schema(), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json_document(json_schema()))
     return ExitCode.OK

@@ -7,9 +7,23 @@ import argparse
 from queuetick.watch import add_tail_arguments as add_arguments
 from queuetick.watch import run_tail
 
-__all__ = ["SUMMARY", "add_arguments", "run"]
+__all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "one short line for each change that matters, from the lines in FILE or on stdin"
+
+MORE = """\
+examples:
+  journalctl -fu queuetick -o cat | queuetick tail
+  queuetick tail --errors --since 1h /var/log/queuetick/queuetick.jsonl
+  queuetick run | tee -a queuetick.jsonl | queuetick tail
+
+exit codes:
+  0   stopped as asked, or the lines ended
+  1   a fault: the file cannot be read
+  2   invalid arguments
+
+Read docs/tailing.md.
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,12 +6,26 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TextIO
 
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Format characters that Persian, Hindi and emoji need; they change nothing outside their own word."""
+
 
 def visible(text: str) -> str:
-    """`text` on one line and without control characters, which in a queue's name could steer the terminal."""
+    """`text` on one line, without what in a queue's name could steer the terminal or turn its direction.
+
+    Control characters, direction marks, line separators and lone surrogates become U+FFFD.
+    """
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in _JOINERS
+        else c
+        for c in text
     )
+
+
+def shown(text: str, encoding: str) -> str:
+    """`visible(text)` as a terminal of that encoding shows it: what it lacks is written as an escape."""
+    return visible(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def width(text: str) -> int:

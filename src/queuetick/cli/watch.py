@@ -7,9 +7,23 @@ import argparse
 from queuetick.watch import add_arguments
 from queuetick.watch import run as watch
 
-__all__ = ["SUMMARY", "add_arguments", "run"]
+__all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "a live table from the lines in FILE or on stdin"
+
+MORE = """\
+examples:
+  journalctl -fu queuetick -o cat | queuetick watch
+  queuetick watch /var/log/queuetick/queuetick.jsonl
+  queuetick watch --once /var/log/queuetick/queuetick.jsonl
+
+exit codes:
+  0   stopped as asked
+  1   a fault: the file cannot be read, or holds no snapshot (--once)
+  2   invalid arguments
+
+Read docs/watch.md.
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -66,6 +66,8 @@ class Daemon:
         self.stop = threading.Event()
         self.exit = ExitCode.OK
         self.last_report: CycleReport | None = None
+        self.wrote_all = True
+        """False after a run that ended with lines that could not be written."""
         self._emitter = emitter
         self._load = load
         self._max_cycles = max_cycles
@@ -91,6 +93,11 @@ class Daemon:
         self._cycles = self._service.cycles
         self._reload_thread: threading.Thread | None = None
         self._reload_wanted = False
+
+    @property
+    def last_error(self) -> ApiError | None:
+        """What the last cycle's last failed batch, or else the last listing, ended with; None where none failed."""
+        return self._cycles.poller.last_error or self._cycles.refused
 
     def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -294,7 +301,7 @@ class Daemon:
                 uptime_seconds=round(monotonic() - self._began, 3),
             )
         )
-        self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
+        self.wrote_all = self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         self._cycles.close()
         self._service.exporter.close()
         return self.exit

@@ -1,0 +1,75 @@
+"""stdout and stderr of a command: which characters they take, and what happens where they cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import re
+import sys
+import unicodedata
+from contextlib import suppress
+from typing import Any
+
+from queuetick.exit_codes import ExitCode
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that can steer a terminal or turn the direction of writing."""
+
+
+def prepare() -> None:
+    """Let both streams take every character: one that their encoding lacks is written as an escape.
+
+    A stream that was closed by whoever started the command fails on the first write. Its descriptor is taken, so that
+    no socket gets that number and with it the lines.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - a descriptor
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """Write `text` to stderr. Where stderr cannot be written, only the words are lost."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def fail(error: OSError) -> ExitCode:
+    """The exit code after a write to stdout failed, with the reason on stderr; raises `error` if it is another one."""
+    if error.filename is not None or error.errno not in _UNWRITABLE:
+        raise error
+    abandon()
+    say(f"queuetick: stdout cannot be written: {error.strerror}\n")
+    return ExitCode.FAILURE
+
+
+def abandon() -> None:
+    """Drop what waits to be written to stdout, and all that follows."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def json_document(document: Any) -> str:
+    """`document` as indented JSON that any terminal can show.
+
+    Control characters, direction marks and lone surrogates are escaped, and everything beyond ASCII where stdout is
+    not UTF-8.
+    """
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(document, ensure_ascii=ascii_only, indent=2)
+    return re.sub(r"[^\n -~]", _escaped, text) + "\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    return json.dumps(character)[1:-1]

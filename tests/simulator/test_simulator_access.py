@@ -97,6 +97,7 @@ def test_the_limit_holds_per_token_and_window_and_says_when_it_ends(
         "contextId": refused.headers["ININ-Correlation-Id"],
         "details": [],
         "errors": [],
+        "limit": {"key": "token.rate.per.minute", "namespace": "platform.api", "value": 3},
     }
     again = client.observe(simulator.queue_ids)
     assert again.headers["inin-ratelimit-count"] == "4", "a refused request does not count"

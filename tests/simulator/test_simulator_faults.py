@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from simulator_client import NOON, OBSERVATIONS, Client, Clock, observation_query
 
-from queuetick.simulator import Faults, Simulator, UnknownFaultError
+from queuetick.simulator import Faults, Rule, Simulator, UnknownFaultError
 from queuetick.simulator.api import Api, Request
 from queuetick.simulator.contact_centre import ContactCentre
 from queuetick.simulator.faults import ANSWER_FAULTS
+from queuetick.simulator.named_faults import NAMED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 
@@ -327,6 +328,23 @@ def test_an_unknown_fault_is_refused_by_name_with_the_known_ones() -> None:
         {"script": ["explode"]},
         {"rate_limit_headers": "no"},
         {"unknown_media": 'a"b'},
+        {"listing_total": "many"},
+        {"listing_page_count": [3]},
+        {"listing_cut": {"first": 10}},
+        {"listing_unreadable": 2},
+        {"rules": {"status": 400}},
+        {"rules": [{"status": 400, "route": "users"}]},
+        {"rules": [{"route": "listing"}]},
+        {"rules": [{"status": 99}]},
+        {"rules": [{"status": "400"}]},
+        {"rules": [{"status": 400, "body": "pdf"}]},
+        {"rules": [{"fault": "explode"}]},
+        {"rules": [{"fault": "revoke", "above": 3}]},
+        {"rules": [{"status": 400, "queue": "x"}]},
+        {"rules": [{"status": 400, "times": -1}]},
+        {"rules": [{"status": 400, "chance": 2}]},
+        {"named": ["explode"]},
+        {"named": "slow"},
         {"hang": 0.6, "reset": 0.6},
         {"login_hang": 0.6, "login_status": {"500": 0.6}},
     ],
@@ -337,7 +355,11 @@ def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_knob(values: 
 
 
 def test_faults_survive_a_trip_through_json() -> None:
-    hostile = replace(Faults.hostile(), bad_ids=("a",), only=("x",), script=("ok",))
+    rules = (
+        Rule(route=("listing",), status=429, headers={"Retry-After": ["5", "5"]}),
+        Rule(text="{}", queues=0.1),
+    )
+    hostile = replace(Faults.hostile(), bad_ids=("a",), only=("x",), script=("ok",), rules=rules)
     assert Faults.from_mapping(json.loads(json.dumps(hostile.as_mapping()))) == hostile
 
 
@@ -354,8 +376,22 @@ def test_every_knob_is_in_the_document(name: str) -> None:
     assert f"| `{name}` |" in DOCUMENT.read_text()
 
 
+def documented(chapter: str = "") -> list[str]:
+    """The names in the tables of one chapter of the document, or of the others."""
+    chapters = DOCUMENT.read_text().split("\n### ")
+    special = ("Rules", "Named faults")
+    text = [
+        each for each in chapters if (each.startswith(chapter) if chapter else not each.startswith(special))
+    ]
+    rows = [line.split("`")[1] for each in text for line in each.splitlines() if line.startswith("| `")]
+    return [row for row in rows if row.isidentifier()]
+
+
 def test_the_document_names_no_knob_that_is_not_there() -> None:
-    rows = [line.split("`")[1] for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
-    knobs = [row for row in rows if row.isidentifier()]
-    assert sorted(knobs) == sorted(each.name for each in fields(Faults))
-    assert set(ANSWER_FAULTS) <= set(knobs)
+    assert sorted(documented()) == sorted(each.name for each in fields(Faults))
+    assert set(ANSWER_FAULTS) <= set(documented())
+
+
+def test_the_document_has_every_field_of_a_rule_and_every_named_fault() -> None:
+    assert documented("Rules") == [each.name for each in fields(Rule)]
+    assert documented("Named faults") == list(NAMED)

@@ -8,13 +8,13 @@ docs/simulator.md has the goals, the limits and every knob.
 
 from typing import TYPE_CHECKING, Any
 
-from queuetick.simulator.faults import Faults, UnknownFaultError
+from queuetick.simulator.faults import Faults, Rule, UnknownFaultError
 
 if TYPE_CHECKING:
     from queuetick.simulator.api import LoggedRequest
     from queuetick.simulator.simulator import Simulator
 
-__all__ = ["Faults", "LoggedRequest", "Simulator", "UnknownFaultError"]
+__all__ = ["Faults", "LoggedRequest", "Rule", "Simulator", "UnknownFaultError"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from itertools import cycle
 from queuetick.simulator.api_errors import Answer
 from queuetick.simulator.faults import Faults
 
-_HTML = b"""<!DOCTYPE html>
+HTML = b"""<!DOCTYPE html>
 <html><head><title>Sign in to the network</title></head>
 <body><h1>Welcome</h1><p>Please accept the terms of use to continue.</p></body></html>
 """
@@ -19,7 +19,7 @@ _LISTS = ("results", "groups", "entities")
 
 
 def _html(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
-    return Answer(200, _HTML, answer.headers, "text/html")
+    return Answer(200, HTML, answer.headers, "text/html")
 
 
 def _wrong_content_type(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:

@@ -10,49 +10,31 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any
 from urllib.parse import parse_qs
 
 from queuetick.simulator import api_errors
 from queuetick.simulator.answer_faults import login_without_token, spoil
 from queuetick.simulator.api_errors import Answer, Problem
+from queuetick.simulator.calls import Call, Request
 from queuetick.simulator.contact_centre import ContactCentre
-from queuetick.simulator.fault_draws import Chance, Drawn, concerns, status_headers
-from queuetick.simulator.faults import (
-    OBSERVATION_PERMISSION,
-    QUEUE_PERMISSION,
-    QUEUE_SEARCH_PERMISSION,
-    Faults,
-)
+from queuetick.simulator.fault_draws import FaultDraws, status_headers
+from queuetick.simulator.faults import Faults
 from queuetick.simulator.names import stable_uuid
-from queuetick.simulator.observations import Plan, details_body, observation_body
-from queuetick.simulator.queries import check_uuid, parse_details_query, parse_observation_query
-from queuetick.simulator.queue_pages import queue_entity, queue_page
+from queuetick.simulator.operations import Operations
+from queuetick.simulator.routes import route_of
+from queuetick.simulator.rule_answers import RuleAnswer, Rules
 from queuetick.simulator.tokens import Tokens, refusal
+
+__all__ = ["MAX_REQUEST_BYTES", "Api", "LoggedRequest", "Outcome", "Request", "client_credentials"]
 
 MAX_REQUEST_BYTES = 512_000
 """request.bytes.max of the platform's limits page."""
 MAX_LOGGED = 5000
 """Requests remembered; older ones are forgotten."""
 
-LOGIN_PATH = "/oauth/token"
-OBSERVATIONS_PATH = "/api/v2/analytics/queues/observations/query"
-DETAILS_PATH = "/api/v2/analytics/queues/details/query"
-QUEUES_PATH = "/api/v2/routing/queues"
-
 CONNECTION_FAULTS = frozenset({"hang", "reset", "half_answer"})
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    method: str
-    target: str
-    """Path and query as sent."""
-    authorization: str | None
-    content_type: str
-    body: bytes
 
 
 @dataclass(slots=True)
@@ -86,19 +68,6 @@ class Outcome:
     """One of CONNECTION_FAULTS."""
 
 
-@dataclass(slots=True)
-class _Call:
-    """One request while it is being answered."""
-
-    request: Request
-    path: str
-    query: str
-    now: float
-    faults: Faults
-    queue_ids: tuple[str, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class Api:
     """Answers requests. Called by the serving thread alone; `faults` may be replaced from any."""
 
@@ -110,42 +79,59 @@ class Api:
         self.faults = faults
         self.client_id, self.client_secret = client
         seed = centre.seed
-        self.chance = Chance(seed)
+        self.draws = FaultDraws(seed)
         self.tokens = Tokens(random.Random(f"{seed}/tokens"))  # noqa: S311
         self.log: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED)
         self._correlation = random.Random(f"{seed}/correlation")  # noqa: S311
-        self._plans: dict[tuple[frozenset[str], str], Plan] = {}
+        self._rules = Rules(centre, self.draws)
+        self._operations = Operations(centre, self._rules)
 
     def respond(self, request: Request) -> Outcome:
         path, _, query = request.target.partition("?")
-        call = _Call(request, path, query, self.clock(), self.faults)
+        call = Call(request, path, query, route_of(path), self.clock(), self.faults)
         correlation_id = self._new_id()
-        login = path == LOGIN_PATH
-        drawn = self.chance.draw_login(call.faults) if login else self.chance.draw(call.faults, path)
-        fault = drawn.fault
+        login = call.route == "login"
+        drawn = self.draws.draw_login(call.faults) if login else self.draws.draw(call.faults, path)
+        call.fault, call.delay = drawn.fault, drawn.delay
         try:
-            answer = self._login(call, drawn) if login else self._answer(call, drawn)
+            if call.faults.rules:
+                self._rules.meet(call, None)
+            answer = self._login(call) if login else self._answer(call)
+        except RuleAnswer as met:
+            answer = self._rules.answer(met.rule, call, correlation_id)
         except Problem as problem:
-            answer = problem.answer(correlation_id)
-        if fault == "garbage" and login:
-            answer = login_without_token(answer)
-        elif (
-            fault is not None
-            and fault not in CONNECTION_FAULTS
-            and drawn.status is None
-            and fault != "revoke"
-        ):
-            spoiled = spoil(answer, fault, call.faults, self.chance.rng)
-            fault, answer = (fault, spoiled) if spoiled is not None else (None, answer)
+            answer = self._spoil(call, problem.answer(correlation_id))
+        else:
+            answer = self._spoil(call, answer)
         answer.headers |= call.headers
         answer.headers["ININ-Correlation-Id"] = correlation_id
         answer.headers["Date"] = formatdate(call.now + call.faults.clock_skew, usegmt=True)
+        for name, value in call.rule_headers.items():
+            if isinstance(value, str):
+                answer.headers[name] = value
+            else:
+                answer.headers.pop(name, None)
+                answer.repeated += tuple((name, each) for each in value)
+        fault = call.fault
         self.log.append(
             LoggedRequest(
                 call.now, request.method, path, answer.status, call.queue_ids, fault, correlation_id
             )
         )
-        return Outcome(answer, drawn.delay, fault if fault in CONNECTION_FAULTS else None)
+        return Outcome(answer, call.delay, fault if fault in CONNECTION_FAULTS else None)
+
+    def _spoil(self, call: Call, answer: Answer) -> Answer:
+        """The answer with the call's fault in it; a fault that does not touch such an answer is forgotten."""
+        fault = call.fault
+        if fault is None or fault == "revoke" or fault in CONNECTION_FAULTS or call.fault_status is not None:
+            return answer
+        if fault == "garbage" and call.route == "login":
+            return login_without_token(answer)
+        spoiled = spoil(answer, fault, call.faults, self.draws.rng)
+        if spoiled is None:
+            call.fault = None
+            return answer
+        return spoiled
 
     def _new_id(self) -> str:
         digits = f"{self._correlation.getrandbits(128):032x}"
@@ -153,13 +139,14 @@ class Api:
 
     # --- login ---
 
-    def _login(self, call: _Call, drawn: Drawn) -> Answer:
+    def _login(self, call: Call) -> Answer:
         request, faults = call.request, call.faults
-        if drawn.status is not None:
-            if drawn.status == 429:
+        if call.fault_status is not None:
+            if call.fault_status == 429:
                 seconds = faults.login_retry_after
                 raise api_errors.too_many_requests(int(seconds), f"{seconds:g}")
-            raise api_errors.by_status(drawn.status, status_headers(drawn.status, faults.login_retry_after))
+            headers = status_headers(call.fault_status, faults.login_retry_after)
+            raise api_errors.by_status(call.fault_status, headers)
         if request.method != "POST":
             raise api_errors.method_not_allowed("POST")
         form = {
@@ -182,18 +169,19 @@ class Api:
 
     # --- everything under /api/v2 ---
 
-    def _answer(self, call: _Call, drawn: Drawn) -> Answer:
+    def _answer(self, call: Call) -> Answer:
         request, faults = call.request, call.faults
-        if drawn.status is not None:
-            if drawn.status == 429:
+        if call.fault_status is not None:
+            if call.fault_status == 429:
                 seconds = 1 if faults.status_retry_after is None else int(faults.status_retry_after)
                 header = None if faults.retry_after == "absent" else str(seconds)
                 raise api_errors.too_many_requests(seconds, header)
-            raise api_errors.by_status(drawn.status, status_headers(drawn.status, faults.status_retry_after))
+            headers = status_headers(call.fault_status, faults.status_retry_after)
+            raise api_errors.by_status(call.fault_status, headers)
         if len(request.body) > MAX_REQUEST_BYTES:
             raise api_errors.request_too_large(MAX_REQUEST_BYTES)
         token = self.tokens.find(request.authorization, call.now, faults)
-        if drawn.fault == "revoke":
+        if call.fault == "revoke":
             self.tokens.revoke(token)
             raise api_errors.bad_credentials()
         if faults.rate_limit:
@@ -202,82 +190,7 @@ class Api:
                 call.headers |= allowance.headers()
             if allowance.used > allowance.allowed:
                 raise refusal(allowance, call.now, faults)
-        return self._route(call)
-
-    def _route(self, call: _Call) -> Answer:
-        path = call.path
-        if path == OBSERVATIONS_PATH:
-            self._require(call, "POST", OBSERVATION_PERMISSION)
-            return self._observations(call)
-        if path == DETAILS_PATH:
-            self._require(call, "POST", OBSERVATION_PERMISSION)
-            return self._details(call)
-        if path == QUEUES_PATH:
-            self._require(call, "GET", QUEUE_PERMISSION)
-            return Answer(200, queue_page(self.centre, path, parse_qs(call.query)))
-        if path in (f"{QUEUES_PATH}/divisionviews", f"{QUEUES_PATH}/divisionviews/all"):
-            self._require(call, "GET", QUEUE_SEARCH_PERMISSION)
-            largest = 500 if path.endswith("/all") else 100
-            return Answer(
-                200,
-                queue_page(self.centre, path, parse_qs(call.query), largest=largest, simplified=True),
-            )
-        if path.startswith(f"{QUEUES_PATH}/") and path.count("/") == QUEUES_PATH.count("/") + 1:
-            self._require(call, "GET", QUEUE_PERMISSION)
-            queue = self.centre.get(check_uuid(path.rpartition("/")[2]))
-            if queue is None:
-                raise api_errors.not_found()
-            return Answer(200, json.dumps(queue_entity(queue), ensure_ascii=False).encode())
-        raise api_errors.not_found()
-
-    def _require(self, call: _Call, method: str, permission: str) -> None:
-        if call.request.method != method:
-            raise api_errors.method_not_allowed(method)
-        if permission in call.faults.denied_permissions:
-            raise api_errors.missing_any_permissions(permission)
-
-    def _json(self, call: _Call) -> Any:
-        declared = call.request.content_type
-        if declared and not declared.startswith(api_errors.JSON):
-            raise api_errors.unsupported_media_type()
-        try:
-            return json.loads(call.request.body)
-        except (ValueError, RecursionError):
-            raise api_errors.bad_request("The request body is not valid JSON.") from None
-
-    def _observations(self, call: _Call) -> Answer:
-        query = parse_observation_query(self._json(call))
-        known = self._known(call, query.queue_ids)
-        faults = call.faults
-        key = (query.metrics, faults.unknown_media)
-        plan = self._plans.setdefault(key, Plan(*key))
-        seed, chosen = self.centre.seed, faults.queues_without_data
-        without_data = (lambda queue_id: concerns(queue_id, chosen, seed, "no data")) if chosen else None
-        strangers: list[str] = []
-        if faults.unknown_queue == "no_data":
-            strangers = [each for each in query.queue_ids if self.centre.get(each) is None]
-        with self.centre.at(call.now, known) as queues:
-            return Answer(200, observation_body(queues, plan, query.wants, without_data, strangers))
-
-    def _details(self, call: _Call) -> Answer:
-        known = self._known(call, parse_details_query(self._json(call)))
-        with self.centre.at(call.now, known) as queues:
-            return Answer(200, details_body(queues, call.now))
-
-    def _known(self, call: _Call, queue_ids: tuple[str, ...]) -> list[str]:
-        """The ids to answer for; raises the 400 of bad ones."""
-        faults, centre = call.faults, self.centre
-        call.queue_ids = queue_ids
-        bad = [each for each in queue_ids if each in faults.bad_ids] if faults.bad_ids else []
-        if faults.unknown_queue == "bad_request":
-            bad += [each for each in queue_ids if centre.get(each) is None and each not in bad]
-        if bad:
-            raise api_errors.bad_queue_ids(bad)
-        known = [each for each in queue_ids if centre.get(each) is not None]
-        if faults.missing_queues:
-            seed, chosen = centre.seed, faults.missing_queues
-            known = [each for each in known if not concerns(each, chosen, seed, "missing")]
-        return known
+        return self._operations.answer(call)
 
 
 def _basic(authorization: str | None) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ Cloud normalised on 2021-11-10. Where the facts give no sentence, it says so her
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 JSON = "application/json"
 
@@ -19,6 +20,8 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON
+    repeated: tuple[tuple[str, str], ...] = ()
+    """Headers beside those above, whose names may come more than once."""
 
 
 @dataclass(eq=False)
@@ -29,9 +32,11 @@ class Problem(Exception):
     code: str
     message: str
     headers: tuple[tuple[str, str], ...] = ()
+    limit: dict[str, Any] | None = None
+    """The limit that was hit; see token_limit."""
 
     def answer(self, context_id: str) -> Answer:
-        envelope = {
+        envelope: dict[str, Any] = {
             "message": self.message,
             "code": self.code,
             "status": self.status,
@@ -39,7 +44,14 @@ class Problem(Exception):
             "details": [],
             "errors": [],
         }
+        if self.limit is not None:
+            envelope["limit"] = self.limit
         return Answer(self.status, json.dumps(envelope).encode(), dict(self.headers))
+
+
+def token_limit(value: int, name: str = "token.rate.per.minute") -> dict[str, Any]:
+    """A limit as error bodies and `GET /api/v2/organizations/limits/namespaces/platform.api` name it."""
+    return {"key": name, "namespace": "platform.api", "value": value}
 
 
 def bad_request(message: str, code: str = "bad.request") -> Problem:
@@ -140,10 +152,12 @@ _BY_STATUS = {
 }
 
 
-def by_status(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Problem:
-    """The envelope of any error status, for the status faults."""
-    code, message = _BY_STATUS.get(status, (f"status.{status}", f"Status {status}."))
-    return Problem(status, code, message, headers)
+def by_status(
+    status: int, headers: tuple[tuple[str, str], ...] = (), *, code: str = "", message: str = ""
+) -> Problem:
+    """The envelope of any error status; code and message are the usual ones of the status where not given."""
+    usual_code, usual_message = _BY_STATUS.get(status, (f"status.{status}", f"Status {status}."))
+    return Problem(status, code or usual_code, message or usual_message, headers)
 
 
 def login_refused(status: int, error: str, description: str) -> Answer:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuetick.simulator.faults import Faults, UnknownFaultError
+from queuetick.simulator.named_faults import NAMED
 
 if TYPE_CHECKING:
     from queuetick.simulator.simulator import Simulator
@@ -31,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-remote", action="store_true", help="let --host be an address that others can reach"
     )
     parser.add_argument("--faults", type=Path, metavar="FILE", help="TOML file of faults (docs/simulator.md)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a fault by its name, again for more; `--fault list` lists them",
+    )
     parser.add_argument("--hostile", action="store_true", help="many faults at once; --faults comes on top")
     parser.add_argument(
         "--rate-limit", type=int, metavar="N", help="requests a minute per token; 0: no limit"
@@ -44,6 +52,8 @@ def read_faults(options: argparse.Namespace) -> Faults:
     if options.faults is not None:
         with options.faults.open("rb") as file:
             faults = Faults.from_mapping(tomllib.load(file), faults)
+    if options.fault:
+        faults = Faults.from_mapping({"named": options.fault}, faults)
     if options.rate_limit is not None:
         faults = replace(faults, rate_limit=options.rate_limit)
     if options.token_lifetime is not None:
@@ -59,6 +69,9 @@ def run(options: argparse.Namespace) -> int:
             "add --allow-remote if that is meant",
             2,
         )
+    if "list" in options.fault:
+        sys.stdout.write("".join(f"{name:22} {fault.about}\n" for name, fault in NAMED.items()))
+        return 0
     try:
         faults = read_faults(options)
     except (UnknownFaultError, tomllib.TOMLDecodeError, OSError) as error:

@@ -3,8 +3,8 @@
 import math
 import random
 from dataclasses import dataclass
-from hashlib import blake2b
 
+from queuetick.simulator.fault_rules import RuleDraws
 from queuetick.simulator.faults import ANSWER_FAULTS, Faults
 
 _RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
@@ -19,12 +19,8 @@ class Drawn:
     delay: float = 0.0
     """Seconds, on the real clock, before the answer."""
 
-    @property
-    def status(self) -> int | None:
-        return int(self.fault) if self.fault is not None and self.fault.isdecimal() else None
 
-
-class Chance:
+class FaultDraws:
     """The draws, in the order of the requests. Used by the serving thread alone."""
 
     def __init__(self, seed: int) -> None:
@@ -32,7 +28,8 @@ class Chance:
         self.restart()
 
     def restart(self) -> None:
-        """Begin the sequence of draws, and the script, again."""
+        """Begin the sequence of draws, the script and the counts of the rules again."""
+        self.rules = RuleDraws(self._seed)
         self.rng = random.Random(f"{self._seed}/faults")  # noqa: S311 - chance, not secrecy
         self._script: tuple[str, ...] = ()
         self._step = 0
@@ -84,13 +81,3 @@ def status_headers(status: int, seconds: float | None) -> tuple[tuple[str, str],
     if seconds is None or status not in _RETRY_AFTER_STATUSES:
         return ()
     return (("Retry-After", f"{seconds:g}"),)
-
-
-def concerns(queue_id: str, chosen: float | tuple[str, ...], seed: int, purpose: str) -> bool:
-    """Whether a queue is among those chosen by id, or by share: the same queues for a seed, always."""
-    if isinstance(chosen, tuple):
-        return queue_id in chosen
-    if chosen <= 0.0:
-        return False
-    digest = blake2b(f"{seed}/{purpose}/{queue_id}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**32 < chosen

@@ -12,34 +12,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-WINDOWS = ("fixed", "sliding")
-RETRY_AFTER_FORMS = ("seconds", "date", "absent")
-UNKNOWN_QUEUE_FORMS = ("absent", "no_data", "bad_request")
+from queuetick.simulator.fault_rules import ANSWER_FAULTS, Rule, UnknownFaultError
+from queuetick.simulator.fault_values import plain, problem
+from queuetick.simulator.named_faults import knobs_of
 
-OBSERVATION_PERMISSION = "analytics:queueObservation:view"
-QUEUE_PERMISSION = "routing:queue:view"
-QUEUE_SEARCH_PERMISSION = "routing:queue:search"
-
-ANSWER_FAULTS = (
-    "hang",
-    "reset",
-    "half_answer",
-    "html",
-    "wrong_content_type",
-    "garbage",
-    "nan",
-    "wrong_types",
-    "no_results",
-    "duplicate_groups",
-    "shuffle",
-    "huge_body",
-    "revoke",
-)
-"""Fields of Faults that are probabilities of one spoiled answer; each is also a name for `script`."""
-
-
-class UnknownFaultError(ValueError):
-    """A fault nobody has heard of, or a value it cannot have. The message is for people."""
+__all__ = ["ANSWER_FAULTS", "Faults", "Rule", "UnknownFaultError"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +86,28 @@ class Faults:
     script: tuple[str, ...] = ()
     """Faults of the next API requests, in order: a name, a status, or `ok`. Comes before chance."""
 
+    # --- chosen requests ---
+    rules: tuple[Rule, ...] = ()
+    """Faults of chosen requests, in order; see Rule."""
+
+    # --- the listing of queues ---
+    listing_empty: bool = False
+    """Whether the listing has no queue at all: total 0, pageCount 0."""
+    listing_total: int | None = None
+    """What `total` says instead of the truth."""
+    listing_page_count: int | float | str | None = None
+    """What `pageCount` says instead of the truth, as that type."""
+    listing_page_cap: int = 0
+    """Rows that a page has at most, while pageSize and pageCount are those asked for; 0: no cap."""
+    listing_cut: Mapping[int, int] = field(default_factory=dict)
+    """Page number to the rows that are left of that page."""
+    listing_unreadable: float | tuple[str, ...] = ()
+    """Queue ids, or a share, whose rows cannot be read: null, a string, or without a usable id."""
+    listing_repeated: float | tuple[str, ...] = ()
+    """Queue ids, or a share, whose rows come twice."""
+    listing_deletes: float | tuple[str, ...] = ()
+    """Queue ids, or a share, deleted for good as soon as the first page of a listing has been answered."""
+
     # --- queues ---
     missing_queues: float | tuple[str, ...] = ()
     """Queue ids, or a share of all queues, that observations leave out without a word."""
@@ -141,11 +140,9 @@ class Faults:
     """Probability that the login's JSON lacks `access_token`."""
 
     def __post_init__(self) -> None:
-        problems = [
-            problem for each in fields(self) if (problem := _problem(each.name, getattr(self, each.name)))
-        ]
+        problems = [found for each in fields(self) if (found := problem(each.name, getattr(self, each.name)))]
         if not problems:
-            problems = [problem for table in ("", "login_") if (problem := self._sum_problem(table))]
+            problems = [found for table in ("", "login_") if (found := self._sum_problem(table))]
         if problems:
             raise UnknownFaultError("; ".join(problems))
 
@@ -159,7 +156,14 @@ class Faults:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:
-        """Read plain data (JSON, TOML); what it does not name stays as in `base`."""
+        """Read plain data (JSON, TOML); what it does not name stays as in `base`.
+
+        `named` lists faults of named_faults; the knobs beside it come on top. Raises UnknownFaultError.
+        """
+        names = values.get("named", ())
+        if not isinstance(names, list | tuple):
+            raise UnknownFaultError(f"named is a list of names, not {names!r}")
+        values = knobs_of(names) | {name: value for name, value in values.items() if name != "named"}
         known = [each.name for each in fields(cls)]
         unknown = [name for name in values if name not in known]
         if unknown:
@@ -168,7 +172,7 @@ class Faults:
             raise UnknownFaultError(
                 f"unknown fault {', '.join(map(repr, unknown))}{hint}; known are {', '.join(sorted(known))}"
             )
-        changes = {name: _plain(name, value) for name, value in values.items()}
+        changes = {name: plain(name, value) for name, value in values.items()}
         return replace(base, **changes) if base is not None else cls(**changes)
 
     @classmethod
@@ -211,79 +215,5 @@ class Faults:
 
     def as_mapping(self) -> dict[str, Any]:
         """Plain data that from_mapping reads back."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-
-_PROBABILITIES = (*ANSWER_FAULTS, "login_hang", "login_reset", "login_html", "login_garbage")
-_TUPLES = ("bad_ids", "denied_permissions", "missing_queues", "only", "queues_without_data", "script")
-_CHOICES = {"window": WINDOWS, "unknown_queue": UNKNOWN_QUEUE_FORMS}
-_SHARES = ("missing_queues", "queues_without_data")
-_SIGNED = ("clock_skew",)
-_NULLABLE = ("stated_lifetime", "status_retry_after")
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Bring JSON's and TOML's containers into the forms of the fields."""
-    if name in _TUPLES and isinstance(value, list | tuple):
-        return tuple(str(item) for item in value)
-    if name in ("status", "login_status") and isinstance(value, Mapping):
-        try:
-            return {int(status): chance for status, chance in value.items()}
-        except ValueError:
-            raise UnknownFaultError(f"{name}: keys are HTTP statuses, not {list(value)}") from None
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _problem(name: str, value: Any) -> str | None:  # noqa: PLR0912 - a decision table
-    if name in _PROBABILITIES:
-        if not _is_number(value) or not 0 <= value <= 1:
-            return f"{name} is a probability between 0 and 1, not {value!r}"
-    elif name in ("status", "login_status"):
-        if not isinstance(value, Mapping):
-            return f"{name} maps HTTP statuses to probabilities, not {value!r}"
-        for status, chance in value.items():
-            if (
-                not isinstance(status, int)
-                or not 400 <= status <= 599
-                or not _is_number(chance)
-                or not 0 <= chance <= 1
-            ):
-                return f"{name} maps 400..599 to probabilities, not {status!r} to {chance!r}"
-    elif name in _CHOICES:
-        if value not in _CHOICES[name]:
-            return f"{name} is one of {', '.join(_CHOICES[name])}, not {value!r}"
-    elif name == "retry_after":
-        if not (value in RETRY_AFTER_FORMS or (_is_number(value) and value >= 0)):
-            return f"retry_after is {', '.join(RETRY_AFTER_FORMS)} or a number of seconds, not {value!r}"
-    elif name in _SHARES and _is_number(value):
-        if not 0 <= value <= 1:
-            return f"{name} is a share between 0 and 1 or a list of ids, not {value!r}"
-    elif name in _TUPLES:
-        if not isinstance(value, tuple):
-            return f"{name} is a list of strings, not {value!r}"
-        if name == "script":
-            return _script_problem(value)
-    elif name in ("rate_limit_headers", "legacy_429"):
-        if not isinstance(value, bool):
-            return f"{name} is true or false, not {value!r}"
-    elif name == "unknown_media":
-        if not isinstance(value, str) or (value and not value.isidentifier()):
-            return f"unknown_media is a name like hologram, not {value!r}"
-    elif value is None and name in _NULLABLE:
-        return None
-    elif not _is_number(value) or (value < 0 and name not in _SIGNED):
-        return f"{name} is a number of at least 0, not {value!r}"
-    return None
-
-
-def _script_problem(steps: tuple[str, ...]) -> str | None:
-    for step in steps:
-        is_status = step.isdecimal() and 400 <= int(step) <= 599
-        if not is_status and step != "ok" and step not in ANSWER_FAULTS:
-            return f"script: {step!r} is neither ok, nor a status, nor one of {', '.join(ANSWER_FAULTS)}"
-    return None
+        mapping: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return mapping

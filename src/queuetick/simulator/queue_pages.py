@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlencode
 
 from queuetick.simulator import api_errors
 from queuetick.simulator.contact_centre import ContactCentre, Queue
+from queuetick.simulator.fault_rules import concerns
+from queuetick.simulator.faults import Faults
 
 DEFAULT_PAGE_SIZE = 25
 MAX_PAGE_SIZE = 500
@@ -15,6 +18,15 @@ MAX_PAGE_SIZE = 500
 
 # The settings of voice have a name of their own.
 _SETTING_NAMES = {"voice": "call"}
+
+_UNREADABLE: tuple[Callable[[dict[str, Any]], Any], ...] = (
+    lambda _entity: None,
+    lambda entity: entity["id"],
+    lambda entity: {**entity, "id": None},
+    lambda entity: {**entity, "id": [entity["id"]]},
+    lambda entity: {"name": entity["name"]},
+    lambda entity: [entity],
+)
 
 Parameters = Mapping[str, Sequence[str]]
 
@@ -46,6 +58,7 @@ def queue_page(
     centre: ContactCentre,
     path: str,
     parameters: Parameters,
+    faults: Faults,
     *,
     largest: int = MAX_PAGE_SIZE,
     simplified: bool = False,
@@ -56,20 +69,21 @@ def queue_page(
     order = _single(parameters, "sortOrder", "asc").lower()
     if order not in ("asc", "desc", "score"):
         raise api_errors.invalid_query_parameter("sortOrder", order)
-    queues = sorted(_matching(centre.queues, parameters), key=lambda queue: queue.name.casefold())
+    known = [] if faults.listing_empty else centre.queues
+    queues = sorted(_matching(known, parameters), key=lambda queue: queue.name.casefold())
     if order == "desc":
         queues.reverse()
     total = len(queues)
     pages = -(-total // size)
-    entities = [
-        queue_entity(queue, simplified=simplified) for queue in queues[(number - 1) * size : number * size]
-    ]
+    rows = min(size, faults.listing_page_cap or size)
+    shown = queues[(number - 1) * rows : number * rows][: faults.listing_cut.get(number, rows)]
+    stated_total, stated_pages = faults.listing_total, faults.listing_page_count
     page: dict[str, Any] = {
-        "entities": entities,
+        "entities": _rows(shown, centre.seed, faults, simplified=simplified),
         "pageSize": size,
         "pageNumber": number,
-        "total": total,
-        "pageCount": pages,
+        "total": total if stated_total is None else stated_total,
+        "pageCount": pages if stated_pages is None else stated_pages,
     }
 
     def uri(to: int) -> str:
@@ -82,7 +96,25 @@ def queue_page(
         page["nextUri"] = uri(number + 1)
     if number > 1:
         page["previousUri"] = uri(number - 1)
+    if number == 1 and faults.listing_deletes:
+        for queue in centre.queues:
+            if concerns(queue.id, faults.listing_deletes, centre.seed, "deletes"):
+                centre.remove(queue.id)
     return json.dumps(page, ensure_ascii=False).encode()
+
+
+def _rows(queues: Sequence[Queue], seed: int, faults: Faults, *, simplified: bool) -> list[Any]:
+    """The entities of a page, with unreadable and repeated ones as the faults ask."""
+    rows: list[Any] = []
+    forms = cycle(_UNREADABLE)
+    for queue in queues:
+        entity = queue_entity(queue, simplified=simplified)
+        rows.append(entity)
+        if concerns(queue.id, faults.listing_unreadable, seed, "unreadable"):
+            rows[-1] = next(forms)(entity)
+        elif concerns(queue.id, faults.listing_repeated, seed, "repeated"):
+            rows.append(entity)
+    return rows
 
 
 def _matching(queues: list[Queue], parameters: Parameters) -> list[Queue]:

@@ -15,7 +15,7 @@ from queuetick.simulator.api_errors import Answer
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
-def api_server(api: Api, turn: threading.Lock) -> web.Server:
+def api_server(api: Api, lock: threading.Lock) -> web.Server:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         headers = request.headers
         asked = Request(
@@ -25,7 +25,7 @@ def api_server(api: Api, turn: threading.Lock) -> web.Server:
             headers.get("Content-Type", ""),
             await _read(request),
         )
-        with turn:
+        with lock:
             outcome = api.respond(asked)
         # Real time even when the simulator's clock is a fake: the client's timeouts are real.
         if outcome.delay:
@@ -49,11 +49,11 @@ async def _read(request: web.BaseRequest) -> bytes:
 
 
 def response(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status,
-        body=answer.body,
-        headers={"Content-Type": answer.content_type, **answer.headers},
-    )
+    return web.Response(status=answer.status, body=answer.body, headers=_headers(answer))
+
+
+def _headers(answer: Answer) -> list[tuple[str, str]]:
+    return [("Content-Type", answer.content_type), *answer.headers.items(), *answer.repeated]
 
 
 async def _break(request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
@@ -70,11 +70,7 @@ async def _break(request: web.BaseRequest, outcome: Outcome) -> web.StreamRespon
         answer = outcome.answer
         half = web.StreamResponse(
             status=answer.status,
-            headers={
-                "Content-Type": answer.content_type,
-                "Content-Length": str(len(answer.body)),
-                **answer.headers,
-            },
+            headers=[("Content-Length", str(len(answer.body))), *_headers(answer)],
         )
         await half.prepare(request)
         await half.write(answer.body[: len(answer.body) // 2])

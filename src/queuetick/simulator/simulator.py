@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +39,7 @@ class Simulator:
         self._centre = ContactCentre(seed, queues)
         self._api = Api(self._centre, clock, self._initial_faults, (self.client_id, self.client_secret))
         # Held by whoever answers a request or changes what a request meets.
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._host = host
         self._ports = (port, control_port)
         self.url = ""
@@ -79,31 +78,32 @@ class Simulator:
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        with self._turn:
+        with self._lock:
             self._api.faults = faults
 
     def set_faults(self, **changes: Any) -> None:
-        with self._turn:
-            self._api.faults = replace(self._api.faults, **changes)
+        """Change the knobs named, leave the rest. Raises UnknownFaultError."""
+        with self._lock:
+            self._api.faults = Faults.from_mapping(changes, self._api.faults)
 
     def revoke_tokens(self) -> int:
         """Make every token invalid at once; how many there were."""
-        with self._turn:
+        with self._lock:
             return self._api.tokens.revoke_all()
 
     def reset(self) -> None:
         """As at the start: faults, queues, tokens, rate limit windows, log, the draws of chance."""
-        with self._turn:
+        with self._lock:
             self._api.faults = self._initial_faults
             self._api.tokens.revoke_all()
-            self._api.chance.restart()
+            self._api.draws.restart()
             self._api.log.clear()
             self._centre.restore()
 
     @property
     def requests(self) -> list[LoggedRequest]:
         """The last requests, oldest first."""
-        with self._turn:
+        with self._lock:
             return list(self._api.log)
 
     # --- serving ---
@@ -148,7 +148,7 @@ class Simulator:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         port, control_port = self._ports
-        api = Listener(api_server(self._api, self._turn), self._host, port)
+        api = Listener(api_server(self._api, self._lock), self._host, port)
         control = Listener(plain_server(Control(self).respond), LOOPBACK, control_port)
         try:
             self.url = f"http://{_bracketed(self._host)}:{await api.start()}"

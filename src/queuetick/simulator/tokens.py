@@ -121,5 +121,8 @@ def refusal(allowance: Allowance, now: float, faults: Faults) -> api_errors.Prob
     """The 429 of a token that has used up its window."""
     header = retry_after(allowance.reset_seconds, now, faults)
     if faults.legacy_429:
-        return api_errors.too_many_requests_legacy(allowance.allowed, WINDOW_SECONDS, header)
-    return api_errors.too_many_requests(allowance.reset_seconds, header)
+        problem = api_errors.too_many_requests_legacy(allowance.allowed, WINDOW_SECONDS, header)
+    else:
+        problem = api_errors.too_many_requests(allowance.reset_seconds, header)
+    problem.limit = api_errors.token_limit(allowance.allowed)
+    return problem

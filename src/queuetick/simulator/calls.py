@@ -1,0 +1,43 @@
+"""A request, and what is known of it while it is being answered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from queuetick.simulator.faults import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    target: str
+    """Path and query as sent."""
+    authorization: str | None
+    content_type: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Call:
+    """One request while it is being answered."""
+
+    request: Request
+    path: str
+    query: str
+    route: str | None
+    """A name of ROUTES; None for a path that the simulator does not answer."""
+    now: float
+    """Simulator's clock, epoch seconds."""
+    faults: Faults
+    queue_ids: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the answer, whatever it is."""
+    rule_headers: dict[str, str | Sequence[str]] = field(default_factory=dict)
+    """Headers of rules, which replace those of the answer."""
+    delay: float = 0.0
+    fault: str | None = None
+    """The fault the call has met: a name of ANSWER_FAULTS, a status, or a rule's name."""
+
+    @property
+    def fault_status(self) -> int | None:
+        """The status of a fault that is one."""
+        return int(self.fault) if self.fault is not None and self.fault.isdecimal() else None

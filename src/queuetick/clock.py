@@ -50,3 +50,8 @@ def grid_tick(now: float, interval: float) -> float:
 def next_tick(now: float, interval: float) -> float:
     """The first place on the grid after `now`."""
     return (math.floor((now + SAME_MOMENT) / interval) + 1) * interval
+
+
+def full_jitter(n: int, base: float, cap: float, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait before try `n` + 1 (from 0): uniform in 0..min(cap, base * 2**n)."""
+    return uniform(0.0, min(cap, base * 2.0 ** min(n, 64)))

@@ -18,6 +18,7 @@ from queuetick.genesys.errors import (
     Refused,
     RequestRefused,
     TokenRejected,
+    TooLarge,
     Transient,
     Unreachable,
 )
@@ -93,23 +94,26 @@ class Budget:
     def __init__(self) -> None:
         self.log = []
 
-    def acquire(self, deadline: float) -> None:
+    def acquire(self, route: str, deadline: float) -> None:
         if deadline <= 0:
             raise Deferred(1.0)
-        self.log.append("acquire")
+        self.log.append(f"acquire {route}")
 
-    def answered(self) -> None:
-        self.log.append("answered")
+    def release(self, route: str) -> None:
+        self.log.append(f"release {route}")
 
-    def admitted(self) -> None:
-        self.log.append("admitted")
+    def reset_backoff(self, route: str) -> None:
+        self.log.append("reset_backoff")
 
-    def observe(self, rate_limit: RateLimit | None) -> None:
+    def update_from_headers(self, route: str, rate_limit: RateLimit | None) -> None:
         if rate_limit is not None:
             self.log.append(rate_limit)
 
-    def pause(self, seconds: float | None, source: str) -> None:
-        self.log.append((seconds, source))
+    def hold(self, route: str, seconds: float) -> None:
+        self.log.append(("hold", route, seconds))
+
+    def pause(self, route: str, seconds: float | None, source: str) -> None:
+        self.log.append((route, seconds, source))
 
 
 def client(transport, tokens=None, budget=None, *, endpoint="observations") -> Client:
@@ -210,14 +214,14 @@ def test_a_first_attempt_has_the_whole_timeout_and_a_retry_ends_with_the_cycle(
 def test_every_request_asks_the_budget_and_tells_it_what_became_of_it() -> None:
     budget = Budget()
     observe(Scripted([SEEN]), budget=budget)
-    assert ["acquire", "answered", "admitted"] == budget.log
+    assert ["acquire observations", "release observations", "reset_backoff"] == budget.log
 
 
 def test_a_request_that_gets_no_answer_frees_its_place_and_proves_nothing() -> None:
     budget, usage = Budget(), Usage()
     with pytest.raises(Unreachable):
         observe(Scripted([Unreachable("no answer")]), budget=budget, usage=usage)
-    assert ["acquire", "answered"] == budget.log
+    assert ["acquire observations", "release observations"] == budget.log
     assert 1 == usage.requests
 
 
@@ -233,17 +237,27 @@ def test_rate_limit_headers_of_any_answer_reach_the_budget() -> None:
     headers = {"inin_ratelimit_allowed": "300", "inin_ratelimit_count": "7", "inin_ratelimit_reset": "42"}
     with pytest.raises(Forbidden):
         observe(Scripted([answer(error_body(403), 403, **headers)]), budget=budget)
-    assert ["acquire", "answered", RateLimit(300, 7, 42.0), "admitted"] == budget.log
+    assert [
+        "acquire observations",
+        "release observations",
+        RateLimit(300, 7, 42.0),
+        "reset_backoff",
+    ] == budget.log
 
 
 @pytest.mark.parametrize(
-    ("headers", "pause"), [({"Retry_After": "12"}, (12.0, "retry-after")), ({}, (None, "backoff"))]
+    ("headers", "pause"),
+    [
+        ({"Retry_After": "12"}, ("observations", 12.0, "retry-after")),
+        ({"Retry_After": "5, 5"}, ("observations", 5.0, "retry-after")),
+        ({}, ("observations", None, "backoff")),
+    ],
 )
 def test_a_429_pauses_the_budget_and_is_not_an_admission(headers, pause) -> None:
     budget = Budget()
     with pytest.raises(RateLimited):
         observe(Scripted([answer({}, 429, **headers)]), budget=budget)
-    assert ["acquire", "answered", pause] == budget.log
+    assert ["acquire observations", "release observations", pause] == budget.log
 
 
 @pytest.mark.parametrize(
@@ -265,6 +279,52 @@ def test_a_failure_is_an_error_of_its_kind_and_is_not_sent_again(status, error) 
     assert (error, status, 1) == (type(caught.value), caught.value.status, len(transport.asked))
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Bad Request</html>", b"[]", b'{"message":"Forbidden"}', b'{"status":1}']
+)
+def test_a_refusal_without_genesyss_own_error_body_is_a_fault_that_passes(status, body) -> None:
+    tokens = Tokens()
+    with pytest.raises(Transient, match="proxy or firewall") as caught:
+        observe(Scripted([answer(body, status)]), tokens)
+    assert (Transient, False, []) == (type(caught.value), caught.value.genuine, tokens.rejected)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "single_queue"),
+    [
+        (403, "missing.division.permission", Forbidden, True),
+        (403, "missing.permissions", Forbidden, False),
+        (404, "not.found", NotFound, None),
+        (400, "response.entity.too.large", TooLarge, None),
+        (413, "whatever.it.is", TooLarge, None),
+    ],
+)
+def test_a_genuine_refusal_says_what_it_is_about(status, code, kind, single_queue) -> None:
+    with pytest.raises(kind) as caught:
+        observe(Scripted([answer(error_body(status, code), status)]))
+    assert (True, code) == (caught.value.genuine, caught.value.code)
+    assert single_queue == getattr(caught.value, "single_queue", None)
+
+
+def test_a_forbidden_answer_names_its_permission() -> None:
+    body = {
+        **error_body(403),
+        "message": "missing the following permission(s): [analytics:queueObservation:view]",
+    }
+    with pytest.raises(Forbidden) as caught:
+        observe(Scripted([answer(body, 403)]))
+    assert "analytics:queueObservation:view" == caught.value.permission
+
+
+@pytest.mark.parametrize(("seconds", "held"), [("7", 7.0), ("7, 7", 7.0)])
+def test_a_503_with_retry_after_holds_its_route(seconds, held) -> None:
+    budget = Budget()
+    with pytest.raises(Transient):
+        observe(Scripted([answer(b"", 503, Retry_After=seconds)]), budget=budget)
+    assert ("hold", "observations", held) == budget.log[-1]
+
+
 # 401
 
 
@@ -274,7 +334,7 @@ def test_a_401_renews_the_token_and_the_request_is_sent_once_more() -> None:
     assert ["Bearer token-1", "Bearer token-2"] == [sent["Authorization"] for sent in transport.headers]
     assert transport.asked[0].body == transport.asked[1].body
     assert (["token-1"], ["token-2"], 2, 1) == (tokens.rejected, tokens.held, usage.requests, usage.retries)
-    assert ["acquire", "answered", "admitted"] * 2 == budget.log
+    assert ["acquire observations", "release observations", "reset_backoff"] * 2 == budget.log
 
 
 def test_a_second_401_is_a_failure() -> None:

@@ -195,10 +195,10 @@ def test_a_listing_that_goes_on_to_disagree_is_an_error_with_the_numbers(fault) 
 
 def test_a_listing_that_is_in_doubt_when_its_time_is_over_is_an_error_and_no_deferral() -> None:
     class OneWalk(Budget):
-        def acquire(self, deadline: float) -> None:
+        def acquire(self, route: str, deadline: float) -> None:
             if self.log:
                 raise Deferred(1.0)
-            super().acquire(deadline)
+            super().acquire(route, deadline)
 
     with pytest.raises(ListingContradicted):
         client(Scripted([answer({"entities": [], "total": 2})]), budget=OneWalk()).queues()

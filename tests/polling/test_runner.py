@@ -469,7 +469,7 @@ def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycl
     output = MemoryOutput()
     daemon = Daemon(configuration(), Emitter(output, now=time.now), environ={}, load=configuration)
     daemon._service.announce()
-    daemon._cycles.session.throttle.pause(7200.0, "retry-after")
+    daemon._cycles.session.throttle.pause("observations", 7200.0, "retry-after")
     daemon._progress_at = 0.0
     daemon._tick()
     assert daemon._progress_at > 0

@@ -21,7 +21,7 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Transient, Unreachable
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import Answer
-from queuetick.genesys.rate_limit import Throttle
+from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import MAX_BODY, Response
 from queuetick.lines import Emitter
 from queuetick.polling.runner import Cycles
@@ -326,20 +326,20 @@ class Ledger:
 class QuickObserver:
     """Answers for every queue after leave from the real budget, as genesys/client.py does, without its work."""
 
-    def __init__(self, throttle: Throttle, ledger: Ledger, time: VirtualTime, travel: Delay) -> None:
+    def __init__(self, throttle: RateLimiter, ledger: Ledger, time: VirtualTime, travel: Delay) -> None:
         self._throttle, self._ledger, self._time, self._travel = throttle, ledger, time, travel
         self._turn = threading.Lock()
 
     def observe(
         self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
     ) -> Answer:
-        self._throttle.acquire(deadline)
+        self._throttle.acquire("observations", deadline)
         usage.requests += 1
         self._time.advance(self._travel())
         with self._turn:
             self._ledger.count(self._time.monotonic())
         self._time.advance(self._travel())
-        self._throttle.answered()
+        self._throttle.release("observations")
         return Answer([quick_snapshot(cycle, queue.id) for queue in batch.queues], [])
 
 

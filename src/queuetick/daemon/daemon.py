@@ -224,7 +224,7 @@ class Daemon:
             sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
             self._end("output closed", ExitCode.FAILURE)
         self._begin_reload()
-        self._cycles.session.throttle.paused_for()  # says so when a pause is over, not only at the next tick
+        self._cycles.session.throttle.expire()  # a pause that is over is told, not only at the next tick
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from queuetick import __version__
-from queuetick.events import Batch, Queue, RateLimit
+from queuetick.events import Batch, PauseSource, Queue, RateLimit, Route
 from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
@@ -22,6 +22,7 @@ from queuetick.genesys.errors import (
     RateLimited,
     RequestRefused,
     TokenRejected,
+    Transient,
     from_answer,
 )
 from queuetick.genesys.headers import rate_limit
@@ -34,14 +35,15 @@ LISTING_ATTEMPTS = 3
 """How often a listing that disagrees with its own `total` is asked for."""
 
 
-class Budget(Protocol):
-    """What a request needs of throttle.py."""
+class Limits(Protocol):
+    """What a request needs of rate_limit.py."""
 
-    def acquire(self, deadline: float) -> None: ...
-    def answered(self) -> None: ...
-    def observe(self, rate_limit: RateLimit | None) -> None: ...
-    def admitted(self) -> None: ...
-    def pause(self, seconds: float | None, source: Any) -> None: ...
+    def acquire(self, route: Route, deadline: float) -> None: ...
+    def release(self, route: Route) -> None: ...
+    def update_from_headers(self, route: Route, rate_limit: RateLimit | None) -> None: ...
+    def reset_backoff(self, route: Route) -> None: ...
+    def hold(self, route: Route, seconds: float) -> None: ...
+    def pause(self, route: Route, seconds: float | None, source: PauseSource) -> None: ...
 
 
 class Usage(Struct):
@@ -75,7 +77,7 @@ class Client:
         self,
         transport: Transport,
         tokens: TokenSource,
-        budget: Budget,
+        limits: Limits,
         *,
         api_url: str,
         endpoint: str,
@@ -87,7 +89,7 @@ class Client:
         self._sdk = sdk.load()
         self._transport = transport
         self._tokens = tokens
-        self._budget = budget
+        self._limits = limits
         self._api_url = api_url
         self._query = ENDPOINTS[endpoint]
         self._timeout = timeout
@@ -117,6 +119,7 @@ class Client:
         response = self._request(
             "POST",
             self._query.path,
+            route="observations",
             body=self._query.body(batch.queue_ids),
             deadline=deadline,
             usage=usage,
@@ -164,6 +167,7 @@ class Client:
             response = self._request(
                 "GET",
                 "/api/v2/routing/queues",
+                route="listing",
                 query={"pageSize": listing.page_size, "pageNumber": listing.pages + 1},
                 usage=usage,
                 deadline=deadline,
@@ -180,7 +184,11 @@ class Client:
         """Look one queue up by its id; None when there is none. Raises Forbidden when its division is out of reach."""
         try:
             response = self._request(
-                "GET", f"/api/v2/routing/queues/{queue_id}", usage=Usage(), deadline=deadline
+                "GET",
+                f"/api/v2/routing/queues/{queue_id}",
+                route="listing",
+                usage=Usage(),
+                deadline=deadline,
             )
         except NotFound:
             return None
@@ -191,6 +199,7 @@ class Client:
         method: str,
         path: str,
         *,
+        route: Route,
         usage: Usage,
         query: Mapping[str, Any] | None = None,
         body: str | None = None,
@@ -201,7 +210,7 @@ class Client:
         replayed = False
         while True:
             self._tokens.token()  # before the budget: a request without a token is never sent, so it must not count
-            self._budget.acquire(deadline)
+            self._limits.acquire(route, deadline)
             try:
                 token = self._tokens.token()
                 usage.requests += 1
@@ -209,17 +218,19 @@ class Client:
                     method, path, query=query, body=body, token=token.value, timeout=timeout or self._timeout
                 )
             finally:
-                self._budget.answered()
-            self._budget.observe(rate_limit(response.headers))
+                self._limits.release(route)
+            self._limits.update_from_headers(route, rate_limit(response.headers))
             if 200 <= response.status < 300:
                 self._tokens.accepted(token)
-                self._budget.admitted()
+                self._limits.reset_backoff(route)
                 return response
             error = from_answer(response.status, response.headers, response.data, now=self._now())
             if isinstance(error, RateLimited):
-                self._budget.pause(error.retry_after, error.source)
+                self._limits.pause(error.route or route, error.retry_after, error.source)
                 raise error
-            self._budget.admitted()
+            self._limits.reset_backoff(route)
+            if isinstance(error, Transient) and error.retry_after is not None:
+                self._limits.hold(route, error.retry_after)
             if not isinstance(error, TokenRejected) or replayed:
                 raise error
             self._tokens.renew(token)

@@ -10,7 +10,7 @@ from queuetick.config import Config
 from queuetick.genesys import sdk
 from queuetick.genesys.auth import Login, TokenSource
 from queuetick.genesys.client import Client, hosts
-from queuetick.genesys.rate_limit import Throttle
+from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import Transport
 
 
@@ -48,10 +48,10 @@ class Session:
             environ=environ,
         )
         if earlier is not None and earlier.config.credentials == config.credentials:
-            self.throttle: Throttle = earlier.throttle
+            self.throttle: RateLimiter = earlier.throttle
             self.throttle.configure(config.poll.requests_per_minute)
         else:
-            self.throttle = Throttle(
+            self.throttle = RateLimiter(
                 config.poll.requests_per_minute,
                 monotonic=clock.monotonic,
                 now=clock.now,

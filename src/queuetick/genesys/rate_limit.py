@@ -1,35 +1,47 @@
-"""The token's request budget and its pauses. Knows nothing of Genesys Cloud.
+"""The request budget of a token, and the pauses of its routes. Knows nothing of Genesys Cloud.
 
-Law 1: in any 60 seconds no more requests leave, and no more arrive at the API, than the budget allows.
-Law 2: while a pause lasts, no request leaves.
-Both hold for the whole token, over all threads. Nobody waits past the deadline it gave.
+Invariant 1: in any 60 seconds no more requests leave, and no more arrive at the API, than the budget allows: the
+configured one over all routes, and on each route what the API states as its limit.
+Invariant 2: while a route, or the token, is paused, no request leaves on it.
+Both hold over all threads. No call waits past the deadline that it was given.
 
-The API counts a request when it arrives, at some moment between its leaving and its answer. So a request takes its
-place in the budget from its leaving until 60 seconds after its answer: then a slow way there and a quick way a minute
+The API counts a request when it arrives, at some moment between its leaving and its answer. So a request counts
+against the budget from its leaving until 60 seconds after its answer: then a slow way there and a quick way a minute
 later cannot put one too many into the API's window.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import get_args
 
-from queuetick.clock import Stopped, utc
-from queuetick.events import Event, PauseSource, RateLimit, RateLimitPaused, RateLimitResumed
+from queuetick.clock import Stopped, full_jitter, utc
+from queuetick.events import Event, PauseSource, RateLimit, RateLimitPaused, RateLimitResumed, Route
 
 WINDOW = 60.0
 """Seconds over which the budget counts (facts, section 3.1: requests per minute and token)."""
 
 BACKOFF_BASE = 3.0
 BACKOFF_CAP = 60.0
-"""Seconds. A 429 that names no time is answered by full jitter: uniform in 0..min(cap, base * 2**n) for the n-th in a
-row."""
+"""Seconds. The n-th 429 in a row that names no time is answered by full jitter of these."""
 BACKOFF_FLOOR = 0.5
 """Seconds; no pause is shorter, so that a Retry-After of a moment does not become a hot loop."""
 
 LONGEST_RESET = 120.0
 """Seconds; a reset header beyond two windows is not believed unless a 429 came with it."""
+
+LONGEST_HOLD = 300.0
+"""Seconds; what a 503 asks for beyond that is not waited: an outage may end earlier than its Retry-After."""
+
+BELIEVED_AFTER = 3
+"""Answers of one route in a row that must state the same limit before it counts."""
+
+LONGEST_STRETCH = 280.0
+"""Seconds within which a cycle's requests may always leave, whatever limit is stated. A stretched interval leaves 5 %
+of the budget free, and so stays under five minutes."""
 
 
 class Deferred(Exception):
@@ -40,7 +52,40 @@ class Deferred(Exception):
         self.until = until
 
 
-class Throttle:
+class _Limit:
+    """The requests, the stated limit and the pause of one route, or of the whole token."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.answered: deque[float] = deque()
+        self.stated: int | None = None
+        self.times_stated = 0
+        self.allowed: int | None = None
+        """The limit that is believed."""
+        self.pause: RateLimitPaused | None = None
+        self.paused_until = 0.0
+        self.held_until = 0.0
+        self.refusals = 0
+
+    def count(self, now: float) -> int:
+        while self.answered and self.answered[0] + WINDOW <= now:
+            self.answered.popleft()
+        return self.in_flight + len(self.answered)
+
+    def ready_at(self, budget: float, now: float) -> float:
+        """When the next request may leave (monotonic seconds); in the past when it may leave now."""
+        ready = max(self.paused_until, self.held_until)
+        excess = self.count(now) - budget
+        if excess < 0:
+            return ready
+        if excess < len(self.answered):
+            return max(ready, self.answered[int(excess)] + WINDOW)
+        return max(
+            ready, now + WINDOW
+        )  # the whole budget is under way: its answers must be a minute old first
+
+
+class RateLimiter:
     """Admits requests, one at a time, for any number of threads."""
 
     def __init__(
@@ -61,137 +106,155 @@ class Throttle:
         self._uniform = uniform
         self._emit = emit
         self._lock = threading.Lock()
-        self._in_flight = 0
-        self._answered: deque[float] = deque()
-        self._allowed: int | None = None
-        self._pause: RateLimitPaused | None = None
-        self._paused_until = 0.0
-        self._held_until = 0.0
-        self._in_a_row = 0
+        self._limits: dict[Route, _Limit] = {route: _Limit() for route in get_args(Route)}
+        self._token = self._limits["token"]
+        self._needed = 0
         self.rate_limit: RateLimit | None = None
-        """What the last answer with rate-limit headers said."""
+        """What the last observations answer with rate-limit headers said."""
 
     @property
     def budget(self) -> int:
-        """Requests a minute: the smaller of the setting and what the API says it allows."""
-        return min(self._configured, self._allowed) if self._allowed else self._configured
+        """Requests a minute for observations: the smaller of the setting and the limit that the API states."""
+        return int(min(self._configured, self._allowed("observations")))
+
+    def _allowed(self, route: Route) -> float:
+        """Requests a minute that `route` may send; at least so many that a cycle fits into `LONGEST_STRETCH`."""
+        allowed = self._limits[route].allowed
+        if allowed is None:
+            return math.inf
+        return max(allowed, math.ceil(self._needed * WINDOW / LONGEST_STRETCH))
 
     @property
     def used(self) -> int:
         """Requests that count against the budget now: under way, or answered within the last 60 seconds."""
         with self._lock:
-            self._prune(self._monotonic())
-            return self._in_flight + len(self._answered)
+            return self._token.count(self._monotonic())
 
     def configure(self, requests_per_minute: int) -> None:
         """Put another budget in force; what was sent before still counts."""
         self._configured = requests_per_minute
 
-    def paused_for(self) -> float:
-        """Seconds that a pause has still to run, 0 when there is none; says once that a pause is over."""
-        resumed = None
+    def expect(self, requests: int) -> None:
+        """Say how many requests a cycle needs: no stated limit makes them take longer than `LONGEST_STRETCH`."""
+        self._needed = requests
+
+    def paused_for(self, route: Route = "observations") -> float:
+        """Seconds that a pause of `route`, or of the token, has still to run; 0 when there is none."""
+        until = max(self._token.paused_until, self._limits[route].paused_until)
+        return max(0.0, until - self._monotonic())
+
+    def expire(self) -> None:
+        """Emit RateLimitResumed for each pause that is over."""
+        ended: list[RateLimitPaused] = []
         with self._lock:
-            left = self._paused_until - self._monotonic()
-            if left <= 0 and self._pause is not None:
-                resumed, self._pause = self._pause, None
-        if resumed is not None:
+            now = self._monotonic()
+            for limit in self._limits.values():
+                if limit.pause is not None and limit.paused_until <= now:
+                    ended.append(limit.pause)
+                    limit.pause = None
+        for pause in ended:
             self._emit(
-                RateLimitResumed(retry_after_seconds=resumed.retry_after_seconds, source=resumed.source)
+                RateLimitResumed(
+                    route=pause.route, retry_after_seconds=pause.retry_after_seconds, source=pause.source
+                )
             )
-        return max(0.0, left)
 
-    def acquire(self, deadline: float) -> None:
-        """Wait for leave to send one request, and count it; `answered()` must follow, whatever becomes of it.
+    def acquire(self, route: Route, deadline: float) -> None:
+        """Block until the budget allows one more request on `route`, and reserve it.
 
-        Raises Deferred when that would be at or after `deadline` (monotonic seconds), Stopped when stop ends the wait.
+        Always call `release(route)` afterwards, also after an error. Raises Deferred when no request may leave before
+        `deadline` (monotonic seconds), Stopped when the daemon stops.
         """
         while True:
-            self.paused_for()
+            self.expire()
             with self._lock:
                 now = self._monotonic()
-                self._prune(now)
-                ready = max(self._paused_until, self._held_until, self._slot(now))
+                limit = self._limits[route]
+                ready = max(
+                    self._token.ready_at(self._configured, now), limit.ready_at(self._allowed(route), now)
+                )
                 if now >= deadline:
                     raise Deferred(max(ready, now))
                 if ready <= now:
-                    self._in_flight += 1
+                    self._token.in_flight += 1
+                    limit.in_flight += 1
                     return
             if ready >= deadline:
                 raise Deferred(ready)
             if self._wait(ready - now):
                 raise Stopped
 
-    def answered(self) -> None:
-        """The request was answered, or given up: its place is free again in 60 seconds."""
+    def release(self, route: Route) -> None:
+        """Say that a request was answered, or given up: it counts for 60 seconds more."""
         with self._lock:
-            self._in_flight -= 1
-            self._answered.append(self._monotonic())
+            for limit in (self._token, self._limits[route]):
+                limit.in_flight -= 1
+                limit.answered.append(self._monotonic())
 
-    def observe(self, rate_limit: RateLimit | None) -> None:
+    def update_from_headers(self, route: Route, rate_limit: RateLimit | None) -> None:
         """Take in the rate-limit headers of an answer, None when it had none.
 
-        A window that the API calls used up is waited out: the next request would be answered 429. No pause and no
-        line, for nothing was refused; a cycle that waits for its end too long says so by its deferred queues.
+        A limit counts for its route after `BELIEVED_AFTER` answers in a row that state it. A window that the API then
+        calls used up is waited out: the next request would be answered 429. No event, for nothing was refused.
         """
         if rate_limit is None:
             return
-        self.rate_limit = rate_limit
-        if rate_limit.allowed:
-            self._allowed = rate_limit.allowed
-        if (
-            rate_limit.allowed
-            and rate_limit.used is not None
-            and rate_limit.used >= rate_limit.allowed
-            and rate_limit.reset_seconds is not None
-            and 0 < rate_limit.reset_seconds <= LONGEST_RESET
-        ):
-            with self._lock:
-                self._held_until = max(self._held_until, self._monotonic() + rate_limit.reset_seconds)
-
-    def admitted(self) -> None:
-        """An answer other than 429 came: the next 429 without a time starts the backoff anew."""
-        self._in_a_row = 0
-
-    def pause(self, seconds: float | None, source: PauseSource) -> None:
-        """A 429 came: hold every request for `seconds`, or back off when it is None."""
+        if route == "observations":
+            self.rate_limit = rate_limit
+        allowed, used, reset = rate_limit.allowed, rate_limit.used, rate_limit.reset_seconds
+        if not allowed:
+            return
         with self._lock:
-            burst = self._paused_until > self._monotonic()
+            limit = self._limits[route]
+            limit.times_stated = limit.times_stated + 1 if allowed == limit.stated else 1
+            limit.stated = allowed
+            if limit.times_stated >= BELIEVED_AFTER:
+                limit.allowed = allowed
+            used_up = used is not None and used >= self._allowed(route)
+            if limit.allowed == allowed and used_up and reset is not None and 0 < reset <= LONGEST_RESET:
+                limit.held_until = max(limit.held_until, self._monotonic() + reset)
+
+    def reset_backoff(self, route: Route) -> None:
+        """Say that an answer other than 429 came: the next 429 without a time starts the backoff anew."""
+        self._token.refusals = self._limits[route].refusals = 0
+
+    def hold(self, route: Route, seconds: float) -> None:
+        """Send nothing on `route` for `seconds`, at most `LONGEST_HOLD`: a 503 asked for it. No event."""
+        with self._lock:
+            limit = self._limits[route]
+            limit.held_until = max(limit.held_until, self._monotonic() + min(seconds, LONGEST_HOLD))
+
+    def pause(self, route: Route, seconds: float | None, source: PauseSource) -> None:
+        """Send nothing on `route` for `seconds`, or back off when it is None: a 429 came. "token" is every route."""
+        with self._lock:
+            limit = self._limits[route]
+            burst = limit.paused_until > self._monotonic()
             if not burst:
-                self._in_a_row += 1
+                limit.refusals += 1
             if seconds is None:
                 if burst:
                     return  # one of several that were under way together: the first has begun the backoff
-                seconds = self._uniform(
-                    0.0, min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(self._in_a_row - 1, 10))
-                )
-        self._begin_pause(max(BACKOFF_FLOOR, seconds), source)
+                seconds = full_jitter(limit.refusals - 1, BACKOFF_BASE, BACKOFF_CAP, self._uniform)
+            begun = self._begin_pause(limit, route, max(BACKOFF_FLOOR, seconds), source)
+        if begun is not None:
+            self._emit(begun)
 
-    def _begin_pause(self, seconds: float, source: PauseSource) -> None:
-        """Pause, unless a longer one is in force: the 429s of one burst are one pause and one line."""
-        with self._lock:
-            until = self._monotonic() + seconds
-            if until <= self._paused_until:
-                return
-            # A burst's other 429s name the same moment a little later: extend without another line.
-            known = self._pause is not None and until - self._paused_until < max(1.0, 0.05 * seconds)
-            self._paused_until = until
-            if known:
-                return
-            self._pause = RateLimitPaused(
-                retry_after_seconds=round(seconds, 3), source=source, until=utc(self._now() + seconds)
-            )
-            paused = self._pause
-        self._emit(paused)
-
-    def _prune(self, now: float) -> None:
-        while self._answered and self._answered[0] + WINDOW <= now:
-            self._answered.popleft()
-
-    def _slot(self, now: float) -> float:
-        """When the budget has room (monotonic seconds); in the past when it has now."""
-        excess = self._in_flight + len(self._answered) - self.budget
-        if excess < 0:
-            return 0.0
-        if excess < len(self._answered):
-            return self._answered[excess] + WINDOW
-        return now + WINDOW  # all of the budget is under way: not before its answers are a minute old
+    def _begin_pause(
+        self, limit: _Limit, route: Route, seconds: float, source: PauseSource
+    ) -> RateLimitPaused | None:
+        """Pause, unless a longer pause is in force. Return the event to emit: one for the 429s of one burst."""
+        until = self._monotonic() + seconds
+        if until <= limit.paused_until:
+            return None
+        # A burst's other 429s name the same moment a little later: extend without another event.
+        known = limit.pause is not None and until - limit.paused_until < max(1.0, 0.05 * seconds)
+        limit.paused_until = until
+        if known:
+            return None
+        limit.pause = RateLimitPaused(
+            route=route,
+            retry_after_seconds=round(seconds, 3),
+            source=source,
+            until=utc(self._now() + seconds),
+        )
+        return limit.pause

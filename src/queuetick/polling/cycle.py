@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
-from queuetick.clock import Stopped
+from queuetick.clock import Stopped, full_jitter
 from queuetick.events import (
     Batch,
     BatchFailed,
@@ -202,7 +202,7 @@ class Poller:
 
     def _retry_in_time(self, failures: int, deadline: float) -> bool:
         """Back off; False when the cycle is over before the wait would be, or when stop ended it."""
-        delay = self._uniform(0.0, min(RETRY_CAP, RETRY_BASE * 2**failures))
+        delay = full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform)
         return self._monotonic() + delay < deadline and not self._pause(delay)
 
     def _answered(self, batch: Batch, tally: Tally, answer: Answer) -> None:

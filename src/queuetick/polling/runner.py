@@ -109,6 +109,7 @@ class Cycles:
             return None
         try:
             number = self._next_number(scheduled)
+            self.session.throttle.expire()
             left = self.session.throttle.paused_for()
             if left > 0:
                 self._emit(
@@ -324,6 +325,7 @@ class Cycles:
             self._fit()
 
     def _fit(self) -> None:
+        self.session.throttle.expect(self.batches)
         poll, budget = self.session.config.poll, self.session.throttle.budget
         wanted = float(poll.interval)
         fitting = interval_in_force(self.batches, wanted, budget)

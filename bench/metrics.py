@@ -20,8 +20,8 @@ from prometheus_client.core import GaugeMetricFamily
 from queuetick.clock import monotonic
 from queuetick.events import CycleReport, MediaCounts, QueueSnapshot
 from queuetick.events.examples import EXAMPLES
-from queuetick.metrics.collector import Telemetry, Vitals
-from queuetick.metrics.exposition import Exposition
+from queuetick.metrics.collector import EventMetrics
+from queuetick.metrics.health import InForce
 
 MEDIA = ("voice", "callback", "chat", "email", "message")
 ROUNDS = 9
@@ -45,8 +45,8 @@ def main() -> None:
     count = parser.parse_args().queues
     example = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
     report = next(fact for fact in EXAMPLES if isinstance(fact, CycleReport))
-    waits = {media: MediaCounts(3, 2, 0, 12.5) for media in MEDIA[:2]}
-    media = waits | {media: MediaCounts(0, 1, 0) for media in MEDIA[2:]}
+    waits = {media: MediaCounts(3, 2, 0, 12.5, wait_target_seconds=20.0) for media in MEDIA[:2]}
+    media = waits | {media: MediaCounts(0, 1, 0, wait_target_seconds=20.0) for media in MEDIA[2:]}
     snapshots = [
         replace(
             example,
@@ -56,18 +56,17 @@ def main() -> None:
         )
         for number in range(count)
     ]
-    vitals = Vitals(15.0, 15.0, 20, 75, 300, 300.0)
-    telemetry = Telemetry(lambda: vitals, monotonic=monotonic, now=time.time)
+    in_force = InForce(15.0, 15.0, 20, 75, 300, 300.0, org="emea")
+    metrics = EventMetrics(lambda: in_force, monotonic=monotonic, now=time.time)
 
     def observe() -> None:
         for snapshot in snapshots:
-            telemetry.observe(snapshot)
-        telemetry.observe(report)
+            metrics.observe(snapshot)
+        metrics.observe(report)
 
     observing = best(observe)
-    exposition = Exposition(telemetry)
-    text = exposition.text()
-    rendering = best(exposition.text)
+    text = metrics.text()
+    rendering = best(metrics.text)
     compressed = gzip.compress(text, compresslevel=1)
     compressing = best(lambda: gzip.compress(text, compresslevel=1))
     by_library = best(lambda: generate_latest(_registry(snapshots)))
@@ -83,7 +82,7 @@ class _Families:
         self._snapshots = snapshots
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """The same samples as `Exposition` writes."""
+        """The same samples as `EventMetrics` writes (without targets)."""
         of_queue = ("queue_id", "queue_name", "division")
         of_media = (*of_queue, "media")
         waiting = GaugeMetricFamily("genesys_queue_waiting", "-", labels=of_media)

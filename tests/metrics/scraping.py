@@ -69,6 +69,12 @@ class Series(dict[tuple[str, frozenset[tuple[str, str]]], float]):
             if known == name and labels.items() <= found
         }
 
+    def by(self, name: str, label: str, **labels: str) -> dict[str, float]:
+        """Values of `name` whose labels are `label` and `labels`, by the value of `label`."""
+        found = self.select(name, **labels)
+        assert all([label] == [key for key, _ in others] for others in found), found
+        return {others[0][1]: value for others, value in found.items()}
+
     def one(self, name: str, **labels: str) -> float | None:
         """The one value of `name` with exactly `labels`."""
         return self.get((name, frozenset(labels.items())))

@@ -95,8 +95,8 @@ def test_during_a_pause_values_go_after_three_intervals(start, simulator) -> Non
     series = daemon.until(
         lambda series: series.one("queuetick_cycles_skipped_total", reason="rate_limit"), "skips"
     )
-    assert series.one("queuetick_rate_limit_paused") == 1
-    assert series.one("queuetick_rate_limit_pauses_total", source="retry-after") == 1
+    assert series.total("queuetick_rate_limit_paused") == 1
+    assert series.total("queuetick_rate_limit_pauses_total", source="retry-after") == 1
     assert "rate_limit" in json.loads(get(daemon.url() + "/healthz")[1])["reason"]
 
 
@@ -124,8 +124,9 @@ def test_healthz_turns_503_when_the_api_dies_and_200_when_it_is_back(start, simu
     status, text = wait_for(lambda: (found := get(health))[0] == 503 and found, "/healthz is 503")
     answer = json.loads(text)
     assert (503, "failing") == (status, answer["status"])
-    assert "no cycle has succeeded for" in answer["reason"]
-    assert answer["last_success_seconds_ago"] > 1.5
+    assert "got no answer" in answer["reason"]
+    assert answer["last_success_seconds_ago"] < 5, "told at the first failed cycle"
+    assert get(daemon.url() + "/livez")[0] == 200, "restarting the daemon would not help"
     series = daemon.until(lambda series: series.one("queuetick_api_lost", cause="answer") == 1, "API lost")
     assert series.select("queuetick_api_lost")[("cause", "credentials"),] == 0
     simulator.set_faults(status={})

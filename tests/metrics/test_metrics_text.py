@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from pathlib import Path
 
 from hypothesis import given
@@ -12,16 +11,15 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from queuetick.clock import monotonic
 from queuetick.events import MediaCounts, QueueSnapshot
 from queuetick.events.examples import EXAMPLES
-from queuetick.metrics.collector import Telemetry, Vitals
-from queuetick.metrics.exposition import Exposition, Queues
+from queuetick.metrics.health import InForce
+from queuetick.metrics.queues import QueueText
 
+from .recorded import IN_FORCE, SNAPSHOT, Recorded
 from .scraping import Series
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
-SNAPSHOT = next(fact for fact in EXAMPLES if isinstance(fact, QueueSnapshot))
 BARE = replace(
     SNAPSHOT,
     queue_name=UNSET,
@@ -30,17 +28,19 @@ BARE = replace(
     agents_available=None,
     interacting=None,
     longest_wait_seconds=None,
+    over_target=None,
     agents_on_queue=None,
     media=None,
 )
 
 
-def exposed(*snapshots: QueueSnapshot, vitals: Vitals | None = None) -> bytes:
-    in_force = vitals or Vitals(15.0, 15.0, 20, 12, 300, 12.0)
-    telemetry = Telemetry(lambda: in_force, monotonic=monotonic, now=time.time)
-    for snapshot in snapshots:
-        telemetry.observe(snapshot)
-    return Exposition(telemetry).text()
+FULL = replace(IN_FORCE, org="emea", stats_every=60.0, route_limits={"stats": 60})
+
+
+def exposed(*snapshots: QueueSnapshot, in_force: InForce = IN_FORCE) -> bytes:
+    recorded = Recorded(in_force)
+    recorded(*snapshots)
+    return recorded.metrics.text()
 
 
 def read(*snapshots: QueueSnapshot) -> Series:
@@ -95,22 +95,51 @@ def test_a_label_that_is_not_known_is_left_out() -> None:
     name=st.text(st.characters(exclude_categories=("Cs",))),
     division=st.text('ab\\"\n{},=é#'),
     media=st.text(min_size=1),
+    org=st.text('ab\\"\n{},=é#', min_size=1),
 )
-def test_any_name_comes_through(name, division, media) -> None:
+def test_any_name_comes_through(name, division, media, org) -> None:
     snapshot = replace(SNAPSHOT, queue_name=name, division=division, media={media: MediaCounts(5, 1, 0)})
-    queues = Queues()
-    queues.add(snapshot)
-    text = queues.text().decode()
+    text = QueueText(str).render(org, [snapshot], []).decode()
     # The parser splits at what Python calls line ends; Prometheus ends a line at \n alone.
     if not re.search("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", name + media) and not re.search(
         "[\ud800-\udfff]", media
     ):
-        labels = {"queue_id": snapshot.queue_id, "queue_name": name, "division": division, "media": media}
+        labels = {
+            "queue_id": snapshot.queue_id,
+            "queue_name": name,
+            "division": division,
+            "media": media,
+            "org": org,
+        }
         assert Series.of(text).one("genesys_queue_waiting", **labels) == 5
 
 
 def test_a_lone_surrogate_costs_a_character_and_not_the_scrape() -> None:
     assert b'queue_name="bad?name"' in exposed(replace(SNAPSHOT, queue_name="bad\ud800name"))
+
+
+def test_targets_are_by_media_and_over_target_is_of_the_queue() -> None:
+    media = {"voice": MediaCounts(4, 0, 0, 30.0, wait_target_seconds=20.0), "email": MediaCounts(1, 0, 0)}
+    series = read(replace(SNAPSHOT, media=media, over_target=True))
+    labels = {"queue_id": SNAPSHOT.queue_id, "queue_name": "Support EMEA", "division": "Home"}
+    assert {20.0} == set(series.select("genesys_queue_wait_target_seconds").values())
+    assert series.one("genesys_queue_wait_target_seconds", media="voice", **labels) == 20.0
+    assert series.one("genesys_queue_over_target", **labels) == 1
+    assert read(replace(SNAPSHOT, over_target=None)).total("genesys_queue_over_target") is None
+
+
+def test_every_series_has_the_org_where_one_is_set_and_none_where_not() -> None:
+    with_org = Series.of(exposed(*EXAMPLES, in_force=FULL).decode())
+    assert {"emea"} == {dict(labels).get("org") for _, labels in with_org}
+    without = Series.of(exposed(*EXAMPLES, in_force=replace(FULL, org=None)).decode())
+    assert {None} == {dict(labels).get("org") for _, labels in without}
+
+
+def test_a_secret_in_a_name_is_masked() -> None:
+    named = replace(SNAPSHOT, queue_name="hunter2hunter2", division="hunter2hunter2")
+    text = QueueText(lambda value: value.replace("hunter2hunter2", "***")).render("org", [named], [])
+    assert b"hunter2" not in text
+    assert b'queue_name="***"' in text
 
 
 def test_promtool_finds_nothing_to_say(promtool) -> None:
@@ -126,7 +155,9 @@ def test_promtool_finds_nothing_to_say(promtool) -> None:
 
 def test_every_family_is_in_the_docs_and_the_docs_name_no_other() -> None:
     series = {
-        line.split()[2] for line in exposed(*EXAMPLES).decode().splitlines() if line.startswith("# TYPE")
+        line.split()[2]
+        for line in exposed(*EXAMPLES, in_force=FULL).decode().splitlines()
+        if line.startswith("# TYPE")
     }
     own = {name for name in series if not name.startswith("process_")}
     documented = set(re.findall(r"^\| `((?:genesys|queuetick)_\w+)", DOCS.read_text(), re.MULTILINE))
@@ -140,11 +171,15 @@ def test_every_series_that_can_be_named_beforehand_is_there_at_0() -> None:
         "queuetick_cycles_total": 4,
         "queuetick_cycles_skipped_total": 3,
         "queuetick_batches_total": 3,
-        "queuetick_rate_limit_pauses_total": 3,
+        "queuetick_rate_limit_pauses_total": 15,
         "queuetick_token_renewals_total": 3,
         "queuetick_api_lost": 4,
+        "queuetick_unhealthy": 7,
     }.items():
-        assert [0.0] * labels == list(series.select(name).values()), name
+        expected = [0.0] * labels
+        if name == "queuetick_unhealthy":
+            expected = [1.0, *expected[1:]]  # starting
+        assert expected == list(series.select(name).values()), name
 
 
 def test_no_secret_and_no_global_metric_gets_in() -> None:

@@ -16,8 +16,8 @@ from queuetick.genesys.org import Session
 from queuetick.lines import Emitter
 from queuetick.lines.buffering import BufferedOutput
 from queuetick.lines.output import open_output, stdout_is_journal
-from queuetick.metrics.collector import Vitals
-from queuetick.metrics.server import CannotListen, Exporter
+from queuetick.metrics.exporter import Address, CannotListen, Exporter
+from queuetick.metrics.health import InForce
 from queuetick.polling.runner import Cycles
 from queuetick.polling.schedule import Schedule
 
@@ -35,6 +35,7 @@ class Service:
         clock: Clock,
         environ: Mapping[str, str],
         serve_metrics: bool,
+        progressing: Callable[[], bool],
         on_tick: Callable[[], None],
         on_overrun: Callable[[float], None],
         on_report: Callable[[CycleReport], None],
@@ -45,6 +46,7 @@ class Service:
         self._clock = clock
         self._environ = environ
         self._serve_metrics = serve_metrics
+        self._progressing = progressing
         self._held: list[Fact] | None = []
         self._redact_secrets(config)
         self.schedule = Schedule(
@@ -58,7 +60,7 @@ class Service:
             on_report=on_report,
             on_interval=self.schedule.replace_tick,
         )
-        self.exporter = Exporter(emitter, self._vitals, clock=clock)
+        self.exporter = Exporter(emitter.observers.append, self._in_force, clock=clock, mask=emitter.mask)
 
     def announce(self) -> None:
         """Write daemon.started, so that it is the first line, and what happened before it; once."""
@@ -135,7 +137,12 @@ class Service:
     def listen(self, config: Config) -> None:
         """Serve metrics where `config` says. Raises CannotListen."""
         if self._serve_metrics:
-            self.exporter.listen(config.metrics.listen)
+            metrics = config.metrics
+            self.exporter.listen(
+                Address(metrics.listen, metrics.tls_cert, metrics.tls_key, metrics.tls_client_ca)
+                if metrics.listen is not None
+                else None
+            )
 
     def _interval(self) -> float:
         return self.cycles.interval
@@ -143,15 +150,21 @@ class Service:
     def _refresh(self) -> None:
         self.cycles.refresh()
 
-    def _vitals(self) -> Vitals:
+    def _in_force(self) -> InForce:
         cycles, session = self.cycles, self.cycles.session
-        return Vitals(
+        config = session.config
+        return InForce(
             interval=cycles.interval,
-            interval_configured=float(session.config.poll.interval),
-            batch_size=session.config.poll.batch_size,
+            interval_configured=float(config.poll.interval),
+            batch_size=config.poll.batch_size,
             budget_used=session.throttle.used,
             budget_allowed=session.throttle.budget,
             budget_needed=cycles.requests_per_minute().needed,
+            org=config.genesys.org,
+            thresholds=config.thresholds,
+            heartbeat=config.output.heartbeat if config.output.snapshots == "changed" else 0.0,
+            stats_every=config.stats.every if config.stats.enabled else None,
+            progressing=self._progressing(),
         )
 
     def _session(self, config: Config, *, earlier: Session | None = None) -> Session:

@@ -28,7 +28,7 @@ from queuetick.events import (
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
 from queuetick.lines import Emitter
-from queuetick.metrics.server import CannotListen
+from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.cycle import LAST_WORDS
 from queuetick.polling.runner import CLOCK_JUMP
 
@@ -85,6 +85,7 @@ class Daemon:
             clock=self._clock,
             environ=environ,
             serve_metrics=serve_metrics,
+            progressing=lambda: self._healthy(monotonic()),
             on_tick=self._tick,
             on_overrun=self._overran,
             on_report=self._reported,

@@ -142,6 +142,10 @@ class Emitter:
         """Mask `secrets` in every line from now on; of `passing` ones (access tokens) the latest eight."""
         self._redaction.add(secrets, passing=passing)
 
+    def mask(self, text: str) -> str:
+        """`text` with every secret masked, for what leaves by another way than a line."""
+        return self._redaction.clean(text)
+
     def emit(self, *facts: Fact, level: Level | None = None) -> None:
         """Write `facts` with one timestamp. `level` stands in for the facts' own.
 

@@ -1,20 +1,17 @@
-"""What the facts add up to: the state behind /metrics and /healthz.
+"""What the events add up to: prometheus_client's counters and histograms, and the queues that report.
 
-Law: a queue is here only while it reports. Whatever the last cycle has no snapshot of is gone with that cycle's
-report, and everything is gone once `PATIENCE` intervals have passed: no value is ever frozen.
-Needs no package; `exposition.py` turns this state into Prometheus text.
+A queue is here only while it reports. Whatever the last cycle has no snapshot of is gone with that cycle's report,
+and everything is gone once `InForce.patience` has passed: no value is ever frozen. Needs the extra queuetick[metrics].
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_left
 from collections.abc import Callable
-from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, get_args
 
-from msgspec import Struct
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from queuetick.events import (
     ApiLost,
@@ -31,104 +28,59 @@ from queuetick.events import (
     QueueMissing,
     QueueSnapshot,
     QueuesRefreshed,
+    QueueStats,
     RateLimitPaused,
     RateLimitResumed,
+    Route,
+    StatsFailed,
+    StatsRecovered,
     TokenRenewed,
 )
+from queuetick.metrics.health import PATIENCE, CycleHealth, InForce
+from queuetick.metrics.instruments import Counters, LostCause, OfOrg, StateCollector
+from queuetick.metrics.queues import QueueText
 
-PATIENCE = 3
-"""Intervals without a good cycle after which the daemon is unhealthy, and after which a value is too old to show."""
-
-DURATION_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
-LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
-
-LostCause = Literal["credentials", "forbidden", "unreachable", "answer"]
-"""Why the API is lost: the login refused, a permission missing, no HTTP answer, an answer that is of no use."""
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Vitals(Struct, frozen=True):
-    """What is in force at this moment and is written in no fact."""
-
-    interval: float
-    """Seconds; longer than `interval_configured` while the budget cannot hold that."""
-    interval_configured: float
-    batch_size: int
-    budget_used: int
-    """Requests within the last 60 seconds."""
-    budget_allowed: int
-    budget_needed: float
-    """Requests a minute that the configured interval takes."""
-
-
-class Health(Struct, frozen=True):
-    """The answer of /healthz."""
-
-    status: Literal["ok", "failing"]
-    reason: str
-    last_success_seconds_ago: float | None
-    cycle: int | None
-    """Number of the last cycle that was run, skipped or crashed."""
-
-
-class Histogram:
-    """Counts by upper bound."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = (*bounds, math.inf)
-        self.sum = 0.0
-        self._counts = [0] * len(self.bounds)
-
-    def add(self, value: float) -> None:
-        self.sum += value
-        self._counts[bisect_left(self.bounds, value)] += 1
-
-    def cumulative(self) -> list[int]:
-        """For each bound how many values were at most that."""
-        return list(accumulate(self._counts))
-
-
-class Totals:
-    """Counts that only rise. Every label value that is known beforehand starts at 0, so that rates see the first."""
-
-    def __init__(self) -> None:
-        self.cycles = dict.fromkeys(("ok", "partial", "failed", "crashed"), 0)
-        self.skipped = dict.fromkeys(("overrun", "rate_limit", "stalled"), 0)
-        self.batches = dict.fromkeys(("answered", "failed", "deferred"), 0)
-        self.pauses = dict.fromkeys(("retry-after", "reset-header", "backoff"), 0)
-        self.pause_seconds = 0.0
-        self.renewals = dict.fromkeys(("start", "expiring", "rejected"), 0)
-        self.requests = 0
-        self.retries = 0
-        self.lines_dropped = 0
-        self.duration = Histogram(DURATION_BOUNDS)
-        self.lateness = Histogram(LATENESS_BOUNDS)
-
-
-class Telemetry:
-    """Observes every fact. `observe` may be called from several threads; hold `lock` to read `totals`."""
+class EventMetrics:
+    """Observes every event. `observe` and `text` may be called from several threads."""
 
     def __init__(
-        self, vitals: Callable[[], Vitals], *, monotonic: Callable[[], float], now: Callable[[], float]
+        self,
+        in_force: Callable[[], InForce],
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], float],
+        mask: Callable[[str], str] = str,
     ) -> None:
-        self.vitals = vitals
-        self.lock = threading.Lock()
-        self.totals = Totals()
+        """`in_force` is asked at each rendering; `mask` takes secrets out of a label's value."""
+        self.health = CycleHealth(in_force, monotonic=monotonic)
+        self.in_force = in_force
+        self.registry = CollectorRegistry()
+        self.counters = Counters(self.registry)
         self.last_success: float | None = None
         """When the last good cycle ended, in epoch seconds."""
         self.lost_cause: LostCause | None = None
-        self.reload_held = True
+        self.reload_accepted = True
         """Whether the last reload was taken; true before any."""
+        self.stats_failing = False
+        self.lines_dropped = 0
         self._monotonic = monotonic
         self._now = now
+        self._lock = threading.Lock()
+        self._queue_text = QueueText(mask)
         self._snapshots: dict[str, tuple[QueueSnapshot, float]] = {}
+        self._stats: dict[str, tuple[QueueStats, float]] = {}
+        self._unanswered: set[str] = set()
         self._report: CycleReport | None = None
         self._reported_at = -math.inf
-        self._succeeded_at = -math.inf
-        self._paused_until = -math.inf
-        self._last_cycle: int | None = None
-        self._last_trouble = ""
+        self._paused_until: dict[str, float] = {}
         self._takers: dict[type, Callable[[Any], None]] = {
             QueueSnapshot: self._snapshot,
+            QueueStats: self._took_stats,
+            StatsFailed: self._stats_state,
+            StatsRecovered: self._stats_state,
             CycleSkipped: self._skipped,
             CycleCrashed: self._crashed,
             BatchFailed: self._batch_failed,
@@ -140,76 +92,81 @@ class Telemetry:
             ApiLost: self._lost,
             ApiRecovered: self._recovered,
             TokenRenewed: self._renewed,
+            OutputRecovered: self._output_recovered,
             ConfigReloaded: self._reloaded,
             ConfigRejected: self._reloaded,
-            OutputRecovered: self._output_recovered,
         }
+        self.registry.register(StateCollector(self))
+        ProcessCollector(registry=self.registry)
 
     # Writing
 
-    def observe(self, fact: Fact) -> None:
-        """Take one fact in; those that say nothing about numbers cost a look-up."""
-        if type(fact) is CycleReport:
-            batch_size = self.vitals().batch_size  # asked for without the lock: the budget has one of its own
-            with self.lock:
-                self._completed(fact, batch_size)
-        elif (take := self._takers.get(type(fact))) is not None:
-            with self.lock:
-                take(fact)
+    def observe(self, event: Fact) -> None:
+        """Take one event in; those that say nothing about numbers cost a look-up."""
+        self.health.take(event)
+        if type(event) is CycleReport:
+            in_force = self.in_force()  # asked for without the lock: the budget has one of its own
+            with self._lock:
+                self._completed(event, in_force)
+        elif (take := self._takers.get(type(event))) is not None:
+            with self._lock:
+                take(event)
 
     def _snapshot(self, snapshot: QueueSnapshot) -> None:
         self._snapshots[snapshot.queue_id] = (snapshot, self._monotonic())
 
-    def _completed(self, report: CycleReport, batch_size: int) -> None:
-        totals = self.totals
-        totals.cycles[report.outcome] += 1
-        totals.requests += report.requests
-        totals.retries += report.retries
-        deferred = min(report.batches, math.ceil(report.deferred / batch_size))
-        totals.batches["failed"] += report.batches_failed
-        totals.batches["deferred"] += deferred
+    def _took_stats(self, stats: QueueStats) -> None:
+        self._stats[stats.queue_id] = (stats, self._monotonic())
+
+    def _stats_state(self, event: StatsFailed | StatsRecovered) -> None:
+        self.stats_failing = type(event) is StatsFailed
+
+    def _completed(self, report: CycleReport, in_force: InForce) -> None:
+        counters = self.counters
+        counters.cycles.labels(report.outcome).inc()
+        counters.requests.inc(report.requests)
+        counters.retries.inc(report.retries)
+        deferred = min(report.batches, math.ceil(report.deferred / in_force.batch_size))
+        counters.batches.labels("failed").inc(report.batches_failed)
+        counters.batches.labels("deferred").inc(deferred)
         # A batch that was split counts as failed once per part.
-        totals.batches["answered"] += max(0, report.batches - report.batches_failed - deferred)
-        totals.duration.add(report.duration_seconds)
-        totals.lateness.add(report.lateness_seconds)
-        self._keep_only(report.cycle)
+        counters.batches.labels("answered").inc(max(0, report.batches - report.batches_failed - deferred))
+        counters.duration.observe(report.duration_seconds)
+        counters.lateness.observe(report.lateness_seconds)
+        self._keep_only(report.cycle, report.unchanged)
         self._report, self._reported_at = report, self._monotonic()
-        self._last_cycle = report.cycle
-        if report.outcome == "ok" or report.snapshots or report.missing:
-            self._succeeded_at, self.last_success = self._reported_at, self._now()
-            self._last_trouble = ""
-        else:
-            self._last_trouble = f"cycle {report.cycle} got no answer"
+        if report.outcome != "failed":
+            self.last_success = self._now()
 
     def _skipped(self, skipped: CycleSkipped) -> None:
-        self.totals.skipped[skipped.reason] += skipped.ticks
-        self._last_cycle = skipped.cycle
-        self._last_trouble = f"cycle {skipped.cycle} was skipped ({skipped.reason})"
+        self.counters.skipped.labels(skipped.reason).inc(skipped.ticks)
 
     def _crashed(self, crashed: CycleCrashed) -> None:
-        self.totals.cycles["crashed"] += 1
+        self.counters.cycles.labels("crashed").inc()
         self._keep_only(crashed.cycle)
-        self._last_cycle = crashed.cycle
-        self._last_trouble = f"cycle {crashed.cycle} crashed"
 
     def _batch_failed(self, failed: BatchFailed) -> None:
+        self._unanswered.update(failed.queue_ids)
         if self.lost_cause is not None:  # an outage may change its cause, and api.lost is written once
             self.lost_cause = lost_cause(failed.status, failed.code)
 
     def _gone(self, gone: QueueMissing | QueueInvalid) -> None:
         self._snapshots.pop(gone.queue_id, None)
+        if type(gone) is QueueInvalid:
+            self._stats.pop(gone.queue_id, None)
 
     def _refreshed(self, refreshed: QueuesRefreshed) -> None:
         for queue_id in refreshed.removed_ids:
             self._snapshots.pop(queue_id, None)
+            self._stats.pop(queue_id, None)
 
     def _paused(self, paused: RateLimitPaused) -> None:
-        self.totals.pauses[paused.source] += 1
-        self.totals.pause_seconds += paused.retry_after_seconds
-        self._paused_until = self._monotonic() + paused.retry_after_seconds
+        self.counters.pauses.labels(paused.route, paused.source).inc()
+        self.counters.pause_seconds.labels(paused.route).inc(paused.retry_after_seconds)
+        self._paused_until[paused.route] = self._monotonic() + paused.retry_after_seconds
 
-    def _resumed(self, _: RateLimitResumed) -> None:
-        self._paused_until = -math.inf
+    def _resumed(self, resumed: RateLimitResumed) -> None:
+        self._paused_until.pop(resumed.route, None)
 
     def _lost(self, lost: ApiLost) -> None:
         self.lost_cause = lost_cause(lost.status, lost.code)
@@ -218,59 +175,73 @@ class Telemetry:
         self.lost_cause = None
 
     def _renewed(self, renewed: TokenRenewed) -> None:
-        self.totals.renewals[renewed.reason] += 1
-
-    def _reloaded(self, reloaded: ConfigReloaded | ConfigRejected) -> None:
-        self.reload_held = type(reloaded) is ConfigReloaded
+        self.counters.renewals.labels(renewed.reason).inc()
 
     def _output_recovered(self, recovered: OutputRecovered) -> None:
-        self.totals.lines_dropped += recovered.lines_dropped
+        self.lines_dropped += recovered.lines_dropped
 
-    def _keep_only(self, cycle: int) -> None:
-        """Forget every queue that `cycle`, which has ended, gave no snapshot of."""
-        stale = [queue_id for queue_id, (snapshot, _) in self._snapshots.items() if snapshot.cycle < cycle]
-        for queue_id in stale:
+    def _reloaded(self, reloaded: ConfigReloaded | ConfigRejected) -> None:
+        self.reload_accepted = type(reloaded) is ConfigReloaded
+        self._queue_text.forget_labels()
+
+    def _keep_only(self, cycle: int, unchanged: int = 0) -> None:
+        """Forget every queue that `cycle`, which has ended, gave no snapshot of.
+
+        Where queues had no line because they are `unchanged`, only those whose batch failed are forgotten.
+        """
+        gone = [
+            queue_id
+            for queue_id, (snapshot, _) in self._snapshots.items()
+            if snapshot.cycle < cycle and (not unchanged or queue_id in self._unanswered)
+        ]
+        for queue_id in gone:
             del self._snapshots[queue_id]
+        self._unanswered.clear()
 
     # Reading
 
-    def snapshots(self) -> list[QueueSnapshot]:
+    def text(self) -> bytes:
+        """All that /metrics answers, in the text format 0.0.4."""
+        in_force = self.in_force()
+        queues = self._queue_text.render(in_force.org, self.snapshots(in_force), self.stats(in_force))
+        return queues + generate_latest(OfOrg(self.registry, in_force.org))
+
+    def snapshots(self, in_force: InForce) -> list[QueueSnapshot]:
         """The queues that report, each as it was last seen."""
-        oldest = self._monotonic() - PATIENCE * self.vitals().interval
-        with self.lock:
+        oldest = self._monotonic() - in_force.patience - in_force.heartbeat
+        with self._lock:
+            if self._monotonic() - self._reported_at > in_force.patience and self._report is not None:
+                return []
             return [snapshot for snapshot, at in self._snapshots.values() if at >= oldest]
 
-    def states(self) -> dict[str, int]:
+    def stats(self, in_force: InForce) -> list[QueueStats]:
+        """Today's numbers of the queues that have any; empty while they are off."""
+        if in_force.stats_every is None:
+            return []
+        oldest = self._monotonic() - PATIENCE * in_force.stats_every
+        with self._lock:
+            return [stats for stats, at in self._stats.values() if at >= oldest]
+
+    def states(self, in_force: InForce) -> dict[str, int]:
         """Queues by what the last cycle made of them; empty when that was too long ago to say."""
-        patience = PATIENCE * self.vitals().interval
-        with self.lock:
+        with self._lock:
             report = self._report
-            if report is None or self._monotonic() - self._reported_at > patience:
+            if report is None or self._monotonic() - self._reported_at > in_force.patience:
                 return {}
             return {
                 "reporting": report.snapshots,
+                "unchanged": report.unchanged,
                 "missing": report.missing,
                 "invalid": report.invalid,
                 "failed": report.failed,
                 "deferred": report.deferred,
             }
 
-    def paused(self) -> bool:
-        """Whether a rate-limit pause is running."""
-        return self._monotonic() < self._paused_until
-
-    def health(self) -> Health:
-        """Good while a cycle that the API answered has ended within `PATIENCE` intervals."""
-        patience = PATIENCE * self.vitals().interval
-        with self.lock:
-            age = self._monotonic() - self._succeeded_at
-            why = f": {self._last_trouble}" if self._last_trouble else ""
-            if not math.isfinite(age):
-                return Health("failing", f"no cycle has succeeded yet{why}", None, self._last_cycle)
-            if age > patience:
-                reason = f"no cycle has succeeded for {age:.0f} s, more than {PATIENCE} intervals ({patience:g} s){why}"
-                return Health("failing", reason, round(age, 1), self._last_cycle)
-            return Health("ok", f"a cycle succeeded {age:.0f} s ago", round(age, 1), self._last_cycle)
+    def paused(self) -> dict[str, bool]:
+        """For each route, and for the whole token, whether a rate-limit pause is running."""
+        with self._lock:
+            now = self._monotonic()
+            return {route: now < self._paused_until.get(route, -math.inf) for route in get_args(Route)}
 
 
 def lost_cause(status: int | None, code: str | None) -> LostCause:

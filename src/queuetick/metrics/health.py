@@ -1,0 +1,185 @@
+"""One rule for /healthz and the alerts: the outcome of the last cycles, their age, and whether lines can be written."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from queuetick.events import (
+    ApiLost,
+    ApiRecovered,
+    CycleCrashed,
+    CycleReport,
+    CycleSkipped,
+    QueuesNoneSelected,
+)
+from queuetick.events.thresholds import Threshold
+
+PATIENCE = 3
+"""Intervals without a completed cycle after which the daemon is stale and its values are too old to show."""
+LONGEST_PATIENCE = 300.0
+"""Seconds; the bound on `PATIENCE` intervals, so that a stretched interval does not hide an outage."""
+SHORT_CYCLES = 2
+"""Partial or skipped cycles in a row after which /healthz answers 503: one deferred batch is no outage."""
+STUCK_OUTPUT = 5.0
+"""Seconds without a written line, while lines wait, after which the output is stuck."""
+
+Cause = Literal["starting", "stale", "failed", "none_selected", "partial", "skipped", "output"]
+CAUSES: tuple[Cause, ...] = ("starting", "stale", "failed", "none_selected", "partial", "skipped", "output")
+
+
+class InForce(Struct, frozen=True):
+    """What is in force at this moment and is in no event. The daemon makes one on each call."""
+
+    interval: float
+    """Seconds; longer than `interval_configured` while the budget cannot hold that."""
+    interval_configured: float
+    batch_size: int
+    budget_used: int
+    """Requests within the last 60 seconds."""
+    budget_allowed: int
+    budget_needed: float
+    """Requests a minute that the configured interval takes."""
+    org: str | None = None
+    route_limits: dict[str, int] = {}
+    """Requests a minute by route, where the API stated a limit of that route."""
+    thresholds: tuple[Threshold, ...] = ()
+    heartbeat: float = 0.0
+    """Seconds for which an unchanged queue may have no line; 0 where every cycle writes every queue."""
+    stats_every: float | None = None
+    """Seconds between two `queue.stats` of a queue; None where they are off."""
+    lines_dropped: int = 0
+    output_stuck_seconds: float = 0.0
+    """Seconds for which the output has taken no line although lines wait; 0 while it takes them."""
+    progressing: bool = True
+    """Whether the process makes progress; a rate-limit pause is progress, a hung cycle is not."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a completed cycle after which values and health are stale."""
+        return min(PATIENCE * self.interval, max(LONGEST_PATIENCE, self.interval + 30.0))
+
+
+class Health(Struct, frozen=True):
+    """The answer of /healthz. `status` is ok only where every selected queue is polled and every line is written."""
+
+    status: Literal["ok", "degraded", "failing"]
+    causes: list[Cause]
+    reason: str
+    last_success_seconds_ago: float | None
+    cycle: int | None
+    """Number of the last cycle that was run, skipped or crashed."""
+    http_status: int = 200
+
+
+class CycleHealth:
+    """Follows the cycles' events. `take` and `health` may be called from several threads."""
+
+    def __init__(self, in_force: Callable[[], InForce], *, monotonic: Callable[[], float]) -> None:
+        self._in_force = in_force
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._ended_at: float | None = None
+        self._succeeded_at = -math.inf
+        self._cycle: int | None = None
+        self._cause: Cause | None = None
+        self._trouble = ""
+        self._short = 0
+        self._lost = ""
+        self._none_selected = ""
+        self._takers: dict[type, Callable[[Any], None]] = {
+            CycleReport: self._completed,
+            CycleSkipped: self._skipped,
+            CycleCrashed: self._crashed,
+            QueuesNoneSelected: self._nothing_selected,
+            ApiLost: self._api_lost,
+            ApiRecovered: self._api_recovered,
+        }
+
+    def take(self, event: object) -> None:
+        """Take in one event; those that say nothing of cycles cost a look-up."""
+        if (take := self._takers.get(type(event))) is not None:
+            with self._lock:
+                take(event)
+
+    def _completed(self, report: CycleReport) -> None:
+        self._ended_at, self._cycle = self._monotonic(), report.cycle
+        if report.outcome != "failed":
+            self._succeeded_at = self._ended_at
+        if report.queues:
+            self._none_selected = ""
+        self._short = self._short + 1 if report.outcome == "partial" else 0
+        if report.outcome == "ok":
+            self._cause, self._trouble = None, ""
+        elif report.outcome == "partial":
+            answered = report.snapshots + report.unchanged
+            lost = ", ".join(
+                f"{count} {state}"
+                for state in ("missing", "invalid", "failed", "deferred")
+                if (count := getattr(report, state))
+            )
+            self._cause = "partial"
+            self._trouble = f"cycle {report.cycle} polled {answered} of {report.queues} queues ({lost})"
+        elif report.queues == 0:
+            self._cause = "none_selected"
+            self._trouble = f"cycle {report.cycle} had no queue to poll"
+        else:
+            self._cause, self._trouble = "failed", f"cycle {report.cycle} got no answer"
+
+    def _skipped(self, skipped: CycleSkipped) -> None:
+        self._cycle = skipped.cycle
+        self._short += 1
+        self._trouble = f"cycle {skipped.cycle} was skipped ({skipped.reason})"
+        if self._cause not in ("failed", "none_selected"):
+            self._cause = "skipped"
+
+    def _crashed(self, crashed: CycleCrashed) -> None:
+        self._ended_at, self._cycle = self._monotonic(), crashed.cycle
+        self._cause, self._trouble = "failed", f"cycle {crashed.cycle} crashed"
+
+    def _nothing_selected(self, event: QueuesNoneSelected) -> None:
+        self._none_selected = event.reason
+
+    def _api_lost(self, event: ApiLost) -> None:
+        self._lost = event.reason
+
+    def _api_recovered(self, _: ApiRecovered) -> None:
+        self._lost = ""
+
+    def health(self) -> Health:
+        """Judge this moment. HTTP 503 for all but ok and a first partial or skipped cycle."""
+        in_force = self._in_force()
+        with self._lock:
+            now = self._monotonic()
+            found: list[tuple[Cause, str]] = []
+            detail = "".join(f": {text}" for text in (self._none_selected, self._lost) if text)
+            if self._ended_at is None:
+                found.append(("starting", f"no cycle has completed yet{detail}"))
+            elif now - self._ended_at > in_force.patience:
+                age = now - self._ended_at
+                why = f": {self._trouble}" if self._trouble else ""
+                text = (
+                    f"no cycle has completed for {age:.0f} s, more than {in_force.patience:g} s{why}{detail}"
+                )
+                found.append(("stale", text))
+            elif self._cause is not None:
+                found.append((self._cause, self._trouble + detail))
+            if in_force.output_stuck_seconds > STUCK_OUTPUT:
+                found.append(
+                    ("output", f"no line could be written for {in_force.output_stuck_seconds:.0f} s")
+                )
+            ago = now - self._succeeded_at
+            causes = [cause for cause, _ in found]
+            short = causes and set(causes) <= {"partial", "skipped"}
+            return Health(
+                status="degraded" if short else "failing" if found else "ok",
+                causes=causes,
+                reason="; ".join(text for _, text in found) or f"cycle {self._cycle} polled every queue",
+                last_success_seconds_ago=round(ago, 1) if math.isfinite(ago) else None,
+                cycle=self._cycle,
+                http_status=503 if found and (not short or self._short >= SHORT_CYCLES) else 200,
+            )

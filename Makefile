@@ -119,6 +119,13 @@ release: $(TOOLS)/.installed ## build sdist and wheel into dist/
 	rm -f dist/queuetick-*
 	$(TOOLS)/bin/python -m build --outdir dist
 
+completions: $(STAMP) ## write tab completion for bash, zsh and fish to dist/completions
+	$(BIN)/python release/completions.py dist/completions
+
+man: $(STAMP) ## write the manual page to dist/man/queuetick.1
+	mkdir -p dist/man
+	$(BIN)/python release/manpage.py > dist/man/queuetick.1
+
 test-release: release ## the wheel in fresh venvs of Python 3.11, 3.12, 3.13 [PYTHONS="python3.12 ..."]
 	release/try-wheel
 
@@ -153,4 +160,4 @@ licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
 audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
 
-.PHONY: release test-release test-lowest lock licences audit mutation
+.PHONY: release completions man test-release test-lowest lock licences audit mutation

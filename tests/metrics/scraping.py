@@ -112,12 +112,13 @@ class Running:
     def events(self, name: str) -> list[dict[str, Any]]:
         return [line for line in tuple(self.lines) if line["event"] == name]
 
-    def url(self, count: int = 1) -> str:
+    def url(self, count: int = 1, scheme: str = "http") -> str:
         """Where the metrics are, as the `count`-th announcement says."""
 
         def announced() -> list[str]:
             found = [
-                re.search(r"(http://\S+)/metrics", line["message"]) for line in self.events("log.message")
+                re.search(rf"({scheme}://\S+)/metrics", line["message"])
+                for line in self.events("log.message")
             ]
             return [match[1] for match in found if match]
 

@@ -7,8 +7,10 @@ import http.client
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import time
+from pathlib import Path
 
 from .scraping import config, free_port, get, wait_for
 
@@ -238,6 +240,63 @@ def test_scrapers_that_hang_cost_no_cycle(start) -> None:
         assert daemon.stop() == 0
     assert {"ok"} == {line["outcome"] for line in daemon.events("cycle.completed")}
     assert not daemon.events("cycle.crashed")
+
+
+def test_a_flood_costs_a_bounded_number_of_descriptors_and_no_line(start) -> None:
+    """1,500 connections that stay open: silent, half asked, asked and not read."""
+    daemon = start(config(interval=1))
+    daemon.until(lambda series: series.ids(), "a cycle")
+    host, port = daemon.url().removeprefix("http://").split(":")
+    descriptors = Path(f"/proc/{daemon.process.pid}/fd")
+    before, most = len(list(descriptors.iterdir())), 0
+    seen = len(daemon.events("log.message"))
+    asked = (b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\n\r\n")
+    with contextlib.ExitStack() as held:
+        for number in range(1500):
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_connection((host, int(port)), 5)).sendall(asked[number % 3])
+            if number % 20 == 0:
+                most = max(most, len(list(descriptors.iterdir())))
+        assert daemon.scrape().ids(), "a scraper is answered in the flood"
+    assert most < before + 40
+    assert seen == len(daemon.events("log.message"))
+    assert daemon.stop() == 0
+
+
+def test_a_reload_serves_the_renewed_certificate(start, tmp_path) -> None:
+    """The paths stay, the files are new: as after certbot and `systemctl reload`."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def renew(name: str) -> None:
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(cert)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def served() -> str:
+        host, port = daemon.url(scheme="https").removeprefix("https://").split(":")
+        return ssl.get_server_certificate((host, int(port)))
+
+    renew("first")
+    text = config(more=f'tls_cert = "{cert}"\ntls_key = "{key}"\n')
+    daemon = start(text)
+    assert served() == cert.read_text()
+    renew("second")
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: served() == cert.read_text(), "the renewed certificate")
+    key.write_text("broken")
+    daemon.process.send_signal(signal.SIGHUP)
+    [problem] = wait_for(lambda: daemon.events("config.rejected"), "config.rejected")[0]["problems"]
+    assert problem["key"] == "metrics.tls_key"
+    assert served() == cert.read_text(), "the earlier certificate is served on"
 
 
 def test_sigterm_is_not_held_up_by_a_connection(start) -> None:

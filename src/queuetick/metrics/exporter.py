@@ -140,44 +140,24 @@ class Exporter:
 
 
 def tls_context(address: Address) -> ssl.SSLContext | None:
-    """TLS 1.2 and later with the certificate of `address`; None without one. Raises CannotListen."""
+    """TLS 1.2 and later with the certificate of `address`; None without one.
+
+    Raises CannotListen where a file has changed since the configuration's rules tried it.
+    """
     if address.tls_cert is None:
-        for key in ("tls_key", "tls_client_ca"):
-            if getattr(address, key) is not None:
-                raise CannotListen(
-                    "is of no use without metrics.tls_cert",
-                    "set metrics.tls_cert too, or leave it out",
-                    lasting=True,
-                    key=f"metrics.{key}",
-                )
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    key = "metrics.tls_cert"
     try:
-        # A key with a passphrase would be asked for on the terminal.
-        context.load_cert_chain(address.tls_cert, address.tls_key, password=_no_passphrase)
+        context.load_cert_chain(address.tls_cert, address.tls_key, password="")  # "": never ask the terminal
         if address.tls_client_ca is not None:
-            key = "metrics.tls_client_ca"
             context.load_verify_locations(address.tls_client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        raise CannotListen(
-            f"cannot be used with metrics.tls_key: {reason}"
-            if key == "metrics.tls_cert"
-            else f"cannot be used: {reason}",
-            "set paths of readable PEM files: the certificate with its chain, and its key without a passphrase"
-            if key == "metrics.tls_cert"
-            else "set the path of a readable PEM file with the CAs of the clients",
-            lasting=True,
-            key=key,
-        ) from None
+        fix = "set the PEM files of a certificate, of its key without a passphrase, and of the clients' CAs"
+        problem = f"or another metrics.tls file cannot be used: {error}"
+        raise CannotListen(problem, fix, lasting=True, key="metrics.tls_cert") from None
     return context
-
-
-def _no_passphrase() -> str:
-    raise ValueError("the key has a passphrase")
 
 
 def _cannot_listen(listen: str, error: OSError) -> CannotListen:

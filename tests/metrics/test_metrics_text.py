@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from queuetick.events import MediaCounts, QueueSnapshot
 from queuetick.events.examples import EXAMPLES
+from queuetick.events.thresholds import Severity, Threshold
 from queuetick.metrics.health import InForce
 from queuetick.metrics.queues import QueueText
 
@@ -34,7 +35,13 @@ BARE = replace(
 )
 
 
-FULL = replace(IN_FORCE, org="emea", stats_every=60.0, route_limits={"stats": 60})
+FULL = replace(
+    IN_FORCE,
+    org="emea",
+    stats_every=60.0,
+    route_limits={"stats": 60},
+    thresholds=(Threshold(waiting=5, longest_wait=60),),
+)
 
 
 def exposed(*snapshots: QueueSnapshot, in_force: InForce = IN_FORCE) -> bytes:
@@ -99,7 +106,7 @@ def test_a_label_that_is_not_known_is_left_out() -> None:
 )
 def test_any_name_comes_through(name, division, media, org) -> None:
     snapshot = replace(SNAPSHOT, queue_name=name, division=division, media={media: MediaCounts(5, 1, 0)})
-    text = QueueText(str).render(org, [snapshot], []).decode()
+    text = QueueText(str).render(org, [snapshot], [], (), 0.0).decode()
     # The parser splits at what Python calls line ends; Prometheus ends a line at \n alone.
     if not re.search("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", name + media) and not re.search(
         "[\ud800-\udfff]", media
@@ -128,6 +135,47 @@ def test_targets_are_by_media_and_over_target_is_of_the_queue() -> None:
     assert read(replace(SNAPSHOT, over_target=None)).total("genesys_queue_over_target") is None
 
 
+def at(now: float, *thresholds: Threshold, **fields) -> Series:
+    """What a queue with 4 calls (30 s) and an e-mail (2 h) waiting shows at `now`."""
+    voice = MediaCounts(4, 0, 0, 30.0, wait_target_seconds=20.0)
+    email = MediaCounts(1, 0, 0, 7200.0, wait_target_seconds=86_400.0)
+    fields = {"media": {"voice": voice, "email": email}, "over_target": True, **fields}
+    snapshot = replace(SNAPSHOT, **fields)
+    return Series.of(QueueText(str).render(None, [snapshot], [], thresholds, now).decode())
+
+
+MONDAY_NOON, MONDAY_NIGHT = 1795435200.0, 1795474800.0
+
+
+def test_severity_is_the_one_that_watch_and_tail_show() -> None:
+    """Each queue's own target where no threshold selects it, the first threshold whose hours hold where one does."""
+    assert at(0).total("genesys_queue_severity") == Severity.WARN
+    assert at(0, agents_on_queue=0).total("genesys_queue_severity") == Severity.CRIT
+    assert at(0, waiting=0).total("genesys_queue_severity") == Severity.QUIET
+    assert at(0, Threshold(waiting=(5.0, 10.0))).total("genesys_queue_severity") == Severity.WARN
+    assert at(0, Threshold(names=("other",))).total("genesys_queue_severity") == Severity.WARN
+    assert at(0, Threshold(waiting=6.0)).total("genesys_queue_severity") == Severity.NORMAL
+
+
+def test_limits_are_by_media_and_level_while_their_hours_hold_and_the_queue_is_closed_outside() -> None:
+    office = Threshold(
+        media=("voice",), waiting=9.0, longest_wait=(20.0, 60.0), hours="Mon-Fri 08:00-18:00 Europe/Berlin"
+    )
+    series = at(MONDAY_NOON, office)
+    assert {"warning": 20.0, "critical": 60.0} == limits(series, "longest_wait_limit_seconds")
+    assert {"critical": 9.0} == limits(series, "waiting_limit")
+    assert series.total("genesys_queue_closed") is None
+    series = at(MONDAY_NIGHT, office)
+    assert ({}, {}) == (limits(series, "longest_wait_limit_seconds"), limits(series, "waiting_limit"))
+    assert ["voice"] == [dict(labels)["media"] for labels in series.select("genesys_queue_closed")]
+    assert series.total("genesys_queue_severity") == Severity.NORMAL
+
+
+def limits(series: Series, name: str) -> dict[str, float]:
+    found = series.select(f"genesys_queue_{name}", media="voice")
+    return {dict(labels)["level"]: value for labels, value in found.items()}
+
+
 def test_every_series_has_the_org_where_one_is_set_and_none_where_not() -> None:
     with_org = Series.of(exposed(*EXAMPLES, in_force=FULL).decode())
     assert {"emea"} == {dict(labels).get("org") for _, labels in with_org}
@@ -137,7 +185,7 @@ def test_every_series_has_the_org_where_one_is_set_and_none_where_not() -> None:
 
 def test_a_secret_in_a_name_is_masked() -> None:
     named = replace(SNAPSHOT, queue_name="hunter2hunter2", division="hunter2hunter2")
-    text = QueueText(lambda value: value.replace("hunter2hunter2", "***")).render("org", [named], [])
+    text = QueueText(lambda value: value.replace("hunter2hunter2", "***")).render("org", [named], [], (), 0.0)
     assert b"hunter2" not in text
     assert b'queue_name="***"' in text
 

@@ -186,14 +186,14 @@ class Thresholds:
             return _NOBODY
         groups: dict[Threshold | str | None, list[_Share]] = {}
         for medium, share in _shares(snapshot):
-            groups.setdefault(self._limits(snapshot, medium, now), []).append(share)
+            groups.setdefault(self.counting(snapshot, medium, now), []).append(share)
         graded = [_grade(snapshot, limits, shares) for limits, shares in groups.items()]
         return max(graded, key=lambda one: (one.severity, one.longest_wait), default=_ALL)._replace(
             waiting=max((one.waiting for one in graded), default=Severity.NORMAL)
         )
 
-    def _limits(self, snapshot: QueueSnapshot, medium: str | None, now: float) -> Threshold | str | None:
-        """The threshold that counts; None: it is closed; a text: the target, by medium."""
+    def counting(self, snapshot: QueueSnapshot, medium: str | None, now: float) -> Threshold | str | None:
+        """The threshold that counts for a medium; None: it is closed; a text: the queue's own target does."""
         name = snapshot.queue_name if isinstance(snapshot.queue_name, str) else ""
         division = snapshot.division if isinstance(snapshot.division, str) else ""
         key = (name, division, medium)

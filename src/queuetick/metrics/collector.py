@@ -203,7 +203,9 @@ class EventMetrics:
     def text(self) -> bytes:
         """All that /metrics answers, in the text format 0.0.4."""
         in_force = self.in_force()
-        queues = self._queue_text.render(in_force.org, self.snapshots(in_force), self.stats(in_force))
+        queues = self._queue_text.render(
+            in_force.org, self.snapshots(in_force), self.stats(in_force), in_force.thresholds, self._now()
+        )
         return queues + generate_latest(OfOrg(self.registry, in_force.org))
 
     def snapshots(self, in_force: InForce) -> list[QueueSnapshot]:

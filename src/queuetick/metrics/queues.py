@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from msgspec import UNSET, UnsetType
 
 from queuetick.events import MediaStats, QueueSnapshot, QueueStats
+from queuetick.events.thresholds import Limits, Threshold, Thresholds
 
 MOST_LABELS = 20_000
 """Queues whose labels are remembered as text."""
@@ -21,6 +22,10 @@ _HELP = {
     "longest_wait_seconds": "Age of the oldest wait, by media type; absent when nobody waits.",
     "wait_target_seconds": "The queue's own service level target for waits, by media type; absent where not known.",
     "over_target": "1 while some medium's longest wait is over its target; absent where that cannot be told.",
+    "severity": "0 nobody waits, 1 under every limit, 2 warning, 3 critical; absent where waiting is not known.",
+    "waiting_limit": "Limit of waiting from [[thresholds]], by media type and level.",
+    "longest_wait_limit_seconds": "Limit of the longest wait from [[thresholds]], by media type and level.",
+    "closed": "1 while the hours of every threshold that selects the queue and media type are over; else absent.",
     "agents_available": "On-queue agents whose routing status is idle.",
     "agents_on_queue": "On-queue agents, over all routing statuses.",
     "today_offered": "Contacts offered since midnight in stats.timezone, by media type.",
@@ -39,6 +44,8 @@ class QueueText:
     def __init__(self, mask: Callable[[str], str]) -> None:
         """`mask` takes secrets out of a label's value."""
         self._mask = mask
+        self._table: tuple[Threshold, ...] = ()
+        self._thresholds = Thresholds()
         self._known: dict[tuple[str | None, str, str | UnsetType, str | UnsetType], str] = {}
 
     def forget_labels(self) -> None:
@@ -46,15 +53,28 @@ class QueueText:
         self._known.clear()
 
     def render(
-        self, org: str | None, snapshots: Iterable[QueueSnapshot], stats: Iterable[QueueStats]
+        self,
+        org: str | None,
+        snapshots: Iterable[QueueSnapshot],
+        stats: Iterable[QueueStats],
+        thresholds: tuple[Threshold, ...],
+        now: float,
     ) -> bytes:
-        """The text format 0.0.4, families together as the format asks.
+        """The text format 0.0.4, families together as the format asks. `now`, in seconds since 1970, is for hours.
 
         By media where the API says so, else one sample without media: never both, so that sum() is right.
         """
         lines: dict[str, list[str]] = {name: [] for name in _HELP}
+        if thresholds != self._table:
+            self._table, self._thresholds = thresholds, Thresholds(thresholds)
         for snapshot in snapshots:
-            self._add_snapshot(lines, self._labels(org, snapshot), snapshot)
+            labels = self._labels(org, snapshot)
+            self._add_snapshot(lines, labels, snapshot)
+            if snapshot.waiting is not None:
+                severity = self._thresholds.assess(snapshot, now).severity
+                lines["severity"].append(f"genesys_queue_severity{{{labels}}} {severity:d}\n")
+            if thresholds:
+                self._add_limits(lines, labels, snapshot, now)
         for of_queue in stats:
             self._add_stats(lines, self._labels(org, of_queue), of_queue)
         text = "".join(
@@ -101,6 +121,24 @@ class QueueText:
                     f"genesys_queue_wait_target_seconds{{{of_media}}} {counts.wait_target_seconds}\n"
                 )
 
+    def _add_limits(
+        self, lines: dict[str, list[str]], labels: str, snapshot: QueueSnapshot, now: float
+    ) -> None:
+        for media in snapshot.media or (None,):
+            of_media = labels if media is None else f'{labels},media="{_escaped(media)}"'
+            threshold = self._thresholds.counting(snapshot, media, now)
+            if threshold is None:
+                lines["closed"].append(f"genesys_queue_closed{{{of_media}}} 1\n")
+            elif isinstance(threshold, Threshold):
+                for name, limits in (
+                    ("waiting_limit", threshold.waiting),
+                    ("longest_wait_limit_seconds", threshold.longest_wait),
+                ):
+                    lines[name] += [
+                        f'genesys_queue_{name}{{{of_media},level="{level}"}} {limit}\n'
+                        for level, limit in _levels(limits)
+                    ]
+
     def _add_stats(self, lines: dict[str, list[str]], labels: str, stats: QueueStats) -> None:
         groups: list[tuple[str, QueueStats | MediaStats]] = [
             (f'{labels},media="{_escaped(media)}"', group) for media, group in (stats.media or {}).items()
@@ -130,6 +168,16 @@ class QueueText:
                 f'{name}="{_escaped(self._mask(value))}"' for name, value in named if isinstance(value, str)
             )
         return labels
+
+
+def _levels(limits: Limits | None) -> Iterable[tuple[str, float]]:
+    if limits is None:
+        return ()
+    return (
+        zip(("warning", "critical"), limits, strict=True)
+        if isinstance(limits, tuple)
+        else (("critical", limits),)
+    )
 
 
 def _escaped(value: str) -> str:

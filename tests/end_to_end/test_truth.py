@@ -8,7 +8,7 @@ from queuetick.clock import Clock
 from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
 from queuetick.events import CycleReport, QueueSnapshot
 from queuetick.genesys.org import Session
-from queuetick.polling.runner import Cycles
+from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Simulator
 
 CYCLES = 200
@@ -38,9 +38,10 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             clock=clock,
             emit=lambda *some: facts.extend(some),
             redact=lambda _: None,
+            environ={},
             uniform=lambda low, _: low,
         )
-        cycles = Cycles(
+        cycles = CycleRunner(
             session, clock=clock, emit=lambda *some: facts.extend(some), uniform=lambda low, _: low
         )
         cycles.discover()

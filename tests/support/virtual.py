@@ -1,6 +1,6 @@
 """An hour in a moment: cycles on a clock that only moves when somebody waits, against a simulator without a wire.
 
-Everything from `Cycles` down to the SDK is the real thing; only time, sockets and the destination of the lines are not.
+Everything from `CycleRunner` down to the SDK is real; only time, sockets and the destination of the lines are not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from queuetick.genesys.queries import Answer
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import MAX_BODY, Response
 from queuetick.lines import Emitter
-from queuetick.polling.runner import Cycles
+from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Faults
 from queuetick.simulator.api import Api, Outcome, Request
 from queuetick.simulator.contact_centre import ContactCentre
@@ -224,12 +224,11 @@ class World:
         self.tokens: list[str] = []
         self.random = random.Random(seed)
         self.config = configuration(client=client, **settings)
-        self.cycles = Cycles(
+        self.cycles = CycleRunner(
             self.session(self.config),
             clock=self.time.clock(),
             emit=self._emit,
             uniform=self.random.uniform,
-            on_report=self.reports.append,
         )
         self._refresh_at = self.time.monotonic() + self.config.queues.refresh
 
@@ -239,6 +238,7 @@ class World:
             clock=self.time.clock(),
             emit=self._emit,
             redact=self._redact,
+            environ={},
             uniform=self.random.uniform,
             earlier=earlier,
             transport=self.transport,  # type: ignore[arg-type]
@@ -269,7 +269,9 @@ class World:
             interval = self.cycles.interval
             scheduled = int(now / interval + 1e-6) * interval
             self._watch_overruns()
-            self.cycles.tick(scheduled)
+            report = self.cycles.tick(scheduled)
+            if report is not None:
+                self.reports.append(report)
             self.time.silence()
 
     def _next_place(self) -> float:

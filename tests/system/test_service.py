@@ -17,16 +17,16 @@ RESTART_SECONDS = 5
 HANG = """
 from pathlib import Path
 from threading import Event
-from queuetick.polling.cycle import Poller
+from queuetick.polling.cycle import Cycle
 
-run = Poller.run
+run = Cycle.run
 
 def hang(*arguments, **options):
     if Path("/run/hang/now").exists():
         Event().wait()
     return run(*arguments, **options)
 
-Poller.run = hang
+Cycle.run = hang
 """
 """sitecustomize.py: a cycle that never ends, from the moment the file is there."""
 

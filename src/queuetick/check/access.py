@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from queuetick.check.asking import Asker
 from queuetick.check.probe import Heard
 from queuetick.check.result import (
     SCOPES,
@@ -24,7 +25,6 @@ from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
 from queuetick.genesys.org import Session
 from queuetick.genesys.rate_limit import Deferred
-from queuetick.polling.cycle import Poller
 
 LISTING = "routing:queue:view"
 
@@ -137,14 +137,14 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
 
 
 def observation(
-    session: Session, poller: Poller, queues: list[Queue], heard: Heard, *, batch_size: int, deadline: float
+    session: Session, asker: Asker, queues: list[Queue], heard: Heard, *, batch_size: int, deadline: float
 ) -> Check:
     """Whether queues can be observed: the first batch as the daemon sends it. What it answered is in `heard`."""
     permission = session.client.permission
     name = f"permission {permission}"
     first = list(chunk(queues or [MADE_UP], batch_size)[0].queues)
-    report = poller.run(1, first, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0)
-    error = poller.last_error
+    result = asker.ask(first, batch_size=batch_size, deadline=deadline)
+    report, error = result.report, result.last_error
     if isinstance(error, Forbidden):
         message = f"{permission} is missing: {error.reason}"
         return Check(

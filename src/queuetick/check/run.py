@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from queuetick.check import access, network, selection
+from queuetick.check.asking import Asker
 from queuetick.check.budget import budget
 from queuetick.check.output import output
 from queuetick.check.probe import Heard, clock
@@ -24,7 +24,6 @@ from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines.redaction import Redaction
 from queuetick.polling.capacity import MAX_BATCH_SIZE
-from queuetick.polling.cycle import Poller
 from queuetick.polling.selection import explicit, select
 
 NETWORK = ("proxy", "dns", "connection", "tls")
@@ -83,6 +82,7 @@ class Examination:
             clock=Clock(wait=wait, monotonic=self._clock.monotonic, now=self._clock.now),
             emit=heard.take,
             redact=lambda token: self.redaction.add([token]),
+            environ=self._environ,
         )
         session.transport.on_answer = heard.answer
         return session, heard
@@ -171,16 +171,14 @@ class Examination:
             yield skipped("queues", why)
             return
         size = min(MAX_BATCH_SIZE, max(config.poll.batch_size, math.ceil(len(selected) / MOST_BATCHES)))
-        poller = Poller(
-            session.client,
-            concurrency=config.poll.concurrency,
-            emit=heard.take,
+        clock = Clock(
+            wait=lambda seconds: heard.pause is not None or self._clock.wait(seconds),
             monotonic=self._clock.monotonic,
-            pause=lambda seconds: heard.pause is not None or self._clock.wait(seconds),
-            uniform=random.uniform,
+            now=self._clock.now,
         )
+        asker = Asker(session, clock=clock, emit=heard.take)
         try:
-            check = access.observation(session, poller, selected, heard, batch_size=size, deadline=deadline)
+            check = access.observation(session, asker, selected, heard, batch_size=size, deadline=deadline)
             yield check
             if check.status != "pass":
                 yield skipped("queues", f"{permission} failed")
@@ -188,10 +186,10 @@ class Examination:
                 yield skipped("queues", "no queue is selected")
             else:
                 yield selection.each_queue(
-                    session, poller, selected, listed, heard, batch_size=size, deadline=deadline
+                    session, asker, selected, listed, heard, batch_size=size, deadline=deadline
                 )
         finally:
-            poller.close()
+            asker.close()
 
 
 def real_clock() -> Clock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from queuetick.check.asking import Asker
 from queuetick.check.probe import Heard
 from queuetick.check.result import Check, Item, evidence_of, failed, passed, skipped, worst
 from queuetick.clock import Stopped
@@ -14,7 +15,6 @@ from queuetick.genesys.errors import ApiError, Forbidden
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import NO_DATA
 from queuetick.genesys.rate_limit import Deferred
-from queuetick.polling.cycle import Poller
 from queuetick.polling.selection import unmatched
 
 MAX_LOOKUPS = 10
@@ -74,7 +74,7 @@ def unmatched_items(
 
 def each_queue(
     session: Session,
-    poller: Poller,
+    asker: Asker,
     selected: list[Queue],
     listing: list[Queue] | None,
     heard: Heard,
@@ -86,7 +86,7 @@ def each_queue(
     asked = heard.answered | heard.missing.keys() | heard.invalid.keys() | heard.failed.keys()
     rest = [queue for queue in selected if queue.id not in asked]
     if rest:
-        poller.run(2, rest, scheduled_at="", batch_size=batch_size, deadline=deadline, lateness=0.0)
+        asker.ask(rest, batch_size=batch_size, deadline=deadline)
     known = None if listing is None else {queue.id for queue in listing}
     lookups = _Lookups(session, deadline, most=MAX_LOOKUPS if listing is not None else 0)
     divisions = {queue.division_id for queue in selected if queue.id in heard.answered} - {None}

@@ -93,7 +93,7 @@ def new_daemon(
 
 def end(code: int) -> int:
     """Return `code`, or exit with it now where a thread is stuck in a call that cannot be ended, such as DNS."""
-    from queuetick.polling.cycle import BATCH_THREADS
+    from queuetick.polling.runner import BATCH_THREADS
     from queuetick.polling.schedule import CYCLE_THREADS
 
     # The interpreter joins the threads of pools at its end even when they are daemon threads.

@@ -9,7 +9,7 @@ from queuetick import __version__
 from queuetick.clock import Clock, monotonic
 from queuetick.config import Config
 from queuetick.config.rules import check_warnings
-from queuetick.events import SCHEMA_VERSION, ConfigReloaded, CycleReport, DaemonStarted, Fact, Level, Problem
+from queuetick.events import SCHEMA_VERSION, ConfigReloaded, DaemonStarted, Fact, Level, Problem
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import LoginFailed, LoginRefused
 from queuetick.genesys.org import Session
@@ -18,7 +18,7 @@ from queuetick.lines.buffering import BufferedOutput
 from queuetick.lines.output import open_output, stdout_is_journal
 from queuetick.metrics.exporter import Address, CannotListen, Exporter
 from queuetick.metrics.health import InForce
-from queuetick.polling.runner import Cycles
+from queuetick.polling.runner import CycleRunner
 from queuetick.polling.schedule import Schedule
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ class Service:
         progressing: Callable[[], bool],
         on_tick: Callable[[], None],
         on_overrun: Callable[[float], None],
-        on_report: Callable[[CycleReport], None],
-        on_progress: Callable[[], None],
     ) -> None:
         self.config = config
         self._emitter = emitter
@@ -50,15 +48,12 @@ class Service:
         self._held: list[Fact] | None = []
         self._redact_secrets(config)
         self.schedule = Schedule(
-            self._interval, on_tick=on_tick, on_overrun=on_overrun, on_refresh=self._refresh
+            float(config.poll.interval), on_tick=on_tick, on_overrun=on_overrun, on_refresh=self._refresh
         )
-        self.cycles = Cycles(
+        self.cycles = CycleRunner(
             self._session(config),
             clock=clock,
             emit=self.emit,
-            on_progress=on_progress,
-            on_report=on_report,
-            on_interval=self.schedule.replace_tick,
         )
         self.exporter = Exporter(emitter.observers.append, self._in_force, clock=clock, mask=emitter.mask)
 
@@ -106,7 +101,12 @@ class Service:
             self.listen(config)
         except CannotListen as error:
             return self._turn_down(session, output, error.problem)
-        self.cycles.adopt(session).close()
+        earlier = self.cycles.session
+        same = (earlier.hosts, earlier.config.credentials.client_id) == (
+            session.hosts, config.credentials.client_id,
+        )  # fmt: skip
+        self.cycles.give(session, same_organisation=same).close()
+        self.schedule.follow(self.cycles.interval)
         self.config = config
         if output is not None:
             to_journal = config.output.path == "-" and stdout_is_journal(self._environ)
@@ -117,9 +117,10 @@ class Service:
             org=config.genesys.org,
             media=config.output.media,
         )
-        self.schedule.replace_refresh(config.queues.refresh)
-        if not self.cycles.discovered:
+        self.schedule.follow_refresh(config.queues.refresh, now=self._clock.now())
+        if not self.cycles.discovery.believed:
             self.cycles.discover(deadline=monotonic() + max(10.0, self.cycles.interval))
+            self.schedule.follow(self.cycles.interval)
         self.emit(ConfigReloaded(changed=changed), *check_warnings(config))
         if "metrics.listen" in changed:
             self.exporter.announce()
@@ -144,11 +145,9 @@ class Service:
                 else None
             )
 
-    def _interval(self) -> float:
-        return self.cycles.interval
-
     def _refresh(self) -> None:
         self.cycles.refresh()
+        self.schedule.follow(self.cycles.interval)
 
     def _in_force(self) -> InForce:
         cycles, session = self.cycles, self.cycles.session
@@ -173,6 +172,7 @@ class Service:
             clock=self._clock,
             emit=self.emit,
             redact=lambda token: self._emitter.redact(token, passing=True),
+            environ=self._environ,
             earlier=earlier,
         )
 

@@ -29,7 +29,7 @@ from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
 from queuetick.lines import Emitter
 from queuetick.metrics.exporter import CannotListen
-from queuetick.polling.cycle import LAST_WORDS
+from queuetick.polling.cycle import LAST_REQUESTS
 from queuetick.polling.runner import CLOCK_JUMP
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -37,7 +37,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 8.0
 """Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""
 
-LAST_CYCLE = LAST_WORDS + 1.0
+LAST_CYCLE = LAST_REQUESTS + 1.0
 """Seconds of it for the running cycle."""
 
 POLL_SECONDS = 0.5
@@ -75,7 +75,6 @@ class Daemon:
         self._watchdog = watchdog_interval(environ, os.getpid())
         self._clock = Clock(wait=self.stop.wait)
         self._began = monotonic()
-        self._progress_at = monotonic()
         self._fed_at = 0.0
         self._reason: str | None = None
         self._clock_offset = self._offset()
@@ -88,8 +87,6 @@ class Daemon:
             progressing=lambda: self._healthy(monotonic()),
             on_tick=self._tick,
             on_overrun=self._overran,
-            on_report=self._reported,
-            on_progress=self._progress,
         )
         self._cycles = self._service.cycles
         self._reload_thread: threading.Thread | None = None
@@ -98,7 +95,8 @@ class Daemon:
     @property
     def last_error(self) -> ApiError | None:
         """What the last cycle's last failed batch, or else the last listing, ended with; None where none failed."""
-        return self._cycles.poller.last_error or self._cycles.refused
+        last = self._cycles.last
+        return (last.last_error if last else None) or self._cycles.discovery.error
 
     def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -150,15 +148,16 @@ class Daemon:
             "READY=1\nSTATUS=" + (f"waiting for the API: {outage.reason}" if outage else "logged in")
         )
         if outage is None:
-            self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-            if isinstance(self._cycles.refused, Forbidden) and not self._service.config.queues.ids:
-                return self._refuse(_missing_permission(self._cycles.refused, "routing:queue:view"))
+            refused = self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
+            if isinstance(refused, Forbidden) and not self._service.config.queues.ids:
+                return self._refuse(_missing_permission(refused, "routing:queue:view"))
         self._service.announce()
         self._cycles.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.tick(self._begin_grid())
-        last = self._cycles.poller.last_error
+        report = self._cycles.first_tick(self._begin_grid())
+        self._reported(report)
+        last = self._cycles.last.last_error if self._cycles.last else None
         if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
             return self._refuse(_missing_permission(last, session.client.permission))
         return self._end_if_done()
@@ -176,36 +175,36 @@ class Daemon:
         return ExitCode.CONFIG if error.lasting else ExitCode.FAILURE
 
     def _begin_grid(self) -> float:
-        """Start the grid; returns the place on it that the first cycle, which runs at once, stands for."""
+        """Start the grid; returns its first place, in epoch seconds. The first cycle runs at once, before it."""
         now = self._clock.now()
         # The first cycle ran at once, off the grid: where the budget has no room for it, the grid begins one later.
         a_minute = (60 / self._cycles.interval + 1) * self._cycles.batches
         room = a_minute <= self._cycles.session.throttle.budget
         first = next_tick(now if room else now + self._cycles.interval, self._cycles.interval)
-        self._service.schedule.start(first, refresh=self._service.config.queues.refresh)
-        return now if room else first - self._cycles.interval
+        self._service.schedule.start(
+            first, now=now, interval=self._cycles.interval, refresh=self._service.config.queues.refresh
+        )
+        return first
 
     # Cycles
 
     def _tick(self) -> None:
-        if self._cycles.running is None:
-            self._progress()
         if not self.stop.is_set() and not self._enough():
-            self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval))
+            self._reported(self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval)))
         self._end_if_done()
 
     def _overran(self, scheduled: float) -> None:
         if not self.stop.is_set() and not self._enough():
             self._cycles.overrun(scheduled)
 
-    def _reported(self, report: CycleReport) -> None:
-        self._progress()
-        self.last_report = report
-        session = self._cycles.session
-        self._notify(
-            f"STATUS=cycle {report.cycle}: {report.snapshots}/{report.queues} queues, {report.duration_seconds:.2f} s, "
-            f"{session.throttle.used}/{session.throttle.budget} requests, waiting {self._cycles.poller.waiting}"
-        )
+    def _reported(self, report: CycleReport | None) -> None:
+        """Follow the interval in force after a tick, and tell systemd what became of it."""
+        self._service.schedule.follow(self._cycles.interval)
+        if report is not None:
+            self.last_report = report
+            throttle = self._cycles.session.throttle
+            used = f"{throttle.used}/{throttle.budget} requests a minute"
+            self._notify(f"STATUS={self._cycles.outage.status}; {used}")
 
     def _end_if_done(self) -> None:
         """End a run of so many cycles, also when the last one was skipped or crashed."""
@@ -214,9 +213,6 @@ class Daemon:
 
     def _enough(self) -> bool:
         return self._max_cycles is not None and self._cycles.number >= self._max_cycles
-
-    def _progress(self) -> None:
-        self._progress_at = monotonic()
 
     # The main thread's round
 
@@ -229,7 +225,7 @@ class Daemon:
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._service.schedule.replace_tick()
+            self._service.schedule.replace()
         self._clock_offset = offset
         now = monotonic()
         if self._watchdog is not None and now - self._fed_at >= self._watchdog / 2 and self._healthy(now):
@@ -239,7 +235,7 @@ class Daemon:
     def _healthy(self, now: float) -> bool:
         """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""
         patience = 2 * self._cycles.interval + 3 * self._service.config.genesys.timeout + 10
-        return now - self._progress_at < patience
+        return now - self._cycles.progress_at < patience
 
     def _offset(self) -> float:
         return self._clock.now() - monotonic()

@@ -11,6 +11,14 @@ HEADROOM = 0.95
 """Share of the budget that a stretched interval uses. All of it would leave none for discoveries and retries, and each
 minute's cycles would begin later by one answer's time, until one runs out of its interval."""
 
+MAX_STATS_QUEUES = 100
+"""Queues a request for queue.stats (facts, section 13)."""
+
+
+def stats_requests_per_minute(queues: int, every: float) -> float:
+    """Requests a minute that queue.stats takes for `queues`, asked for every so many seconds."""
+    return math.ceil(queues / MAX_STATS_QUEUES) * 60 / every
+
 
 def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
     """The smallest batch size at which `queues` stay within `budget` requests a minute; None when 200 is too small."""

@@ -1,34 +1,37 @@
-"""One cycle: queues → batches → snapshots → report.
+"""One cycle: queues -> batches -> snapshots -> report.
 
-Law: every queue that a cycle sets out to poll ends in exactly one of snapshots, missing, invalid, failed, deferred.
+Invariant: every queue that a cycle sets out to poll ends in exactly one of written, unchanged, missing, invalid,
+failed, deferred.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, wait
+from typing import TypeVar
 
-from queuetick.clock import Stopped, full_jitter
+from queuetick.clock import Clock, Stopped, full_jitter, utc
+from queuetick.config import Output
 from queuetick.events import (
     Batch,
     BatchFailed,
     CycleReport,
     Fact,
     Queue,
-    QueueInvalid,
     QueueMissing,
-    QueueRecovered,
     chunk,
     deferred_first,
     halves,
 )
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, RequestRefused, Transient
+from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, TooLarge, Transient
 from queuetick.genesys.queries import Answer
 from queuetick.genesys.rate_limit import Deferred
-from queuetick.polling.tally import Tally
+from queuetick.polling.isolation import Isolation, concerns_single_queues
+from queuetick.polling.memory import CycleResult, Memory, outcome_of
+from queuetick.polling.plan import Client, Plan
 
 MAX_ATTEMPTS = 4
 """Tries of one batch within one cycle, where the failure is of the kind that passes."""
@@ -37,286 +40,299 @@ RETRY_BASE = 0.5
 RETRY_CAP = 5.0
 """Seconds. The n-th retry waits with full jitter: uniform in 0..min(cap, base * 2**n)."""
 
-BATCH_THREADS = "queuetick-batch"
-"""How the names of the threads that poll batches begin."""
-
 GIVE_UP_AFTER = 8
-"""Batches in a row that failed before any was answered: the API is down, the rest of the cycle is left alone."""
+"""Batches in a row that failed before any was answered: the API is down, the rest of the cycle is deferred."""
 
-LAST_WORDS = 2.0
+EXTRA_PER_BATCH = 2
+"""Requests beyond its batches that a cycle may send, for each batch, while nothing is answered."""
+
+LAST_REQUESTS = 2.0
 """Seconds of real time that requests under way have to end when the daemon stops. One that waits for a name server or
 for a connection cannot be cut off; its queues are then deferred, so that the cycle still gives its account."""
 
-GIVE_UP_SPLITTING = 40
-"""Ids refused with 400 in one cycle before any was answered: then it is not the ids that are wrong."""
+Work = TypeVar("Work")
 
 
-class Observer(Protocol):
-    """What a cycle needs of genesys/client.py."""
-
-    def observe(
-        self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
-    ) -> Answer: ...
-
-
-class Poller:
-    """Runs cycles, one at a time, and remembers between them which queues are away and which lost their turn."""
+class Cycle:
+    """One cycle, run once. Its threads change its parts with `lock` held."""
 
     def __init__(
         self,
-        client: Observer,
+        client: Client,
+        memory: Memory,
+        plan: Plan,
         *,
-        concurrency: int,
-        emit: Callable[..., None],
-        monotonic: Callable[[], float],
-        pause: Callable[[float], bool],
+        threads: Executor,
+        clock: Clock,
         uniform: Callable[[float, float], float],
-        on_progress: Callable[[], None] = lambda: None,
+        emit: Callable[..., None],
+        output: Output | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pause(seconds)` waits and returns True when the daemon is stopping; `emit(*facts)` writes lines."""
+        """`threads` has room for `plan.concurrency`; `progress` is called after each answer and each failure."""
         self.client = client
-        self._concurrency = concurrency
-        self._emit = emit
-        self._monotonic = monotonic
-        self._pause = pause
-        self._uniform = uniform
-        self._on_progress = on_progress
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=BATCH_THREADS)
-        self._lost_turn: set[str] = set()
-        self._missing: dict[str, int] = {}
-        self._invalid: dict[str, int] = {}
-        self._retry_invalid = False
+        self.memory = memory
+        self.plan = plan
+        self.scheduled_at = utc(plan.scheduled)
+        self.emit = emit
+        self.lock = threading.Lock()
+        self.answered: set[str] = set()
+        self.missing: dict[str, str] = {}
+        self.invalid: dict[str, ApiError] = {}
+        self.failed: dict[str, ApiError] = {}
         self.last_error: ApiError | None = None
-        """The error that the last cycle's last failed batch ended with; None when none failed."""
-        self.waiting: int = 0
-        """Contacts waiting over all snapshots of the last cycle."""
+        self.batches: list[Batch] = []
+        self._threads = threads
+        self._clock = clock
+        self._uniform = uniform
+        self._output = output or Output()
+        self._progress = progress
+        self._unchanged = 0
+        self._waiting = 0
+        self._usage = Usage()
+        self._batches_failed = 0
+        self._failures: list[BatchFailed] = []
+        self._fruitless = 0
+        self._extra = 0
+        self._crash: BaseException | None = None
+        self._closed = False
 
-    def retry_invalid(self) -> None:
-        """Poll the ids that were set aside once more, in the next cycle."""
-        self._retry_invalid = True
-
-    def adopt(self, earlier: Poller) -> None:
-        """Take over what an earlier poller remembers, so that a reload repeats no queue.missing line."""
-        self._lost_turn = earlier._lost_turn
-        self._missing = earlier._missing
-        self._invalid = earlier._invalid
-
-    def close(self) -> None:
-        """End the threads when their present work is done; does not wait for it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def run(
-        self,
-        cycle: int,
-        queues: Sequence[Queue],
-        *,
-        scheduled_at: str,
-        batch_size: int,
-        deadline: float,
-        lateness: float,
-    ) -> CycleReport:
-        """Poll `queues` once; no request is begun at or after `deadline` (monotonic seconds).
-
-        Emits snapshot and failure lines as answers come; the report is the caller's to emit. Raises only what is a
-        defect of queuetick.
-        """
-        began = self._monotonic()
-        self._forget(queues)
-        aside = set() if self._retry_invalid else set(self._invalid)
-        self._retry_invalid = False
-        tally = Tally(cycle, scheduled_at, deadline)
-        tally.invalid = {queue.id for queue in queues if queue.id in aside}
-        todo = deferred_first((queue for queue in queues if queue.id not in aside), self._lost_turn)
-        batches = chunk(todo, batch_size)
-        work = deque(batches)
-        workers = min(self._concurrency, len(batches))
-        self._await([self._threads.submit(self._work, work, tally) for _ in range(workers)])
-        tally.close(queues)
-        if tally.crash is not None:
-            raise tally.crash
-        self._lost_turn = tally.deferred
-        self.last_error = tally.last_error
-        self.waiting = tally.waiting
-        return tally.report(
-            queues=len(queues), batches=len(batches), duration=self._monotonic() - began, lateness=lateness
+    def run(self) -> CycleResult:
+        """Poll once and emit what came back, the report excepted. Raises only what is a defect of queuetick."""
+        began = self._clock.monotonic()
+        memory, plan = self.memory, self.plan
+        memory.forget_all_but({queue.id for queue in plan.queues})
+        self.invalid = {queue_id: aside.error for queue_id, aside in memory.invalid.items()}
+        polled = deferred_first(
+            (queue for queue in plan.queues if queue.id not in self.invalid), memory.deferred
         )
+        size = min(plan.batch_size, memory.largest_batch or plan.batch_size)
+        good = [queue for queue in polled if queue.id not in memory.suspects]
+        suspects = [queue for queue in polled if queue.id in memory.suspects]
+        self.batches = chunk(good, size)
+        self.batches += [
+            Batch(len(self.batches) + each.number, each.queues) for each in chunk(suspects, size)
+        ]
+        refused: deque[tuple[Batch, ApiError]] = deque()
+        self.run_all(self.batches, lambda batch: self._poll_batch(batch, refused))
+        Isolation(self, refused).run()
+        return self._close(began)
 
-    def _await(self, workers: Iterable[Future[None]]) -> None:
-        """Wait until all have ended, or until the daemon stops and they have had time for it."""
+    @property
+    def api_answered(self) -> bool:
+        """Whether any query of this cycle was answered."""
+        return bool(self.answered or self.missing)
+
+    def run_all(self, work: Iterable[Work], do: Callable[[Work], None]) -> None:
+        """Do each piece of `work`, on as many threads as the plan allows, until all is done or the daemon stops."""
+        pieces = deque(work)
+
+        def take() -> None:
+            while self._crash is None and not self._closed:
+                try:
+                    piece = pieces.popleft()
+                except IndexError:
+                    return
+                try:
+                    do(piece)
+                except BaseException as error:  # noqa: BLE001 - raised again in the cycle's own thread
+                    self._crash = error
+
+        workers = [self._threads.submit(take) for _ in range(min(self.plan.concurrency, len(pieces)))]
         under_way = wait(workers, timeout=0.5).not_done
-        while under_way and not self._pause(0.0):
+        while under_way and not self._clock.wait(0.0):
             under_way = wait(under_way, timeout=0.5).not_done
-        wait(under_way, timeout=LAST_WORDS)
+        if wait(under_way, timeout=LAST_REQUESTS).not_done:
+            with self.lock:
+                self._closed = True
+        if self._crash is not None:
+            raise self._crash
 
-    def _work(self, work: deque[Batch], tally: Tally) -> None:
-        """Take batches until none is left."""
-        while tally.crash is None and not tally.closed:
-            try:
-                batch = work.popleft()
-            except IndexError:
-                return
-            try:
-                if tally.fruitless >= GIVE_UP_AFTER and not tally.answered:
-                    self._defer(batch, tally)
-                else:
-                    self._poll(batch, tally)
-            except BaseException as error:  # noqa: BLE001 - carried to run(), which raises it in the cycle's thread
-                tally.crash = error
-            self._on_progress()
+    def spend(self) -> bool:
+        """Count one request beyond the cycle's batches; False when it may not be sent, because nothing is answered."""
+        with self.lock:
+            if not self.api_answered and self._extra >= EXTRA_PER_BATCH * max(1, len(self.batches)):
+                return False
+            self._extra += 1
+            return True
 
-    def _poll(self, batch: Batch, tally: Tally) -> None:
-        usage = Usage()
-        failures = 0
+    def ask(self, batch: Batch) -> ApiError | None:
+        """Ask for one batch, with retries, and account for its queues; returns a refusal that may concern one of them,
+        which is then the caller's to account for.
+        """
+        plan, usage, failures = self.plan, Usage(), 0
         try:
             while True:
                 try:
                     answer = self.client.observe(
                         batch,
-                        cycle=tally.cycle,
-                        scheduled_at=tally.scheduled_at,
-                        deadline=tally.deadline,
+                        cycle=plan.number,
+                        scheduled_at=self.scheduled_at,
+                        deadline=plan.deadline,
                         usage=usage,
                     )
                 except RateLimited:
+                    if not self.spend():
+                        return None
                     usage.retries += (
                         1  # the budget knows of the pause: the next attempt waits for it or is deferred
                     )
                 except Transient as error:
                     failures += 1
-                    if failures >= MAX_ATTEMPTS or not self._retry_in_time(failures, tally.deadline):
-                        return self._fail(batch, tally, error, failures)
+                    if failures >= MAX_ATTEMPTS or not self.spend() or not self._retry_in_time(failures):
+                        self.fail(batch, error, failures)
+                        return None
                     usage.retries += 1
                 else:
-                    return self._answered(batch, tally, answer)
-                self._on_progress()
+                    self._take(batch, answer)
+                    return None
+                self._progress()
         except (Deferred, Stopped):
-            self._defer(batch, tally)
-        except RequestRefused as error:
-            self._refused(batch, tally, error, failures + 1)
+            return None  # without an account, its queues are deferred
+        except TooLarge as error:
+            self._ask_halves(batch, error, failures + 1)
+            return None
         except ApiError as error:
-            self._fail(batch, tally, error, failures + 1)
+            if concerns_single_queues(error):
+                return error
+            self.fail(batch, error, failures + 1)
+            return None
         finally:
-            with tally.lock:
-                tally.usage.requests += usage.requests
-                tally.usage.retries += usage.retries
+            self._count(usage)
 
-    def _retry_in_time(self, failures: int, deadline: float) -> bool:
-        """Back off; False when the cycle is over before the wait would be, or when stop ended it."""
-        delay = full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform)
-        return self._monotonic() + delay < deadline and not self._pause(delay)
-
-    def _answered(self, batch: Batch, tally: Tally, answer: Answer) -> None:
-        facts: list[Fact] = list(answer.snapshots)
-        with tally.lock:
-            if tally.closed:
-                return
-            tally.fruitless = 0
-            for snapshot in answer.snapshots:
-                tally.snapshots.add(snapshot.queue_id)
-                tally.waiting += snapshot.waiting or 0
-            tally.missing.update(queue.id for queue, _ in answer.missing)
-            if self._missing or self._invalid:
-                present = {snapshot.queue_id for snapshot in answer.snapshots}
-                facts += self._recovered(
-                    (queue for queue in batch.queues if queue.id in present), tally.cycle
-                )
-            for queue, reason in answer.missing:
-                self._invalid.pop(queue.id, None)
-                if queue.id not in self._missing:
-                    self._missing[queue.id] = tally.cycle
-                    facts.append(
-                        QueueMissing(
-                            cycle=tally.cycle,
-                            **queue.labels(),
-                            reason=reason,
-                        )
-                    )
-        self._emit(*facts)
-
-    def _recovered(self, queues: Iterable[Queue], cycle: int) -> list[QueueRecovered]:
-        found = []
-        for queue in queues:
-            missing, invalid = self._missing.pop(queue.id, None), self._invalid.pop(queue.id, None)
-            since = missing if missing is not None else invalid
-            if since is not None:
-                found.append(
-                    QueueRecovered(
-                        cycle=cycle,
-                        **queue.labels(),
-                        was="missing" if missing is not None else "invalid",
-                        cycles=cycle - since,
-                    )
-                )
+    def look_up(self, queue_id: str) -> Queue | None:
+        """The queue as the listing route knows it; None when there is none. Raises as Client.queue."""
+        try:
+            found = self.client.queue(queue_id, deadline=self.plan.deadline)
+        except (Deferred, Stopped):
+            raise
+        except BaseException:
+            self._count(Usage(requests=1))
+            raise
+        self._count(Usage(requests=1))
         return found
 
-    def _refused(self, batch: Batch, tally: Tally, error: RequestRefused, attempts: int) -> None:
-        """A 400: halve the batch until the bad ids stand alone, so that the good ones are still reported.
+    def _count(self, usage: Usage) -> None:
+        with self.lock:
+            self._usage.requests += usage.requests
+            self._usage.retries += usage.retries
+        self._progress()
 
-        Costs at most 2 * bad * log2(batch) further requests, once: the bad ids are set aside until the next refresh.
-        """
-        if tally.split_refusals >= GIVE_UP_SPLITTING and not tally.answered:
-            return self._fail(batch, tally, error, attempts)
-        if len(batch.queues) > 1:
-            for half in self._split(batch, error):
-                self._poll(half, tally)
-            return None
-        queue = batch.queues[0]
-        with tally.lock:
-            if tally.closed:
-                return None
-            tally.invalid.add(queue.id)
-            tally.split_refusals += 1
-            known = queue.id in self._invalid
-            self._invalid.setdefault(queue.id, tally.cycle)
-            self._missing.pop(queue.id, None)
-        if not known:
-            self._emit(
-                QueueInvalid(
-                    cycle=tally.cycle,
-                    **queue.labels(),
-                    **error.evidence(),
-                    reason=error.reason,
-                )
-            )
+    def fail(self, batch: Batch, error: ApiError, attempts: int = 1) -> None:
+        """Account for a batch that got no usable answer."""
+        queues = [queue for queue in batch.queues if queue.id not in self.invalid]
+        if not queues:
+            return  # they were set aside, and stay so
+        failure = BatchFailed(
+            cycle=self.plan.number,
+            batch=batch.number,
+            queue_ids=[queue.id for queue in queues],
+            queue_names=[queue.name for queue in queues if queue.name is not None],
+            **error.evidence(),
+            reason=error.reason,
+            attempts=attempts,
+        )
+        with self.lock:
+            if self._closed:
+                return
+            self.failed.update(dict.fromkeys(failure.queue_ids, error))
+            self._batches_failed += 1
+            self.last_error = error
+            # Without a token no other batch can be answered either.
+            self._fruitless += GIVE_UP_AFTER if isinstance(error, LoginFailed) else 1
+            if self.plan.lost:
+                self._failures.append(failure)
+                return
+        self.emit(failure)
+
+    def _poll_batch(self, batch: Batch, refused: deque[tuple[Batch, ApiError]]) -> None:
+        if self._fruitless >= GIVE_UP_AFTER and not self.api_answered:
+            return
+        if (error := self.ask(batch)) is not None:
+            refused.append((batch, error))
+
+    def _ask_halves(self, batch: Batch, error: ApiError, attempts: int) -> None:
+        """The answer would be too large: ask for the halves, and for no batch of this size in the next cycles."""
+        if len(batch.queues) == 1:
+            return self.fail(batch, error, attempts)
+        with self.lock:
+            most = len(batch.queues) // 2
+            self.memory.largest_batch = min(most, self.memory.largest_batch or most)
+        for half in halves(batch):
+            if self.spend() and (refusal := self.ask(half)) is not None:
+                self.fail(half, refusal)
         return None
 
-    def _split(self, batch: Batch, error: RequestRefused) -> Iterable[Batch]:
-        """The parts to try next: the ids that the answer names alone, and the rest together; else two halves."""
-        named = [queue for queue in batch.queues if queue.id in error.named.lower()]
-        rest = tuple(queue for queue in batch.queues if queue not in named)
-        if named and rest:
-            return [Batch(batch.number, rest), *(Batch(batch.number, (queue,)) for queue in named)]
-        return halves(batch)
+    def _retry_in_time(self, failures: int) -> bool:
+        """Back off; False when the cycle is over before the wait would be, or when stop ended it."""
+        delay = full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform)
+        return self._clock.monotonic() + delay < self.plan.deadline and not self._clock.wait(delay)
 
-    def _fail(self, batch: Batch, tally: Tally, error: ApiError, attempts: int) -> None:
-        with tally.lock:
-            if tally.closed:
+    def _take(self, batch: Batch, answer: Answer) -> None:
+        facts: list[Fact] = []
+        memory, plan = self.memory, self.plan
+        with self.lock:
+            if self._closed:
                 return
-            tally.failed.update(batch.queue_ids)
-            tally.batches_failed += 1
-            tally.last_error = error
-            # Without a token no other batch can be answered either.
-            tally.fruitless += GIVE_UP_AFTER if isinstance(error, LoginFailed) else 1
-        self._emit(
-            BatchFailed(
-                cycle=tally.cycle,
-                batch=batch.number,
-                queue_ids=batch.queue_ids,
-                **error.evidence(),
-                reason=error.reason,
-                attempts=attempts,
-            )
+            self._fruitless = 0
+            for snapshot in answer.snapshots:
+                self.answered.add(snapshot.queue_id)
+                self.invalid.pop(snapshot.queue_id, None)
+                self._waiting += snapshot.waiting or 0
+                if memory.to_be_written(snapshot, self._output, scheduled=plan.scheduled):
+                    facts.append(snapshot)
+                else:
+                    self._unchanged += 1
+            present = {snapshot.queue_id for snapshot in answer.snapshots}
+            facts += memory.returned((queue for queue in batch.queues if queue.id in present), plan.number)
+            for queue, reason in answer.missing:
+                self.missing[queue.id] = reason
+                self.invalid.pop(queue.id, None)
+                memory.invalid.pop(queue.id, None)
+                if queue.id not in memory.missing:
+                    memory.missing[queue.id] = plan.number
+                    facts.append(QueueMissing(cycle=plan.number, **queue.labels(), reason=reason))
+        self.emit(*facts)
+
+    def _close(self, began: float) -> CycleResult:
+        """Take no more results, and give account; queues without one are deferred."""
+        memory, plan = self.memory, self.plan
+        with self.lock:
+            self._closed = True
+            ids = {queue.id for queue in plan.queues}
+            deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
+            memory.deferred = deferred
+            memory.suspects &= deferred | self.failed.keys()
+            for queue_id in memory.written.keys() - self.answered - deferred:
+                del memory.written[queue_id]  # the first line after an absence is always written
+        report = CycleReport(
+            cycle=plan.number,
+            scheduled_at=self.scheduled_at,
+            outcome="ok",
+            queues=len(ids),
+            snapshots=len(self.answered) - self._unchanged,
+            unchanged=self._unchanged,
+            missing=len(self.missing),
+            invalid=len(self.invalid),
+            failed=len(self.failed),
+            deferred=len(deferred),
+            batches=len(self.batches),
+            batches_failed=self._batches_failed,
+            requests=self._usage.requests,
+            retries=self._usage.retries,
+            duration_seconds=round(self._clock.monotonic() - began, 3),
+            lateness_seconds=round(plan.lateness, 3),
         )
-
-    def _defer(self, batch: Batch, tally: Tally) -> None:
-        with tally.lock:
-            if not tally.closed:
-                tally.deferred.update(batch.queue_ids)
-
-    def _forget(self, queues: Iterable[Queue]) -> None:
-        """Drop what is remembered of queues that are polled no more."""
-        polled = {queue.id for queue in queues}
-        for away in (self._missing, self._invalid):
-            for queue_id in away.keys() - polled:
-                del away[queue_id]
-        self._lost_turn &= polled
+        report.outcome = outcome_of(report, listed=plan.listed)
+        if self.api_answered:
+            self.emit(*self._failures)
+        return CycleResult(
+            report,
+            answered=self.answered,
+            missing=self.missing,
+            invalid=self.invalid,
+            failed=self.failed,
+            deferred=deferred,
+            last_error=self.last_error,
+            waiting=self._waiting,
+        )

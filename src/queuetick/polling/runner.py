@@ -1,6 +1,6 @@
 """From a tick to a report: numbering, skipping, discovery, outage and budget, on whatever clock it is given.
 
-Law: for each cycle number 1..N there is exactly one of cycle.completed, cycle.skipped, cycle.crashed.
+Invariant: for each cycle number 1..N there is exactly one of cycle.completed, cycle.skipped, cycle.crashed.
 """
 
 from __future__ import annotations
@@ -10,40 +10,42 @@ import random
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from msgspec import UNSET
 
-from queuetick.clock import Clock, Stopped, utc
+from queuetick.clock import Clock, grid_tick, utc
+from queuetick.config import Config
 from queuetick.events import (
-    ApiLost,
-    ApiRecovered,
     CycleCrashed,
     CycleReport,
     CycleSkipped,
     IntervalRestored,
     IntervalStretched,
     Queue,
-    QueuesRefreshFailed,
     RequestsPerMinute,
 )
-from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, Transient
+from queuetick.genesys.errors import ApiError, LoginFailed, Transient
 from queuetick.genesys.org import Session
-from queuetick.genesys.rate_limit import Deferred
-from queuetick.polling import selection
 from queuetick.polling.capacity import fitting_batch_size, interval_in_force
-from queuetick.polling.cycle import Poller
+from queuetick.polling.cycle import Cycle
+from queuetick.polling.discovery import Discovery
+from queuetick.polling.memory import CycleResult, Memory
+from queuetick.polling.outage import Outage
+from queuetick.polling.plan import Plan
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
 
-DISCOVERY_ATTEMPTS = 3
-
 CLOCK_JUMP = 1.0
 """Seconds; a wall clock that moved more than this against the monotonic one was set."""
 
-HANDOVER = 1.0
+SWAP_PATIENCE = 1.0
 """Seconds of real time that a tick waits while a reload puts another session in force."""
+
+BATCH_THREADS = "queuetick-batch"
+"""How the names of the threads that poll batches begin."""
 
 
 class _Tick(NamedTuple):
@@ -54,7 +56,7 @@ class _Tick(NamedTuple):
     monotonic: float
 
 
-class Cycles:
+class CycleRunner:
     """Runs or skips one cycle per tick. Ticks may come from several threads; cycles never overlap."""
 
     def __init__(
@@ -64,33 +66,33 @@ class Cycles:
         clock: Clock,
         emit: Callable[..., None],
         uniform: Callable[[float, float], float] = random.uniform,
-        on_progress: Callable[[], None] = lambda: None,
-        on_report: Callable[[CycleReport], None] = lambda _: None,
-        on_interval: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_interval` is called when the interval in force has changed; `on_report` after each completed cycle."""
         self.session = session
+        self.memory = Memory()
         self.number = 0
         self.interval = float(session.config.poll.interval)
-        self.queues: list[Queue] | None = selection.explicit(session.config.queues) or None
-        self.discovered = False
-        self.refused: ApiError | None = None
-        """Why the last discovery failed; None when it did not."""
+        """Seconds from cycle to cycle in force; longer than configured where the budget needs it."""
+        self.progress_at = clock.monotonic()
+        """When a cycle last made progress, in monotonic seconds; a pause counts as progress."""
         self.running: int | None = None
         """Number of the cycle that runs now."""
+        self.last: CycleResult | None = None
+        self.outage = Outage()
         self._clock = clock
         self._emit = emit
         self._uniform = uniform
-        self._on_progress = on_progress
-        self.poller = self._poller(session)
-        self._on_report = on_report
-        self._on_interval = on_interval
+        self.discovery = self._discovery(session)
+        self._threads = self._new_threads(session.config)
         self._running = threading.Lock()
         self._numbers = threading.Lock()
         self._fitting = threading.RLock()
         self._last_tick: _Tick | None = None
-        self._lost_at: float | None = None
-        self._lost_cycles = 0
+        self._began_at_once: float | None = None
+
+    @property
+    def queues(self) -> list[Queue] | None:
+        """The queues to poll; None when that is not known yet."""
+        return self.discovery.queues
 
     @property
     def batches(self) -> int:
@@ -98,31 +100,64 @@ class Cycles:
         return math.ceil(len(self.queues or ()) / self.session.config.poll.batch_size)
 
     def requests_per_minute(self) -> RequestsPerMinute:
-        """The budget's sum at the configured interval."""
+        """What the observations need at the configured interval, and what the token may send."""
         needed = self.batches * 60 / self.session.config.poll.interval
         return RequestsPerMinute(needed=round(needed, 1), allowed=self.session.throttle.budget)
 
+    # Ticks
+
+    def first_tick(self, following: float) -> CycleReport | None:
+        """Poll at once, for the last place on the grid; the grid begins at `following` (epoch seconds)."""
+        now = self._clock.now()
+        self._began_at_once = now
+        return self._tick(
+            grid_tick(now, self.interval), seen=_Tick(following - self.interval, now, self._clock.monotonic())
+        )
+
     def tick(self, scheduled: float) -> CycleReport | None:
         """Poll once for the tick at `scheduled` (epoch seconds), or say why not; None when there is no report."""
-        if not self._running.acquire(timeout=0 if self.running is not None else HANDOVER):
+        return self._tick(scheduled)
+
+    def overrun(self, scheduled: float) -> None:
+        """Account for a tick that fell while a cycle still ran.
+
+        The first cycle runs at once, off the grid: a place on it that comes close behind is no missed tick.
+        """
+        running = self.running
+        at_once = self._began_at_once if running == 1 and self.number == 1 else None
+        if at_once is not None and scheduled - at_once < self.interval / 2:
+            return
+        number = self._next_number(scheduled)
+        self._emit(
+            CycleSkipped(
+                cycle=number, reason="overrun", scheduled_at=utc(scheduled), until=None, running_cycle=running
+            )
+        )
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until no cycle runs; False when one still does after `seconds` of real time."""
+        if self._running.acquire(timeout=seconds):
+            self._running.release()
+            return True
+        return False
+
+    def _tick(self, scheduled: float, *, seen: _Tick | None = None) -> CycleReport | None:
+        if not self._running.acquire(timeout=0 if self.running is not None else SWAP_PATIENCE):
             self.overrun(scheduled)
             return None
         try:
-            number = self._next_number(scheduled)
+            self._progress()
+            number = self._next_number(scheduled, seen)
             self.session.throttle.expire()
             left = self.session.throttle.paused_for()
             if left > 0:
+                until = utc(self._clock.now() + left)
                 self._emit(
-                    CycleSkipped(
-                        cycle=number,
-                        reason="rate_limit",
-                        scheduled_at=utc(scheduled),
-                        until=utc(self._clock.now() + left),
-                    )
+                    CycleSkipped(cycle=number, reason="rate_limit", scheduled_at=utc(scheduled), until=until)
                 )
                 return None
             self.running = number
-            report = self._run(number, scheduled)
+            return self._run(number, scheduled, at_once=seen is not None)
         except Exception as error:  # noqa: BLE001 - a defect costs its cycle, not the daemon
             self._emit(
                 CycleCrashed(
@@ -135,117 +170,61 @@ class Cycles:
             return None
         finally:
             self.running = None
+            self._progress()
             self._running.release()
-        self._on_report(report)
-        return report
 
-    def overrun(self, scheduled: float) -> None:
-        """Account for a tick that fell while a cycle still ran.
-
-        The first cycle runs at once, off the grid: a place on it that comes close behind is no missed tick.
-        """
-        running = self.running
-        first = self._last_tick if running == 1 and self.number == 1 else None
-        if first is not None and scheduled - first.scheduled < self.interval / 2:
-            return
-        number = self._next_number(scheduled)
-        self._emit(
-            CycleSkipped(
-                cycle=number, reason="overrun", scheduled_at=utc(scheduled), until=None, running_cycle=running
-            )
+    def _run(self, number: int, scheduled: float, *, at_once: bool) -> CycleReport:
+        began = self._clock.monotonic()
+        lateness = 0.0 if at_once else max(0.0, self._clock.now() - scheduled)
+        deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
+        if self.queues is None:
+            self.discover(deadline=deadline)
+        session, discovery = self.session, self.discovery
+        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
+        result = Cycle(
+            session.client,
+            self.memory,
+            Plan(
+                number,
+                discovery.queues or [],
+                scheduled,
+                deadline,
+                batch_size=session.config.poll.batch_size,
+                concurrency=session.config.poll.concurrency,
+                lateness=lateness,
+                lost=self.outage.cause is not None,
+                listed=discovery.complete,
+            ),
+            threads=self._threads,
+            clock=self._clock,
+            uniform=self._uniform,
+            emit=self._emit,
+            output=session.config.output,
+            progress=self._progress,
+        ).run()
+        self.last, report = result, result.report
+        report.rate_limit = session.throttle.rate_limit or UNSET
+        self._emit(report)
+        changed = self.outage.judge(
+            report,
+            error=result.last_error or discovery.error,
+            began=began,
+            monotonic=self._clock.monotonic(),
+            waiting=result.waiting,
+            none_selected=discovery.none_selected,
         )
-
-    def rebase(self) -> None:
-        """Forget where the last tick was: the grid has changed."""
-        self._last_tick = None
-
-    def wait_idle(self, seconds: float) -> bool:
-        """Wait until no cycle runs; False when one still does after `seconds` of real time."""
-        if self._running.acquire(timeout=seconds):
-            self._running.release()
-            return True
-        return False
-
-    def discover(self, *, deadline: float = math.inf) -> None:
-        """List the org's queues and put the selection in force.
-
-        Gives up at `deadline` (monotonic seconds) and then keeps what was known. `refused` says why it failed.
-        """
-        try:
-            listing = self._listing(deadline)
-        except (Deferred, Stopped):
-            return
-        except ApiError as error:
-            if self.refused is None:
-                self._emit(
-                    QueuesRefreshFailed(
-                        **error.evidence(),
-                        reason=error.reason,
-                    )
-                )
-            self.refused = error
-            return
-        self.refused = None
-        after = selection.select(self.session.config.queues, listing)
-        changed = selection.changes(self.queues if self.discovered else None, after)
-        self.queues, self.discovered = after, True
         if changed is not None:
             self._emit(changed)
-            self.fit_interval()
+        answered = result.answered or result.missing
+        if answered and not discovery.believed and isinstance(discovery.error, Transient | LoginFailed):
+            self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh
+        self.fit_interval()
+        return report
 
-    def refresh(self) -> None:
-        """A discovery on its turn: also gives the ids that were set aside another try."""
-        self.discover(deadline=self._clock.monotonic() + max(60.0, self.interval))
-        self.poller.retry_invalid()
-
-    def adopt(self, session: Session) -> Session:
-        """Put another session in force between two cycles; returns the earlier one, for the caller to close."""
-        with self._running:
-            earlier, self.session = self.session, session
-            poller = self._poller(session)
-            poller.adopt(self.poller)
-            self.poller.close()
-            self.poller = poller
-            if earlier.config.queues != session.config.queues:
-                self.queues, self.discovered = selection.explicit(session.config.queues) or None, False
-            # A stretched interval stays until it is fitted, which says the change.
-            if self.interval == float(earlier.config.poll.interval):
-                self._set_interval(float(session.config.poll.interval))
-            self.fit_interval()
-        return earlier
-
-    def close(self) -> None:
-        """Let go of threads and idle connections."""
-        self.poller.close()
-        self.session.close()
-
-    def _poller(self, session: Session) -> Poller:
-        return Poller(
-            session.client,
-            concurrency=session.config.poll.concurrency,
-            emit=self._emit,
-            monotonic=self._clock.monotonic,
-            pause=self._clock.wait,
-            uniform=self._uniform,
-            on_progress=self._on_progress,
-        )
-
-    def _listing(self, deadline: float) -> list[Queue]:
-        failures = 0
-        while True:
-            try:
-                return self.session.client.queues(deadline=deadline)
-            except RateLimited:
-                continue  # the budget holds the next request until the pause is over, or defers it
-            except Transient:
-                failures += 1
-                if failures >= DISCOVERY_ATTEMPTS or self._clock.wait(0.5 * failures):
-                    raise
-
-    def _next_number(self, scheduled: float) -> int:
+    def _next_number(self, scheduled: float, seen: _Tick | None = None) -> int:
         """Number the tick at `scheduled`; ticks that were missed before it are one skipped cycle with a count."""
         with self._numbers:
-            missed = self._missed_before(scheduled)
+            missed = self._missed_before(scheduled, seen)
             if missed > 0:
                 self.number += 1
                 skipped = self.number
@@ -263,9 +242,9 @@ class Cycles:
             )
         return number
 
-    def _missed_before(self, scheduled: float) -> int:
+    def _missed_before(self, scheduled: float, seen: _Tick | None) -> int:
         """How many ticks passed unseen since the last one. A clock that was set is no time that has passed."""
-        tick = _Tick(scheduled, self._clock.now(), self._clock.monotonic())
+        tick = seen or _Tick(scheduled, self._clock.now(), self._clock.monotonic())
         last, self._last_tick = self._last_tick, tick
         if last is None:
             return 0
@@ -274,50 +253,66 @@ class Cycles:
             passed = scheduled - last.scheduled
         return max(0, round(passed / self.interval) - 1)
 
-    def _run(self, number: int, scheduled: float) -> CycleReport:
-        began = self._clock.monotonic()
-        lateness = max(0.0, self._clock.now() - scheduled)
-        deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
-        if self.queues is None:
-            self.discover(deadline=deadline)
-        session = self.session
-        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
-        report = self.poller.run(
-            number,
-            self.queues or [],
-            scheduled_at=utc(scheduled),
-            batch_size=session.config.poll.batch_size,
-            deadline=deadline,
-            lateness=lateness,
-        )
-        if self.queues is None:
-            report.outcome = "failed"  # nothing is known to poll: discovery has not answered yet
-        report.rate_limit = session.throttle.rate_limit or UNSET
-        self._emit(report)
-        self._judge(report, began, self.poller.last_error or self.refused)
-        answered = report.snapshots or report.missing
-        if answered and not self.discovered and isinstance(self.refused, Transient | LoginFailed):
-            self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh
-        self.fit_interval()
-        return report
+    def _progress(self) -> None:
+        self.progress_at = self._clock.monotonic()
 
-    def _judge(self, report: CycleReport, began: float, error: ApiError | None) -> None:
-        """Say on the change, and only then, that the API is lost or back. An outage counts from where its first
-        cycle began.
+    # Discovery and reload
+
+    def discover(self, *, deadline: float = math.inf) -> ApiError | None:
+        """List the organisation's queues and put the selection in force; returns why that failed, if it did.
+
+        Gives up at `deadline` (monotonic seconds) and then keeps what was known.
         """
-        if report.outcome == "failed":
-            self._lost_cycles += 1
-            if self._lost_at is None:
-                self._lost_at = began
-                cause = error or ApiError("no answer")
-                self._emit(ApiLost(reason=cause.reason, **cause.evidence()))
-        elif self._lost_at is not None and (report.snapshots or report.missing or report.outcome == "ok"):
-            self._emit(
-                ApiRecovered(
-                    outage_seconds=round(self._clock.monotonic() - self._lost_at, 3), cycles=self._lost_cycles
-                )
-            )
-            self._lost_at, self._lost_cycles = None, 0
+        discovery = self.discovery
+        if discovery.run(deadline=deadline) and discovery is self.discovery:
+            self.fit_interval()
+        return discovery.error
+
+    def refresh(self) -> None:
+        """A discovery on its turn: also gives the ids that were set aside another try."""
+        self.discover(deadline=self._clock.monotonic() + max(60.0, self.interval))
+        with self._running:
+            self.memory.try_all_again()
+
+    def give(self, session: Session, *, same_organisation: bool) -> Session:
+        """Put another session in force between two cycles; returns the earlier one, for the caller to close.
+
+        The memory of cycles goes on. The known queues do where the session sees the `same_organisation` and the
+        selection is the same; a listing under way is never believed.
+        """
+        with self._running:
+            earlier, self.session = self.session, session
+            known = self.discovery
+            known.close()
+            same = same_organisation and earlier.config.queues == session.config.queues
+            self.discovery = self._discovery(session, known if same else None)
+            if earlier.config.output != session.config.output:
+                self.memory.written.clear()  # where the lines go now, none was written yet
+            if earlier.config.poll.concurrency != session.config.poll.concurrency:
+                self._threads.shutdown(wait=False, cancel_futures=True)
+                self._threads = self._new_threads(session.config)
+            # A stretched interval stays until it is fitted, which says the change.
+            if self.interval == float(earlier.config.poll.interval):
+                self._set_interval(float(session.config.poll.interval))
+            self.fit_interval()
+        return earlier
+
+    def close(self) -> None:
+        """Let go of threads and connections; does not wait for requests under way."""
+        self.discovery.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.session.close()
+
+    def _discovery(self, session: Session, known: Discovery | None = None) -> Discovery:
+        return Discovery(
+            session.client, session.config.queues, clock=self._clock, emit=self._emit, known=known
+        )
+
+    @staticmethod
+    def _new_threads(config: Config) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(config.poll.concurrency, thread_name_prefix=BATCH_THREADS)
+
+    # Interval
 
     def fit_interval(self) -> None:
         """Stretch the interval to what the budget holds, or restore it; says so on the change."""
@@ -345,5 +340,4 @@ class Cycles:
     def _set_interval(self, interval: float) -> None:
         if interval != self.interval:
             self.interval = interval
-            self.rebase()
-            self._on_interval()
+            self._last_tick = None  # on another grid no tick was missed

@@ -21,32 +21,38 @@ CYCLE_THREADS = "queuetick-cycle"
 
 
 class Grid(BaseTrigger):  # type: ignore[misc]
-    """APScheduler trigger: the wall-clock grid. A late call gets the next place on it, never one that has passed."""
+    """APScheduler trigger: multiples of `interval` seconds since the epoch, moved by `offset`.
 
-    def __init__(self, interval: Callable[[], float]) -> None:
-        self._interval = interval
+    A late call gets the next place on the grid, never one that has passed: a clock set forward by decades costs one
+    step. APScheduler's own interval trigger walks through every missed run.
+    """
+
+    def __init__(self, interval: float, offset: float = 0.0) -> None:
+        self.interval = interval
+        self.offset = offset
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         after = max(now, previous_fire_time) if previous_fire_time else now
-        return datetime.fromtimestamp(next_tick(after.timestamp(), self._interval()), UTC)
+        place = next_tick(after.timestamp() - self.offset, self.interval) + self.offset
+        return datetime.fromtimestamp(place, UTC)
 
 
 class Schedule:
     """Calls `on_tick` at every place of the grid and `on_refresh` every so many seconds, each on its own thread.
 
-    A tick that falls while the last one still runs is not queued: `on_overrun` hears its epoch seconds instead.
+    A tick that falls while the last one still runs is not queued: `on_overrun` is called with its epoch seconds.
     """
 
     def __init__(
         self,
-        interval: Callable[[], float],
+        interval: float,
         *,
         on_tick: Callable[[], None],
         on_overrun: Callable[[float], None],
         on_refresh: Callable[[], None],
     ) -> None:
-        """`interval` gives the seconds in force, each time the next tick is placed."""
-        self._interval = interval
+        self._tick = Grid(interval)
+        self._refresh = Grid(interval)
         self._on_tick = on_tick
         self._on_overrun = on_overrun
         self._on_refresh = on_refresh
@@ -54,32 +60,42 @@ class Schedule:
         self._scheduler = BackgroundScheduler(executors={"default": threads}, timezone=UTC, daemon=True)
         self._once = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
 
-    def start(self, first: float, *, refresh: float) -> None:
-        """Begin, with the first tick at `first` (epoch seconds) and a refresh every `refresh` seconds."""
-        # APScheduler's own words about skipped runs would say again what cycle.skipped says.
+    def start(self, first: float, *, now: float, interval: float, refresh: float) -> None:
+        """Begin, with the first tick at `first` (epoch seconds) and a refresh every `refresh` seconds from `now`."""
+        # APScheduler's own messages about skipped runs would repeat what cycle.skipped says.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler.add_listener(self._overran, EVENT_JOB_MAX_INSTANCES)
+        self._tick, self._refresh = Grid(interval), Grid(refresh, offset=now % refresh)
         at = datetime.fromtimestamp(first, UTC)
-        self._scheduler.add_job(
-            self._on_tick, Grid(self._interval), id="cycle", next_run_time=at, **self._once
-        )
-        self._scheduler.add_job(self._on_refresh, "interval", seconds=refresh, id="refresh", **self._once)
+        self._scheduler.add_job(self._on_tick, self._tick, id="cycle", next_run_time=at, **self._once)
+        self._scheduler.add_job(self._on_refresh, self._refresh, id="refresh", **self._once)
         self._scheduler.start()
 
-    def replace_tick(self) -> None:
-        """Put the next tick where the grid now has it: the interval changed, or the clock was set."""
-        if self._scheduler.get_job("cycle") is not None:
-            self._scheduler.reschedule_job("cycle", trigger=Grid(self._interval))
+    def follow(self, interval: float) -> None:
+        """Tick every `interval` seconds from now on."""
+        if interval != self._tick.interval:
+            self._tick = Grid(interval)
+            self._replace("cycle", self._tick)
 
-    def replace_refresh(self, seconds: float) -> None:
-        """Refresh every `seconds` from now on."""
-        if self._scheduler.get_job("refresh") is not None:
-            self._scheduler.reschedule_job("refresh", trigger="interval", seconds=seconds)
+    def follow_refresh(self, seconds: float, *, now: float) -> None:
+        """Refresh every `seconds`, counted from `now` (epoch seconds), where that is not so already."""
+        if seconds != self._refresh.interval:
+            self._refresh = Grid(seconds, offset=now % seconds)
+            self._replace("refresh", self._refresh)
+
+    def replace(self) -> None:
+        """Put the next tick and refresh where their grids now have them: the clock was set."""
+        self._replace("cycle", self._tick)
+        self._replace("refresh", self._refresh)
 
     def stop(self) -> None:
         """Begin nothing more; does not wait for what runs."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    def _replace(self, job: str, trigger: Grid) -> None:
+        if self._scheduler.get_job(job) is not None:
+            self._scheduler.reschedule_job(job, trigger=trigger)
 
     def _overran(self, event: JobSubmissionEvent) -> None:
         if event.job_id == "cycle":

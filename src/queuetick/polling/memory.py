@@ -1,0 +1,149 @@
+"""What cycles remember of each other (`Memory`) and what one of them comes to (`CycleResult`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from queuetick.config import Output
+from queuetick.events import CycleReport, Outcome, Queue, QueueRecovered, QueueSnapshot
+from queuetick.genesys.errors import ApiError
+
+LONGEST_DISTANCE = 64
+"""Cycles; the longest distance between two questions for an id that is set aside."""
+
+
+@dataclass
+class SetAside:
+    """An id that the API refuses: since which cycle, with which error, and when it is asked for again."""
+
+    since: int
+    error: ApiError
+    next_try: int
+    """Number of the first cycle that asks for it again."""
+    distance: int = 1
+    """Cycles from one question to the next."""
+
+    def refused_again(self, cycle: int) -> None:
+        """Ask after 1, 2, 4, ... cycles: a chance refusal ends soon, a lasting one costs little."""
+        self.distance = min(LONGEST_DISTANCE, 2 * self.distance)
+        self.next_try = cycle + self.distance
+
+
+@dataclass
+class Written:
+    """The last line of a queue: what it said apart from ages and instants, and its place on the grid (seconds)."""
+
+    said: tuple[Any, ...]
+    scheduled: float
+
+
+@dataclass
+class Memory:
+    """What outlives a cycle, and a reload. Cycles change it, one at a time."""
+
+    missing: dict[str, int] = field(default_factory=dict)
+    """Queue ids that the answers leave out, with the cycle since when."""
+    invalid: dict[str, SetAside] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
+    """Queue ids that got no request in the last cycle: they go first in the next."""
+    suspects: set[str] = field(default_factory=set)
+    """Queue ids of refused batches without a verdict yet: they go last, in batches of their own."""
+    written: dict[str, Written] = field(default_factory=dict)
+    largest_batch: int | None = None
+    """The most queues that an answer had room for; None while no answer was too large."""
+    probes: int = 0
+    """How many queues were asked for alone to tell a bad id from a bad request, in all cycles."""
+
+    def forget_all_but(self, polled: Collection[str]) -> None:
+        """Drop what is remembered of queues that are polled no more."""
+        remembered: dict[str, Any]
+        for remembered in (self.missing, self.invalid, self.written):
+            for queue_id in remembered.keys() - polled:
+                del remembered[queue_id]
+        self.deferred &= set(polled)
+        self.suspects &= set(polled)
+
+    def returned(self, answered: Iterable[Queue], cycle: int) -> Iterator[QueueRecovered]:
+        """Forget that queues were missing or invalid which `cycle` has answered, and yield an event for each."""
+        if not self.missing and not self.invalid:
+            return
+        for queue in answered:
+            aside = self.invalid.pop(queue.id, None)
+            since = self.missing.pop(queue.id, None if aside is None else aside.since)
+            if since is not None:
+                was: Literal["missing", "invalid"] = "missing" if aside is None else "invalid"
+                yield QueueRecovered(cycle=cycle, **queue.labels(), was=was, cycles=cycle - since)
+
+    def try_all_again(self) -> None:
+        """Ask once more for every id that was set aside, and for batches of full size, in the next cycle."""
+        self.largest_batch = None
+        for aside in self.invalid.values():
+            aside.next_try = 0
+
+    def to_be_written(self, snapshot: QueueSnapshot, output: Output, *, scheduled: float) -> bool:
+        """Whether the snapshot of the tick at `scheduled` (epoch seconds) is written: it differs, or it is time."""
+        if output.snapshots == "all":
+            return True
+        says, last = said(snapshot), self.written.get(snapshot.queue_id)
+        if last is not None and last.said == says:
+            age = abs(scheduled - last.scheduled)  # the clock may have been set back
+            if age < output.heartbeat - 1e-3:
+                return False
+        self.written[snapshot.queue_id] = Written(says, scheduled)
+        return True
+
+
+_AGES_AND_INSTANTS = {
+    "cycle",
+    "scheduled_at",
+    "observed_at",
+    "longest_wait_seconds",
+    "longest_interaction_seconds",
+}
+_FIELDS = tuple(
+    name for name in QueueSnapshot.__struct_fields__ if name not in _AGES_AND_INSTANTS and name != "media"
+)
+
+
+def said(snapshot: QueueSnapshot) -> tuple[Any, ...]:
+    """What a snapshot says, apart from ages and instants: what `output.snapshots = "changed"` compares."""
+    media = {
+        name: (counts.waiting, counts.interacting, counts.alerting, counts.wait_target_seconds)
+        for name, counts in (snapshot.media or {}).items()
+    }
+    return (*[getattr(snapshot, name) for name in _FIELDS], None if snapshot.media is None else media)
+
+
+@dataclass
+class CycleResult:
+    """One cycle: its report, and what became of each queue."""
+
+    report: CycleReport
+    answered: set[str]
+    """Queues that were answered with numbers."""
+    missing: dict[str, str]
+    """Queue id -> why the answer lacks it."""
+    invalid: dict[str, ApiError]
+    """Queue id -> the refusal that set it aside, now or earlier."""
+    failed: dict[str, ApiError]
+    """Queue id -> the error that its batch ended with."""
+    deferred: set[str]
+    last_error: ApiError | None
+    waiting: int
+    """Contacts waiting, over all answered queues."""
+
+
+def outcome_of(report: CycleReport, *, listed: bool = True) -> Outcome:
+    """ok: every selected queue was polled and the API answered for the query; failed: no queue was answered, or there
+    is nothing to poll; partial: anything between. `listed` is whether the listing, where one is needed, is known.
+
+    A cycle that lost all its queues to a pause is partial: nothing was refused and nothing failed.
+    """
+    described = report.snapshots + report.unchanged
+    if not described + report.missing:
+        waits = report.deferred and not report.failed
+        return "partial" if waits else "failed"
+    complete = described and not (report.failed or report.deferred or report.invalid)
+    return "ok" if complete and listed else "partial"

@@ -38,7 +38,6 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             clock=clock,
             emit=lambda *some: facts.extend(some),
             redact=lambda _: None,
-            environ={},
             uniform=lambda low, _: low,
         )
         cycles = CycleRunner(

@@ -15,6 +15,7 @@ from queuetick.events import Queue
 from queuetick.genesys.client import LISTING_ATTEMPTS, Usage
 from queuetick.genesys.errors import ListingContradicted, RequestRefused, Transient
 from queuetick.genesys.listing import MAX_PAGES
+from queuetick.genesys.own_names import media_name
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Response
 
@@ -264,3 +265,28 @@ def test_a_queue_has_the_names_that_the_listing_gives_and_none_that_it_does_not(
         Queue("d", "half \ufffd a pair"),
     ]
     assert expected == client(Scripted([answer({"entities": entities, "pageCount": 1})])).queues()
+
+
+@pytest.mark.parametrize(
+    ("settings", "targets"),
+    [
+        (
+            {
+                "call": {"serviceLevel": {"percentage": 0.8, "durationMs": 20000}},
+                "webChat": {"serviceLevel": {"durationMs": 1500.0}},
+                "email": {"serviceLevel": {"percentage": 0.8}},
+                "chat": {},
+                "message": None,
+                "callback": {"serviceLevel": {"durationMs": True}},
+            },
+            (("voice", 20.0), (media_name("webChat"), 1.5)),
+        ),
+        (None, ()),
+        ([], ()),
+        ({"call": {"serviceLevel": {"durationMs": -1}}, "chat": {"serviceLevel": {"durationMs": 1e300}}}, ()),
+    ],
+)
+def test_a_queue_has_the_service_level_targets_that_the_listing_gives(settings, targets) -> None:
+    listed = {"entities": [{"id": "a", "mediaSettings": settings}], "total": 1}
+    [queue] = client(Scripted([answer(listed)])).queues()
+    assert targets == queue.wait_targets

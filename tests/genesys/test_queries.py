@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from queuetick.events import Batch, Queue
 from queuetick.genesys.errors import Transient
-from queuetick.genesys.own_names import OwnNames, own_name, snake
+from queuetick.genesys.own_names import OwnNames, media_name, snake
 from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA
 
 TICK = "2026-11-24T04:00:15.000Z"
@@ -248,6 +248,88 @@ def test_routing_statuses_fill_in_what_the_on_queue_ones_do_not_say_and_overrule
     assert (1, 3) == (given.agents_available, given.agents_on_queue)
 
 
+# Targets and presences
+
+
+def snapshot_of(queue: Queue, *results, mappings=None):
+    body = {"results": list(results)}
+    if mappings is not None:
+        body["systemToOrganizationMappings"] = mappings
+    data = json.dumps(body).encode()
+    return OBSERVATIONS.read(data, Batch(1, (queue,)), cycle=1, scheduled_at=TICK, arrived=ARRIVED).snapshots[
+        0
+    ]
+
+
+def waited(seconds: float | None, count: int | None = 1):
+    """A medium's values with `count` contacts, the oldest of whom has waited `seconds`."""
+    values = [] if count is None else [datum("oWaiting", count)]
+    if seconds is not None:
+        values.append(datum("oLongestWaiting", 1, calculatedMetricValue=round((ARRIVED - seconds) * 1000)))
+    return values or [datum("oAlerting", 0)]
+
+
+@pytest.mark.parametrize(
+    ("targets", "voice", "chat", "over"),
+    [
+        ((), waited(83.2), waited(5), None),
+        ((("voice", 20.0),), waited(83.2), waited(5), True),
+        ((("voice", 90.0),), waited(83.2), waited(5), False),
+        ((("voice", 83.2),), waited(83.2), waited(5), False),
+        ((("voice", 90.0), ("chat", 4.0)), waited(83.2), waited(5), True),
+        ((("voice", 20.0),), waited(None, 0), waited(5), False),
+        ((("voice", 20.0),), waited(None, 3), waited(5), None),
+        ((("voice", 20.0),), waited(None, None), waited(5), None),
+        ((("voice", 20.0), ("chat", 4.0)), waited(None, 3), waited(5), True),
+        ((("email", 20.0),), waited(83.2), waited(5), False),
+    ],
+)
+def test_over_target_compares_each_mediums_longest_wait_with_the_queues_own_target(
+    targets, voice, chat, over
+) -> None:
+    snapshot = snapshot_of(Queue(Q, wait_targets=targets), media("voice", *voice), media("chat", *chat))
+    assert over is snapshot.over_target
+    for medium, counts in snapshot.media.items():
+        assert dict(targets).get(medium, UNSET) == counts.wait_target_seconds
+
+
+def test_without_media_nobody_knows_whether_a_target_is_missed() -> None:
+    queue = Queue(Q, wait_targets=(("voice", 20.0),))
+    assert None is snapshot_of(queue, users(datum("oMemberUsers", 3))).over_target
+
+
+MEAL, LUNCH, BREAK = "31fe3bac-dea6-44b7-bed7-47f91660a1a0", "a" * 36, "b" * 36
+MAPPINGS = {"MEAL": [MEAL, LUNCH.upper()], "OnBreak": [BREAK], "ON_QUEUE": [], "BUSY": None, "AWAY": [5]}
+
+
+def test_off_queue_members_are_summed_by_system_presence() -> None:
+    snapshot = snapshot_of(
+        Queue(Q),
+        users(
+            datum("oOffQueueUsers", 2, MEAL),
+            datum("oOffQueueUsers", 3, LUNCH),
+            datum("oOffQueueUsers", 1, BREAK.upper()),
+            datum("oOffQueueUsers", 4, "c" * 36),
+            datum("oOffQueueUsers", 5, "d" * 36),
+        ),
+        mappings=MAPPINGS,
+    )
+    assert {"meal": 5, "on_break": 1, "unknown": 9} == snapshot.off_queue_by_presence
+
+
+@pytest.mark.parametrize("mappings", [None, [], "x", {"MEAL": "x"}, {"MEAL": {}}])
+def test_a_presence_that_no_mapping_has_is_unknown(mappings) -> None:
+    snapshot = snapshot_of(Queue(Q), users(datum("oOffQueueUsers", 2, MEAL)), mappings=mappings)
+    assert {"unknown": 2} == snapshot.off_queue_by_presence
+
+
+def test_presences_are_null_where_the_answer_does_not_say_and_empty_where_nobody_is_off_queue() -> None:
+    assert None is snapshot_of(Queue(Q), users(datum("oMemberUsers", 2))).off_queue_by_presence
+    assert {} == snapshot_of(Queue(Q), users(datum("oUserRoutingStatuses", 2, "IDLE"))).off_queue_by_presence
+    lie = snapshot_of(Queue(Q), users(datum("oOffQueueUsers", 2, MEAL), datum("oOffQueueUsers", "x", LUNCH)))
+    assert {"unknown": None} == lie.off_queue_by_presence
+
+
 def test_a_status_whose_count_is_no_count_makes_the_total_unknown() -> None:
     given = one(users(datum("oOnQueueUsers", "x", "IDLE"), datum("oOnQueueUsers", 2, "COMMUNICATING")))
     assert (None, None) == (given.agents_available, given.agents_on_queue)
@@ -394,7 +476,7 @@ def test_however_the_values_are_spread_over_groups_the_line_is_the_same_and_its_
     for kind, values in counts.items():
         waits = "oLongestWaiting" in values and values.get("oWaiting") != 0
         expected = float(values["oLongestWaiting"]) if waits else UNSET
-        assert expected == whole.media[own_name(kind)].longest_wait_seconds
+        assert expected == whole.media[media_name(kind)].longest_wait_seconds
 
 
 @pytest.mark.parametrize(

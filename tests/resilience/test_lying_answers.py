@@ -57,7 +57,7 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
     config = configuration(genesys_api_url=url, genesys_timeout=timeout, genesys_endpoint=endpoint)
     clock = Clock(wait=lambda _: False)
     session = Session(
-        config, clock=clock, emit=emitter.emit, redact=lambda token: emitter.redact(token, passing=True), environ={},
+        config, clock=clock, emit=emitter.emit, redact=lambda token: emitter.redact(token, passing=True),
         uniform=lambda low, high: 0.0,
     )  # fmt: skip
     threads = ThreadPoolExecutor(1)

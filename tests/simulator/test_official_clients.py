@@ -20,8 +20,8 @@ JAVASCRIPT_SDK = "purecloud-platform-client-v2"
 JAVASCRIPT_SDK_VERSION = "262.0.0"
 NOON = 1_764_072_000.0
 
-# The token may make these many requests: one listing, one query, and some that are refused.
-ALLOWED = 4
+# The token may make these many requests: one listing, two queries, and some that are refused.
+ALLOWED = 5
 
 
 def check_what_the_client_saw(seen: dict[str, Any], simulator: Simulator) -> None:
@@ -63,6 +63,7 @@ def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(
                 simulator.client_id,
                 simulator.client_secret,
                 str(ALLOWED + 2),
+                "2025-11-25T00:00:00+01:00/2025-11-26T00:00:00+01:00",
             ],
             # A home of its own: the SDK reads a configuration file from there.
             env={**os.environ, "HOME": str(tmp_path)},
@@ -72,7 +73,33 @@ def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(
             check=False,
         )
         assert client.returncode == 0, client.stderr
-        check_what_the_client_saw(json.loads(client.stdout), simulator)
+        seen = json.loads(client.stdout)
+        check_what_the_client_saw(seen, simulator)
+        check_the_day_the_client_read(seen, simulator)
+
+
+def check_the_day_the_client_read(seen: dict[str, Any], simulator: Simulator) -> None:
+    """Since midnight in central Europe, 11 hours before the simulator's noon in UTC."""
+    truth = simulator.stats(NOON - 13 * 3600)
+    assert {(each["queue_id"], each["media"]) for each in seen["stats"]} == {
+        (queue_id, media) for queue_id, true in truth.items() for media in true["media"]
+    }
+    for each in seen["stats"]:
+        true, metrics = truth[each["queue_id"]]["media"][each["media"]], each["metrics"]
+        assert each["interval"] == "2025-11-24T23:00:00.000Z/2025-11-25T23:00:00.000Z"
+        assert metrics["nOffered"]["count"] == true["offered"]
+        if true["answered"]:
+            answered = {name: metrics["tAnswered"][name] for name in ("count", "sum", "min", "max")}
+            assert answered == true["answer_ms"]
+        if true["service_level"]["denominator"]:
+            level = true["service_level"]
+            assert metrics["oServiceLevel"]["numerator"] == level["numerator"]
+            assert metrics["oServiceLevel"]["denominator"] == level["denominator"]
+            assert [metrics["oServiceLevel"]["target"]] == level["targets"]
+    targets = {each["id"]: each["target_ms"] for each in seen["entities"]}
+    assert targets == {
+        queue_id: true["media"]["voice"]["wait_target_ms"] for queue_id, true in simulator.truth().items()
+    }
 
 
 def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:

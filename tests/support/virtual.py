@@ -238,7 +238,6 @@ class World:
             clock=self.time.clock(),
             emit=self._emit,
             redact=self._redact,
-            environ={},
             uniform=self.random.uniform,
             earlier=earlier,
             transport=self.transport,  # type: ignore[arg-type]

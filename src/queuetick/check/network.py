@@ -5,7 +5,6 @@ These open sockets of their own, because a request that fails says only where it
 
 from __future__ import annotations
 
-import base64
 import http.client
 import queue
 import socket
@@ -14,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
 from queuetick.check.result import Check, Item, passed, skipped, worst
+from queuetick.config.proxies import Proxy
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.org import Session
 
@@ -35,11 +35,11 @@ _UNTRUSTED = (18, 19, 20, 21)
 
 
 class Target(Struct, frozen=True):
-    """A host that the daemon talks to. `proxy` is the URL that it goes through."""
+    """A host that the daemon talks to, and the proxy that it goes through."""
 
     role: str
     url: str
-    proxy: str | None
+    proxy: Proxy | None
 
     @property
     def parts(self) -> SplitResult:
@@ -65,8 +65,8 @@ class Target(Struct, frozen=True):
 def targets(session: Session) -> list[Target]:
     """The API and the login host; one target where both are the same."""
     where = session.hosts
-    found = [Target("api", where.api_url, session.transport.proxy_for(where.api_url))]
-    login = Target("login", where.login_url, session.transport.proxy_for(where.login_url))
+    found = [Target("api", where.api_url, session.config.proxy_for(where.api_url))]
+    login = Target("login", where.login_url, session.config.proxy_for(where.login_url))
     return (
         found
         if login.address == found[0].address and login.encrypted == found[0].encrypted
@@ -96,8 +96,8 @@ def proxy(found: list[Target], patience: float) -> Check:
     if not proxies:
         return passed("proxy", "none: connections are direct")
     items = []
-    for url in proxies:
-        host, port = _proxy_address(url)
+    for proxy in proxies:
+        host, port = proxy.host, proxy.port
         try:
             _connect((host, port), patience)
         except OSError as error:
@@ -175,7 +175,7 @@ def tls(found: list[Target], context: ssl.SSLContext, patience: float, *, now: f
 
 def _handshake(target: Target, context: ssl.SSLContext, patience: float, now: float) -> Item:
     subject = f"{target.host}:{target.port}"
-    if target.proxy is not None and target.proxy.startswith("https:"):
+    if target.proxy is not None and target.proxy.scheme == "https":
         return Item(subject, "pass", "inside TLS to the proxy: the login will show it")
     connection = _tunnel(target, context, patience)
     try:
@@ -215,13 +215,9 @@ def _handshake(target: Target, context: ssl.SSLContext, patience: float, now: fl
 def _tunnel(target: Target, context: ssl.SSLContext, patience: float) -> http.client.HTTPSConnection:
     if target.proxy is None:
         return http.client.HTTPSConnection(target.host, target.port, timeout=patience, context=context)
-    host, port = _proxy_address(target.proxy)
-    connection = http.client.HTTPSConnection(host, port, timeout=patience, context=context)
-    parts = urlsplit(target.proxy if "://" in target.proxy else f"http://{target.proxy}")
-    headers = {}
-    if parts.username:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode("ascii")
+    proxy = target.proxy
+    connection = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=patience, context=context)
+    headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
     connection.set_tunnel(target.host, target.port, headers)
     return connection
 
@@ -296,11 +292,6 @@ def _raise(error: OSError) -> list[str]:
 def _connect(address: tuple[str, int], patience: float) -> None:
     _resolve(address, patience)
     socket.create_connection(address, timeout=patience).close()
-
-
-def _proxy_address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _key(target: Target) -> str:

@@ -82,7 +82,6 @@ class Examination:
             clock=Clock(wait=wait, monotonic=self._clock.monotonic, now=self._clock.now),
             emit=heard.take,
             redact=lambda token: self.redaction.add([token]),
-            environ=self._environ,
         )
         session.transport.on_answer = heard.answer
         return session, heard

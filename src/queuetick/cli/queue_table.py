@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -105,7 +105,7 @@ def _comment(queue: Queue) -> str:
     return f"  # {text}" if text else ""
 
 
-def run(config: Config, choice: Choice, form: Form, *, environ: Mapping[str, str], clock: Clock) -> ExitCode:
+def run(config: Config, choice: Choice, form: Form, *, clock: Clock) -> ExitCode:
     """List and write the queues. What went wrong goes to stderr as one sentence with its fix."""
     redaction = Redaction()
     pair = config.credentials
@@ -119,7 +119,6 @@ def run(config: Config, choice: Choice, form: Form, *, environ: Mapping[str, str
         clock=clock,
         emit=lambda *_: None,
         redact=lambda token: redaction.add([token]),
-        environ=environ,
     )
     try:
         listing = session.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -64,7 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             choice,
             arguments.form or "table",
-            environ=os.environ,
             clock=Clock(wait=threading.Event().wait),
         )
 

@@ -172,7 +172,6 @@ class Service:
             clock=self._clock,
             emit=self.emit,
             redact=lambda token: self._emitter.redact(token, passing=True),
-            environ=self._environ,
             earlier=earlier,
         )
 

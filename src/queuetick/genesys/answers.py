@@ -44,6 +44,7 @@ class Group(Struct, gc=False):
 
 class Observations(Struct, gc=False):
     results: list[Group] | None = None
+    systemToOrganizationMappings: Any = None  # noqa: N815 - the API's name
 
 
 class Metrics(Struct, gc=False):
@@ -72,12 +73,14 @@ _OBSERVATIONS = msgspec.json.Decoder(Observations)
 _DETAILS = msgspec.json.Decoder(Details)
 
 
-def read_observations(data: bytes) -> list[Group]:
-    """The groups of an observations answer; none where it has no `results`. Raises Transient when it is no object."""
+def read_observations(data: bytes) -> Observations:
+    """An observations answer; one without `results` describes no queue. Raises Transient when it is no object."""
     try:
-        return _OBSERVATIONS.decode(data).results or []
+        return _OBSERVATIONS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [_group(item) for item in _outer(data, "results")]
+        answer = read_object(data)
+        results = [_group(item) for item in _items(answer, "results")]
+        return Observations(results, answer.get("systemToOrganizationMappings"))
 
 
 def read_details(data: bytes) -> list[EntityGroup]:
@@ -85,7 +88,7 @@ def read_details(data: bytes) -> list[EntityGroup]:
     try:
         return _DETAILS.decode(data).groups or []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [_entity_group(item) for item in _outer(data, "groups")]
+        return [_entity_group(item) for item in _items(read_object(data), "groups")]
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -100,8 +103,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _outer(data: bytes, name: str) -> list[dict[str, Any]]:
-    items = read_object(data).get(name)
+def _items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    items = answer.get(name)
     if items is None:
         return []
     if not isinstance(items, list):

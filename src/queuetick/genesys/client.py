@@ -5,14 +5,15 @@ Every API request takes the one path of `Client._request`: token, budget, SDK, a
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from queuetick import __version__
-from queuetick.events import Batch, PauseSource, Queue, RateLimit, Route
+from queuetick.events import Batch, MetricRefused, PauseSource, Queue, RateLimit, Route
 from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
@@ -22,12 +23,14 @@ from queuetick.genesys.errors import (
     RateLimited,
     RequestRefused,
     TokenRejected,
+    TooLarge,
     Transient,
     from_answer,
 )
 from queuetick.genesys.headers import rate_limit
 from queuetick.genesys.listing import SMALLER_PAGE_SIZE, Listing, read_queue
-from queuetick.genesys.queries import ENDPOINTS, Answer
+from queuetick.genesys.metric_set import MetricSet
+from queuetick.genesys.queries import ENDPOINTS, Answer, Observations
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Exchange, Response, Transport
 
@@ -92,6 +95,7 @@ class Client:
         self._limits = limits
         self._api_url = api_url
         self._query = ENDPOINTS[endpoint]
+        self._metrics = MetricSet()
         self._timeout = timeout
         self._monotonic = monotonic
         self._now = now
@@ -114,20 +118,61 @@ class Client:
         A first attempt may take the whole timeout; a retry ends with the deadline, so that cycles do not pile up.
         """
         timeout = self._timeout
+        metrics = self._metrics.in_force
         if usage.retries:
             timeout = min(timeout, max(0.5, deadline - self._monotonic()))
         response = self._request(
             "POST",
             self._query.path,
             route="observations",
-            body=self._query.body(batch.queue_ids),
+            body=self._query.body(batch.queue_ids, metrics),
             deadline=deadline,
             usage=usage,
             timeout=timeout,
         )
         return self._query.read(
-            response.data, batch, cycle=cycle, scheduled_at=scheduled_at, arrived=self._now()
+            response.data,
+            batch,
+            cycle=cycle,
+            scheduled_at=scheduled_at,
+            arrived=self._now(),
+            metrics=metrics,
         )
+
+    def find_refused_metric(
+        self, queue_id: str, error: RequestRefused, *, deadline: float, usage: Usage, requests: int
+    ) -> list[MetricRefused]:
+        """Look for a metric that the org refuses, after `error` in a cycle in which nothing was answered.
+
+        Asks for the single queue `queue_id`, at most `requests` times (the search goes on with the next call), and
+        leaves the metric out of later queries. Returns its event, to be emitted once; an empty list when none was found
+        yet. Raises an ApiError other than a refusal, Deferred or Stopped.
+        """
+        if not isinstance(self._query, Observations):
+            return []
+        ask = functools.partial(self._ask_metrics, queue_id, deadline, usage)
+        return self._metrics.search(ask, error, requests=requests)
+
+    def retry_refused_metrics(self, queue_id: str, *, deadline: float, usage: Usage) -> None:
+        """Ask for each refused metric again, by the single queue `queue_id`, and go on with those that are answered.
+
+        Raises an ApiError other than a refusal, Deferred or Stopped.
+        """
+        self._metrics.restore(functools.partial(self._ask_metrics, queue_id, deadline, usage))
+
+    def _ask_metrics(
+        self, queue_id: str, deadline: float, usage: Usage, metrics: Sequence[str]
+    ) -> RequestRefused | None:
+        body = self._query.body([queue_id], metrics)
+        try:
+            self._request(
+                "POST", self._query.path, route="observations", body=body, deadline=deadline, usage=usage
+            )
+        except TooLarge:
+            raise
+        except RequestRefused as error:
+            return error
+        return None
 
     def queues(
         self,

@@ -8,10 +8,14 @@ from typing import Any
 
 from queuetick.events import Queue
 from queuetick.genesys.errors import ListingContradicted, Transient
+from queuetick.genesys.own_names import media_name
 
 PAGE_SIZE = 500
 SMALLER_PAGE_SIZE = 100
 """Queues a page (facts, section 4: 500 seen, 100 on sibling endpoints); a server may cap it in silence."""
+
+LONGEST_TARGET = 366 * 86_400.0
+"""Seconds; a longer service level target is not believed."""
 
 MAX_PAGES = 1000
 """Where a listing that never ends is given up."""
@@ -98,7 +102,21 @@ def read_queue(item: Any) -> Queue | None:
         name=_text(item.get("name")),
         division=_text(division.get("name")),
         division_id=_text(division.get("id")),
+        wait_targets=_wait_targets(item.get("mediaSettings")),
     )
+
+
+def _wait_targets(settings: Any) -> tuple[tuple[str, float], ...]:
+    """The service level target in seconds of each medium that has one (facts, 11); `call` is voice."""
+    found = {}
+    for medium, setting in settings.items() if isinstance(settings, dict) else ():
+        level = setting.get("serviceLevel") if isinstance(setting, dict) else None
+        milliseconds = level.get("durationMs") if isinstance(level, dict) else None
+        if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+            continue
+        if 0 < milliseconds <= LONGEST_TARGET * 1000:
+            found[media_name("voice" if medium == "call" else medium)] = milliseconds / 1000
+    return tuple(found.items())
 
 
 def _whole(value: Any) -> int | None:

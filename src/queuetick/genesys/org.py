@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from queuetick.clock import Clock
 from queuetick.config import Config
@@ -24,7 +24,6 @@ class Session:
         clock: Clock,
         emit: Callable[..., None],
         redact: Callable[[str], None],
-        environ: Mapping[str, str],
         uniform: Callable[[float, float], float] = random.uniform,
         earlier: Session | None = None,
         transport: Transport | None = None,
@@ -43,9 +42,8 @@ class Session:
         self._login_url = where.login_url
         self.transport = transport or Transport(
             connections=config.poll.concurrency + 1,
-            proxy=config.genesys.proxy,
+            proxy_for=config.proxy_for,
             ca_bundle=config.genesys.ca_bundle,
-            environ=environ,
         )
         if earlier is not None and earlier.config.credentials == config.credentials:
             self.throttle: RateLimiter = earlier.throttle

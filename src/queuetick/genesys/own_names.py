@@ -44,13 +44,17 @@ class OwnNames:
         return self._given.setdefault(name, longer)
 
 
-KNOWN = {
-    name: snake(name)
-    for name in (
-        *("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING", "OFF_QUEUE"),
-        *("voice", "callback", "chat", "email", "message", "video"),
-    )
-}
+def _known(*names: str) -> dict[str, str]:
+    return {name: snake(name) for name in names}
 
-own_name = OwnNames(KNOWN)
+
+KNOWN_MEDIA = _known("voice", "callback", "chat", "email", "message", "video")
+KNOWN_STATUSES = _known("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING", "OFF_QUEUE")
+
+UNKNOWN_PRESENCE = "unknown"
+"""The name of every presence that no mapping has."""
+
+media_name = OwnNames(KNOWN_MEDIA)
+status_name = OwnNames(KNOWN_STATUSES)
+presence_name = OwnNames({"": UNKNOWN_PRESENCE})
 """The names of this process."""

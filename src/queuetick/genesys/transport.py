@@ -10,10 +10,9 @@ import socket
 import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import certifi
 import urllib3
@@ -21,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
 from queuetick.clock import Stopped
+from queuetick.config.proxies import Proxy
 from queuetick.genesys import sdk
 from queuetick.genesys.connections import Flight, present, with_tracking
 from queuetick.genesys.errors import Transient, Unreachable
@@ -50,12 +50,11 @@ class Response:
 class Transport:
     """Sends one request at a time per thread, for any number of threads.
 
-    `proxy` and `ca_bundle` come from the configuration; without a proxy the environment's HTTPS_PROXY and NO_PROXY
-    count, for https only, so that plain http to loopback never leaves the machine.
+    `proxy_for` names the proxy for a URL, None where it is asked directly (`Config.proxy_for`).
     """
 
     def __init__(
-        self, *, connections: int, proxy: str | None, ca_bundle: str | None, environ: Mapping[str, str]
+        self, *, connections: int, proxy_for: Callable[[str], Proxy | None], ca_bundle: str | None
     ) -> None:
         self.on_answer: Callable[[Response], None] = lambda _: None
         """Hears every whole HTTP answer as it arrives, on the thread that asked."""
@@ -68,11 +67,9 @@ class Transport:
             "ssl_context": self.ssl_context,
         }
         self._direct = with_tracking(urllib3.PoolManager(**self._options))
-        self._proxy = proxy
-        self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-        self._https_proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+        self._proxy_for = proxy_for
         self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}  # by scheme and host of direct requests
-        self._proxied: dict[str, urllib3.PoolManager] = {}
+        self._proxied: dict[Proxy, urllib3.PoolManager] = {}
         self._flights: dict[int, Flight] = {}
         self._stopping = False
         self._changed = threading.Condition()
@@ -183,37 +180,19 @@ class Transport:
         scheme, host, path, query, _ = urlsplit(url)
         pool = self._pools.get((scheme, host))
         if pool is None:
-            proxy = self.proxy_for(url)
+            proxy = self._proxy_for(url)
             if proxy is not None:
                 return self._through(proxy), url
             pool = self._pools[scheme, host] = self._direct.connection_from_url(url)
         return pool, f"{path or '/'}?{query}" if query else path or "/"
 
-    def _through(self, proxy: str) -> urllib3.PoolManager:
+    def _through(self, proxy: Proxy) -> urllib3.PoolManager:
         if proxy not in self._proxied:
-            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-            address = (
-                f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-            )
+            headers = {"proxy-authorization": proxy.authorization} if proxy.authorization else None
             self._proxied[proxy] = with_tracking(
-                urllib3.ProxyManager(
-                    address,
-                    proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
-                    **self._options,
-                )
+                urllib3.ProxyManager(proxy.url, proxy_headers=headers, **self._options)
             )
         return self._proxied[proxy]
-
-    def proxy_for(self, url: str) -> str | None:
-        """The proxy that a request for `url` goes through, None where it goes direct."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if urllib.request.proxy_bypass_environment(host, {"no": self._no_proxy}):  # type: ignore[attr-defined]
-            return None
-        if self._proxy is not None:
-            return self._proxy
-        return self._https_proxy if parts.scheme == "https" else None
 
 
 class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]

@@ -6,6 +6,7 @@ token, the token's rate limit, the permission, the request's own sense.
 
 import base64
 import binascii
+import contextlib
 import json
 import random
 from collections import deque
@@ -15,6 +16,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qs
 
 from queuetick.simulator import api_errors
+from queuetick.simulator.aggregates import parse_aggregate_query
 from queuetick.simulator.answer_faults import login_without_token, spoil
 from queuetick.simulator.api_errors import Answer, Problem
 from queuetick.simulator.calls import Call, Request
@@ -23,7 +25,7 @@ from queuetick.simulator.fault_draws import FaultDraws, status_headers
 from queuetick.simulator.faults import Faults
 from queuetick.simulator.names import stable_uuid
 from queuetick.simulator.operations import Operations
-from queuetick.simulator.routes import route_of
+from queuetick.simulator.routes import STATS_PATH, route_of
 from queuetick.simulator.rule_answers import RuleAnswer, Rules
 from queuetick.simulator.tokens import Tokens, refusal
 
@@ -119,6 +121,13 @@ class Api:
             )
         )
         return Outcome(answer, call.delay, fault if fault in CONNECTION_FAULTS else None)
+
+    def prepare(self, request: Request) -> None:
+        """Do beforehand what would make respond() slow. May be called from any thread, beside respond()."""
+        if request.target == STATS_PATH:
+            with contextlib.suppress(Problem, ValueError, RecursionError):
+                query = parse_aggregate_query(json.loads(request.body))
+                self.centre.prepare_accounts(query.queue_ids, query.since, min(query.until, self.clock()))
 
     def _spoil(self, call: Call, answer: Answer) -> Answer:
         """The answer with the call's fault in it; a fault that does not touch such an answer is forgotten."""

@@ -4,13 +4,16 @@ import random
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from queuetick.simulator.arrivals import MEDIA, draw_profile, draw_targets
+from queuetick.simulator.ledger import Account, Tally
 from queuetick.simulator.names import Division, divisions, queue_name, stable_uuid
 from queuetick.simulator.queue_model import Floor
 
+MAX_ACCOUNTS = 3
+"""Accounts kept of a queue: as many clients may have a midnight of their own at the price of one replay."""
 MAX_QUEUES = 5000
 """Queues one organization may have (genesys-cloud-facts.md, section 4)."""
 
@@ -77,6 +80,8 @@ class Queue:
     name: str
     division: Division
     floor: Floor
+    accounts: dict[float, Account] = field(default_factory=dict)
+    """By the instant they begin: kept, since clients ask for the same one again and again."""
     rendered: tuple[object, int, bytes] | None = None
     """Last observation groups: what was asked for, the floor's version, the JSON."""
 
@@ -92,6 +97,19 @@ class Queue:
     def targets(self) -> dict[str, dict[str, float]]:
         """Service level by medium, in the API's fields; drawn anew each time, since few ask."""
         return draw_targets(self.floor.seed, self.floor.profile.index)
+
+    def account(self, since: float, until: float) -> Account:
+        """The account since an instant, at another one (epoch seconds); empty before it has begun."""
+        until = max(since, until)
+        account = kept = self.accounts.get(since)
+        if account is None or account.now > until:
+            account = Account(self.floor.seed, self.floor.profile, self.targets, since)
+            if kept is None:
+                if len(self.accounts) >= MAX_ACCOUNTS:
+                    del self.accounts[next(iter(self.accounts))]
+                self.accounts[since] = account
+        account.advance(until)
+        return account
 
 
 def on_queue_statuses(floor: Floor) -> Iterator[tuple[str, int]]:
@@ -160,16 +178,26 @@ class ContactCentre:
         return self._queues.get(queue_id)
 
     @contextmanager
-    def at(self, now: float, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
-        """The queues that exist among those named, advanced to `now`, held still meanwhile."""
+    def held(self, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
+        """The queues that exist among those named; nobody else changes any meanwhile."""
         with self._lock:
-            found = []
-            for queue_id in queue_ids:
+            yield [queue for each in queue_ids if (queue := self._queues.get(each)) is not None]
+
+    @contextmanager
+    def at(self, now: float, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
+        """The same, advanced to `now`."""
+        with self.held(queue_ids) as queues:
+            for queue in queues:
+                queue.floor.advance(now)
+            yield queues
+
+    def prepare_accounts(self, queue_ids: Iterable[str], since: float, until: float) -> None:
+        """Replay the queues up to `until`, one at a time, so that others get their turn in between."""
+        for queue_id in queue_ids:
+            with self._lock:
                 queue = self._queues.get(queue_id)
                 if queue is not None:
-                    queue.floor.advance(now)
-                    found.append(queue)
-            yield found
+                    queue.account(since, until)
 
     def truth(self, now: float, media_names: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
         """What is so at an instant, past ones too, by queue id."""
@@ -183,6 +211,45 @@ class ContactCentre:
                 floor.advance(now)
                 truth[queue.id] = _true_numbers(floor, queue.targets, media_names or {})
         return truth
+
+    def stats(
+        self, since: float, until: float, media_names: dict[str, str] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """What became until an instant of the contacts offered since another, by queue id."""
+        names, found = media_names or {}, {}
+        for queue in self.queues:
+            with self._lock:
+                numbers = true_stats(queue.account(since, until))
+            numbers["media"] = {names.get(media, media): each for media, each in numbers["media"].items()}
+            found[queue.id] = numbers
+        return found
+
+
+def true_stats(account: Account) -> dict[str, Any]:
+    """The account's numbers in the words of the contract; durations in milliseconds."""
+    everything = Tally()
+    for tally in account.tallies.values():
+        everything.merge(tally)
+    media = {name: _stats(tally) for name, tally in account.tallies.items()}
+    return {**_stats(everything), "pending": account.pending, "media": media}
+
+
+def _stats(tally: Tally) -> dict[str, Any]:
+    return {
+        "offered": tally.offered,
+        "answered": tally.answered.count,
+        "abandoned": tally.abandoned.count,
+        "abandoned_short": tally.short.count,
+        "flowed_out": tally.flowed_out.count,
+        "transferred": tally.transferred,
+        "answer_ms": asdict(tally.answered),
+        "wait_ms": asdict(tally.waited),
+        "service_level": {
+            "numerator": tally.met,
+            "denominator": tally.judged,
+            "targets": sorted(tally.targets),
+        },
+    }
 
 
 def _true_numbers(

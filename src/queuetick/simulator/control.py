@@ -26,6 +26,7 @@ class Controlled(Protocol):
     @property
     def queues(self) -> list[Queue]: ...
     def truth(self, at: float | None = None) -> dict[str, dict[str, Any]]: ...
+    def stats(self, since: float, until: float | None = None) -> dict[str, dict[str, Any]]: ...
     def reset(self) -> None: ...
     def revoke_tokens(self) -> int: ...
     def add_queue(self, name: str | None = None) -> Queue: ...
@@ -41,6 +42,7 @@ ROUTES = {
     "POST /revoke": "revoke every token",
     "GET /requests": "the log of requests, oldest first",
     "GET /truth": "the numbers of every queue now, or at ?at=EPOCH_SECONDS",
+    "GET /stats": "what became of the contacts offered since ?since=EPOCH_SECONDS, until now or &until=…",
     "GET /queues": "the queues",
     "POST /queues": 'add a queue, {"name": …}',
     "PATCH /queues/{id}": 'rename a queue, {"name": …}',
@@ -73,7 +75,7 @@ class Control:
             else _answer(200, found)
         )
 
-    def _dispatch(self, method: str, path: str, query: str, body: dict[str, Any]) -> Any:
+    def _dispatch(self, method: str, path: str, query: str, body: dict[str, Any]) -> Any:  # noqa: PLR0912
         simulator = self._simulator
         match method, path.strip("/").split("/"):
             case "GET", [""]:
@@ -93,6 +95,11 @@ class Control:
             case "GET", ["truth"]:
                 at = parse_qs(query).get("at")
                 return simulator.truth(float(at[0]) if at else None)
+            case "GET", ["stats"]:
+                times = {name: float(values[0]) for name, values in parse_qs(query).items()}
+                if "since" not in times:
+                    raise ValueError("since is required")
+                return simulator.stats(times["since"], times.get("until"))
             case "GET", ["queues"]:
                 return {"queues": [_queue(each) for each in simulator.queues]}
             case "POST", ["queues"]:

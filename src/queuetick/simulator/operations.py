@@ -1,10 +1,12 @@
 """The operations of the API: what a request that has passed the gateway is answered."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 from queuetick.simulator import api_errors
+from queuetick.simulator.aggregates import aggregate_body, parse_aggregate_query
 from queuetick.simulator.api_errors import Answer
 from queuetick.simulator.calls import Call
 from queuetick.simulator.contact_centre import ContactCentre
@@ -74,8 +76,7 @@ class Operations:
         faults = call.faults
         key = (query.metrics, faults.unknown_media)
         plan = self._plans.setdefault(key, Plan(*key))
-        seed, chosen = self._centre.seed, faults.queues_without_data
-        without_data = (lambda queue_id: concerns(queue_id, chosen, seed, "no data")) if chosen else None
+        without_data = self._without_data(call)
         strangers: list[str] = []
         if faults.unknown_queue == "no_data":
             strangers = [each for each in query.queue_ids if self._centre.get(each) is None]
@@ -87,8 +88,19 @@ class Operations:
         with self._centre.at(call.now, known) as queues:
             return Answer(200, details_body(queues, call.now))
 
-    def _stats(self, _call: Call) -> Answer:
-        raise api_errors.not_found()
+    def _stats(self, call: Call) -> Answer:
+        query = parse_aggregate_query(_json(call))
+        queue_ids = query.queue_ids or tuple(queue.id for queue in self._centre.queues)
+        known = self._known(call, queue_ids, query.metrics)
+        without_data = self._without_data(call)
+        media_names = {"message": call.faults.unknown_media} if call.faults.unknown_media else {}
+        with self._centre.held(known) as queues:
+            return Answer(200, aggregate_body(queues, query, call.now, media_names, without_data))
+
+    def _without_data(self, call: Call) -> Callable[[str], bool] | None:
+        """Tells whose groups lack `data`; None: nobody's."""
+        seed, chosen = self._centre.seed, call.faults.queues_without_data
+        return (lambda queue_id: concerns(queue_id, chosen, seed, "no data")) if chosen else None
 
     def _known(self, call: Call, queue_ids: tuple[str, ...], metrics: frozenset[str]) -> list[str]:
         """The ids to answer for; raises what rules have for them, and the 400 of bad ones."""

@@ -49,11 +49,18 @@ def parse_observation_query(body: Any) -> Query:
     """Read the body of `POST /api/v2/analytics/queues/observations/query`."""
     if not isinstance(body, dict):
         raise api_errors.bad_request("The request body must be a JSON object.")
-    metrics = _metrics(body.get("metrics"), "metrics", METRICS)
+    metrics = check_metrics(body.get("metrics"), "metrics", METRICS)
     if body.get("detailMetrics") is not None:
         # Accepted, never answered: the simulator has no people to give away.
-        _metrics(body["detailMetrics"], "detailMetrics", DETAIL_METRICS, empty_allowed=True)
-    node = body.get("filter")
+        check_metrics(body["detailMetrics"], "detailMetrics", DETAIL_METRICS, empty_allowed=True)
+    queue_ids, wants = parse_filter(body.get("filter"), ("queueId", "mediaType"))
+    if not queue_ids:
+        raise api_errors.bad_request("filter must name at least one queueId.", "constraint.validation")
+    return Query(queue_ids, metrics, wants)
+
+
+def parse_filter(node: Any, dimensions: tuple[str, ...]) -> tuple[tuple[str, ...], GroupTest | None]:
+    """The queue ids that a filter names, and its test; None for a filter that is "any of these ids"."""
     if not isinstance(node, dict):
         raise api_errors.bad_request("filter is required.", "constraint.validation")
     queue_ids: dict[str, None] = {}
@@ -67,10 +74,8 @@ def parse_observation_query(body: Any) -> Query:
         count += len(_list(part, "predicates"))
     if count > MAX_PREDICATES:
         raise api_errors.too_many_predicates(count, MAX_PREDICATES)
-    test, only_ids = _compile(node, queue_ids)
-    if not queue_ids:
-        raise api_errors.bad_request("filter must name at least one queueId.", "constraint.validation")
-    return Query(tuple(queue_ids), metrics, None if only_ids else test)
+    test, only_ids = _compile(node, queue_ids, dimensions)
+    return tuple(queue_ids), None if only_ids else test
 
 
 def _list(node: Mapping[str, Any], name: str) -> list[Any]:
@@ -82,7 +87,10 @@ def _list(node: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
-def _metrics(value: Any, name: str, known: frozenset[str], *, empty_allowed: bool = False) -> frozenset[str]:
+def check_metrics(
+    value: Any, name: str, known: frozenset[str], *, empty_allowed: bool = False
+) -> frozenset[str]:
+    """The metrics of a list; raises the 400 for an unknown one, or for none."""
     if not isinstance(value, list) or not (value or empty_allowed):
         raise api_errors.bad_request(f"{name} is required.", "constraint.validation")
     for metric in value:
@@ -91,7 +99,9 @@ def _metrics(value: Any, name: str, known: frozenset[str], *, empty_allowed: boo
     return frozenset(value)
 
 
-def _compile(node: Mapping[str, Any], queue_ids: dict[str, None]) -> tuple[GroupTest, bool]:
+def _compile(
+    node: Mapping[str, Any], queue_ids: dict[str, None], dimensions: tuple[str, ...]
+) -> tuple[GroupTest, bool]:
     """The test of a filter or clause; and whether it comes to "any of these queue ids"."""
     kind = node.get("type")
     if kind not in ("and", "or"):
@@ -101,10 +111,10 @@ def _compile(node: Mapping[str, Any], queue_ids: dict[str, None]) -> tuple[Group
     for predicate in _list(node, "predicates"):
         if not isinstance(predicate, dict):
             raise api_errors.bad_request("predicates must be a list of objects.")
-        tests.append(_predicate(predicate, queue_ids))
+        tests.append(_predicate(predicate, queue_ids, dimensions))
         only_ids.append(_dimension(predicate) == "queueId")
     for clause in _list(node, "clauses"):
-        test, flag = _compile(clause, queue_ids)
+        test, flag = _compile(clause, queue_ids, dimensions)
         tests.append(test)
         only_ids.append(flag)
     if not tests:
@@ -118,14 +128,16 @@ def _dimension(predicate: Mapping[str, Any]) -> object:
     return predicate.get("dimension")
 
 
-def _predicate(predicate: Mapping[str, Any], queue_ids: dict[str, None]) -> GroupTest:
+def _predicate(
+    predicate: Mapping[str, Any], queue_ids: dict[str, None], dimensions: tuple[str, ...]
+) -> GroupTest:
     if predicate.get("type") not in (None, "dimension", "property", "metric"):
         raise api_errors.bad_request(f"predicate type [{predicate['type']}] is not valid.", "invalid.value")
     operator = predicate.get("operator") or "matches"
     if operator not in ("matches", "exists", "notExists"):
         raise api_errors.bad_request(f"operator [{operator}] is not valid.", "invalid.value")
     dimension, value = _dimension(predicate), predicate.get("value")
-    if dimension not in ("queueId", "mediaType"):
+    if dimension not in dimensions:
         raise api_errors.bad_request(f"dimension [{dimension}] is not valid.", "invalid.value")
     if operator == "matches":
         if value is None:
@@ -134,11 +146,14 @@ def _predicate(predicate: Mapping[str, Any], queue_ids: dict[str, None]) -> Grou
             wanted = check_uuid(value)
             queue_ids[wanted] = None
             return lambda queue, _media: queue == wanted
+        if dimension == "direction":
+            # Everybody here calls the queue; nobody is called.
+            return lambda _queue, _media: value == "inbound"
         # The group of the queue alone has no media type. Whether a media filter drops it on the live
         # API is not known; here it stays.
         return lambda _queue, media: media is None or media == value
     exists = operator == "exists"
-    if dimension == "queueId":
+    if dimension != "mediaType":
         return lambda _queue, _media: exists
     return lambda _queue, media: (media is not None) is exists
 

@@ -10,6 +10,7 @@ import heapq
 import math
 from bisect import insort
 from operator import attrgetter
+from typing import Protocol
 
 from queuetick.simulator.arrivals import (
     MEDIA,
@@ -22,7 +23,7 @@ from queuetick.simulator.arrivals import (
     draw_stretch,
 )
 
-WINDOW = 3 * STRETCH
+WINDOW = 12 * STRETCH
 WARM_UP = 3 * STRETCH
 NOT_RESPONDING_SECONDS = 75.0
 """How long an agent who let a contact ring out stays NOT_RESPONDING."""
@@ -34,6 +35,14 @@ _ORDER = ("voice", "callback", "chat", "message", "email")
 _GIVES_UP, _ALERT_ENDS, _FINISHES, _CALL_ENDS, _RESPONDS = range(5)
 
 
+class Ledger(Protocol):
+    """Who books what happens to contacts; times are epoch seconds."""
+
+    def arrived(self, contact: Contact) -> None: ...
+    def answered(self, contact: Contact, at: float) -> None: ...
+    def gave_up(self, contact: Contact, at: float) -> None: ...
+
+
 class Floor:
     """The contacts and agents of one queue at one instant. Not safe for two threads at once."""
 
@@ -43,12 +52,12 @@ class Floor:
         "_sequence",
         "_stretch",
         "_upcoming",
-        "_window_end",
         "alerting",
         "communicating",
         "exclusive",
         "idle",
         "interacting",
+        "ledger",
         "minute_mark",
         "not_responding",
         "now",
@@ -59,6 +68,7 @@ class Floor:
         "shared_desks",
         "version",
         "waiting",
+        "window_end",
     )
 
     def __init__(self, seed: int, profile: Profile) -> None:
@@ -67,11 +77,13 @@ class Floor:
         self.version = 0
         """Rises whenever a number may have changed: what a cache must look at."""
         self.now = -math.inf
-        self._window_end = -math.inf
+        self.window_end = -math.inf
+        """The instant from which on the state follows from another replay."""
+        self.ledger: Ledger | None = None
 
     def advance(self, to: float) -> None:
         """Bring the floor to an instant (epoch seconds)."""
-        if not self.now <= to < self._window_end:
+        if not self.now <= to < self.window_end:
             self._restart(to)
         minute = to - to % 60.0
         if self.now < minute:
@@ -82,6 +94,12 @@ class Floor:
     @property
     def waiting_total(self) -> int:
         return sum(map(len, self.waiting.values()))
+
+    def pending(self) -> list[Contact]:
+        """Contacts that wait or alert."""
+        waiting = [contact for line in self.waiting.values() for contact in line]
+        alerting = [each for _, _, kind, each in self._due if kind == _ALERT_ENDS and each is not None]
+        return waiting + alerting
 
     @property
     def busy(self) -> int:
@@ -95,7 +113,7 @@ class Floor:
     def _restart(self, to: float) -> None:
         phase = self.profile.phase
         window_start = math.floor((to - phase) / WINDOW) * WINDOW + phase
-        self._window_end = window_start + WINDOW
+        self.window_end = window_start + WINDOW
         start = window_start - WARM_UP
         self.now = start
         self._due: list[tuple[float, int, int, Contact | None]] = []
@@ -138,6 +156,8 @@ class Floor:
                 contact = self._upcoming[self._next]
                 self._next += 1
                 self.waiting[contact.media].append(contact)
+                if self.ledger is not None:
+                    self.ledger.arrived(contact)
                 self._offer(first)
                 line = self.waiting[contact.media]
                 if line and line[-1] is contact:
@@ -159,14 +179,14 @@ class Floor:
                 self.communicating -= 1
             self._free_agent()
         elif kind == _GIVES_UP:
-            queue = self.waiting[contact.media]
-            if contact in queue:
-                queue.remove(contact)
+            self._give_up(contact, at)
             return
         elif kind == _ALERT_ENDS:
             self.alerting[contact.media] -= 1
             if contact.answered:
                 self.interacting[contact.media][contact] = at
+                if self.ledger is not None:
+                    self.ledger.answered(contact, at)
                 self._schedule(at + contact.handle, _FINISHES, contact)
                 return
             # It rang out: back to its place in the line, and the agent is out for a while. The second
@@ -187,6 +207,13 @@ class Floor:
                 else:
                     self._free_agent()
         self._offer(at)
+
+    def _give_up(self, contact: Contact, at: float) -> None:
+        line = self.waiting[contact.media]
+        if contact in line:
+            line.remove(contact)
+            if self.ledger is not None:
+                self.ledger.gave_up(contact, at)
 
     def _leave_desk(self, contact: Contact) -> bool:
         """Take the contact from its agent; true when that left the agent with none."""

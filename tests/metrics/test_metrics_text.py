@@ -147,14 +147,26 @@ def at(now: float, *thresholds: Threshold, **fields) -> Series:
 MONDAY_NOON, MONDAY_NIGHT = 1795435200.0, 1795474800.0
 
 
+def severity(series: Series, kind: str = "live") -> float | None:
+    return series.total("genesys_queue_severity", kind=kind)
+
+
 def test_severity_is_the_one_that_watch_and_tail_show() -> None:
     """Each queue's own target where no threshold selects it, the first threshold whose hours hold where one does."""
-    assert at(0).total("genesys_queue_severity") == Severity.WARN
-    assert at(0, agents_on_queue=0).total("genesys_queue_severity") == Severity.CRIT
-    assert at(0, waiting=0).total("genesys_queue_severity") == Severity.QUIET
-    assert at(0, Threshold(waiting=(5.0, 10.0))).total("genesys_queue_severity") == Severity.WARN
-    assert at(0, Threshold(names=("other",))).total("genesys_queue_severity") == Severity.WARN
-    assert at(0, Threshold(waiting=6.0)).total("genesys_queue_severity") == Severity.NORMAL
+    assert severity(at(0)) == Severity.WARN
+    assert severity(at(0, agents_on_queue=0)) == Severity.CRIT
+    assert severity(at(0, waiting=0, media={})) == Severity.QUIET
+    assert severity(at(0, Threshold(media=("voice",), waiting=(4.0, 10.0)))) == Severity.WARN
+    assert severity(at(0, Threshold(names=("other",)))) == Severity.WARN
+    assert severity(at(0, Threshold(waiting=6.0))) == Severity.NORMAL
+
+
+def test_a_mailbox_has_a_severity_of_its_own_so_that_it_need_not_page() -> None:
+    assert severity(at(0), "asynchronous") == Severity.NORMAL
+    late = {"email": MediaCounts(1, 0, 0, 90_000.0, wait_target_seconds=86_400.0)}
+    series = at(0, waiting=1, media=late, agents_on_queue=0)
+    assert (Severity.QUIET, Severity.WARN) == (severity(series), severity(series, "asynchronous"))
+    assert severity(at(0, media={"voice": MediaCounts(1, 0, 0)}), "asynchronous") is None
 
 
 def test_limits_are_by_media_and_level_while_their_hours_hold_and_the_queue_is_closed_outside() -> None:
@@ -168,7 +180,7 @@ def test_limits_are_by_media_and_level_while_their_hours_hold_and_the_queue_is_c
     series = at(MONDAY_NIGHT, office)
     assert ({}, {}) == (limits(series, "longest_wait_limit_seconds"), limits(series, "waiting_limit"))
     assert ["voice"] == [dict(labels)["media"] for labels in series.select("genesys_queue_closed")]
-    assert series.total("genesys_queue_severity") == Severity.NORMAL
+    assert severity(series) == Severity.NORMAL
 
 
 def limits(series: Series, name: str) -> dict[str, float]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from queuetick.events import MediaStats, QueueSnapshot, QueueStats
-from queuetick.events.thresholds import Limits, Threshold, Thresholds
+from queuetick.events.thresholds import ASYNCHRONOUS, Limits, Threshold, Thresholds
 
 MOST_LABELS = 20_000
 """Queues whose labels are remembered as text."""
@@ -22,7 +23,7 @@ _HELP = {
     "longest_wait_seconds": "Age of the oldest wait, by media type; absent when nobody waits.",
     "wait_target_seconds": "The queue's own service level target for waits, by media type; absent where not known.",
     "over_target": "1 while some medium's longest wait is over its target; absent where that cannot be told.",
-    "severity": "0 nobody waits, 1 under every limit, 2 warning, 3 critical; absent where waiting is not known.",
+    "severity": "0 nobody waits, 1 under every limit, 2 warning, 3 critical; of live and of asynchronous media.",
     "waiting_limit": "Limit of waiting from [[thresholds]], by media type and level.",
     "longest_wait_limit_seconds": "Limit of the longest wait from [[thresholds]], by media type and level.",
     "closed": "1 while the hours of every threshold that selects the queue and media type are over; else absent.",
@@ -70,9 +71,9 @@ class QueueText:
         for snapshot in snapshots:
             labels = self._labels(org, snapshot)
             self._add_snapshot(lines, labels, snapshot)
-            if snapshot.waiting is not None:
-                severity = self._thresholds.assess(snapshot, now).severity
-                lines["severity"].append(f"genesys_queue_severity{{{labels}}} {severity:d}\n")
+            for kind, part in _by_kind(snapshot):
+                severity = self._thresholds.assess(part, now).severity
+                lines["severity"].append(f'genesys_queue_severity{{{labels},kind="{kind}"}} {severity:d}\n')
             if thresholds:
                 self._add_limits(lines, labels, snapshot, now)
         for of_queue in stats:
@@ -168,6 +169,22 @@ class QueueText:
                 f'{name}="{_escaped(self._mask(value))}"' for name, value in named if isinstance(value, str)
             )
         return labels
+
+
+def _by_kind(snapshot: QueueSnapshot) -> Iterable[tuple[str, QueueSnapshot]]:
+    """The queue as its live media are alone, and as its asynchronous ones are where contacts wait in them."""
+    if snapshot.waiting is None:
+        return ()
+    media = snapshot.media or {}
+    waiting = {name for name in media if media[name].waiting} & ASYNCHRONOUS
+    if not waiting:
+        return (("live", snapshot),)
+    slow = {name: counts for name, counts in media.items() if name in ASYNCHRONOUS}
+    live = {name: counts for name, counts in media.items() if name not in ASYNCHRONOUS}
+    return [
+        (kind, replace(snapshot, media=part, waiting=sum(counts.waiting or 0 for counts in part.values())))
+        for kind, part in (("live", live), ("asynchronous", slow))
+    ]
 
 
 def _levels(limits: Limits | None) -> Iterable[tuple[str, float]]:

@@ -35,7 +35,8 @@ from queuetick.events.examples import EXAMPLES
 from queuetick.events.schema import json_schema
 from queuetick.lines.length import escape
 from queuetick.lines.profiles import render
-from queuetick.lines.writer import LEVELS, LineHandler, install_logging, stamp
+from queuetick.lines.stdlib import LineLogger, install_logging
+from queuetick.lines.writer import LEVELS, stamp
 from support.collect import NOW, STAMP, emitter, written
 from support.facts import facts
 
@@ -319,7 +320,7 @@ def test_a_long_traceback_keeps_its_end_and_a_long_message_its_start():
 
 # What a profile calls its fields stands in every line: a secret spelled like a part of it is not leaked by it.
 FIELD_NAMES = "".join(
-    renderer(fact, "", "info").decode() for renderer in render.values() for fact in EXAMPLES
+    renderer(fact, "", "info", None).decode() for renderer in render.values() for fact in EXAMPLES
 )
 
 SECRETS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF), min_size=6, max_size=40).filter(
@@ -388,7 +389,7 @@ def _texts(value):
 
 def test_short_strings_are_no_secrets():
     writer, output = emitter()
-    writer.redact("info", "")
+    writer.redact("inf", "")
     writer.emit(structs.replace(STOPPED, reason="info"))
     assert output.objects[0]["reason"] == "info"
 
@@ -477,7 +478,7 @@ def test_a_traceback_is_a_field(logged):
 
 def test_a_log_call_with_the_wrong_arguments_is_still_a_line():
     writer, output = emitter()
-    LineHandler(writer).handle(
+    LineLogger(writer).handle(
         logging.makeLogRecord({"msg": "%d queues", "args": ("many",), "levelno": logging.ERROR})
     )
     assert output.objects[0]["message"] == "%d queues ('many',)"

@@ -28,6 +28,7 @@ from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Faults
 from queuetick.simulator.api import Api, Outcome, Request
 from queuetick.simulator.contact_centre import ContactCentre
+from support.collect import Collected
 
 EPOCH = 1_795_492_800.0
 """2026-11-24T04:00:00Z."""
@@ -84,29 +85,8 @@ class VirtualTime:
         return Clock(wait=self.wait, monotonic=self.monotonic, now=self.now)
 
 
-class MemoryOutput:
+class MemoryOutput(Collected):
     """An output that keeps all lines."""
-
-    closed = False
-    on_closed: Callable[[], None] | None = None
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-    def append(self, *lines: bytes, expendable: bool = False) -> None:
-        self.lines += lines
-
-    def flush(self) -> None: ...
-    def reopen(self) -> None: ...
-
-    def drain(self, timeout: float | None) -> bool:
-        return True
-
-    def close(self, timeout: float | None) -> bool:
-        return True
-
-    def recovery(self) -> None:
-        return None
 
 
 Delay = Callable[[], float]

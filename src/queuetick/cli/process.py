@@ -69,13 +69,13 @@ def new_daemon(
     from queuetick.lines import Emitter, install_logging
     from queuetick.lines.output import open_output, stdout_is_journal
 
+    journal = config.output.path == "-" and stdout_is_journal(os.environ)
     try:
-        output = open_output(config.output.path)
+        output = open_output(config.output.path, journal=journal)
     except OSError as error:
         reason = f"{config.output.path} cannot be opened: {error.strerror}"
         fix = "make it writable for the user that queuetick runs as, or set another path"
         raise ConfigError([Problem("output.path", reason, fix)]) from None
-    journal = config.output.path == "-" and stdout_is_journal(os.environ)
     emitter = Emitter(
         output,
         now=time.time,
@@ -83,7 +83,6 @@ def new_daemon(
         profile=config.output.profile,
         org=config.genesys.org,
         media=config.output.media,
-        journal=journal,
     )
     install_logging(emitter)
     return Daemon(

@@ -14,8 +14,7 @@ from queuetick.genesys import sdk
 from queuetick.genesys.errors import LoginFailed, LoginRefused
 from queuetick.genesys.org import Session
 from queuetick.lines import Emitter
-from queuetick.lines.buffering import BufferedOutput
-from queuetick.lines.output import open_output, stdout_is_journal
+from queuetick.lines.output import Output, open_output, stdout_is_journal
 from queuetick.metrics.exporter import Address, CannotListen, Exporter
 from queuetick.metrics.health import InForce
 from queuetick.polling.runner import CycleRunner
@@ -86,7 +85,8 @@ class Service:
         output = None
         if config.output.path != self.config.output.path:
             try:
-                output = open_output(config.output.path)
+                journal = config.output.path == "-" and stdout_is_journal(self._environ)
+                output = open_output(config.output.path, journal=journal)
             except OSError as error:
                 return [Problem("output.path", f"cannot be opened: {error.strerror}", "make it writable")]
         session = self._session(config, earlier=self.cycles.session)
@@ -108,14 +108,12 @@ class Service:
         self.cycles.give(session, same_organisation=same).close()
         self.schedule.follow(self.cycles.interval)
         self.config = config
-        if output is not None:
-            to_journal = config.output.path == "-" and stdout_is_journal(self._environ)
-            self._emitter.redirect(output, journal=to_journal)
         self._emitter.configure(
             level=config.log.level,
             profile=config.output.profile,
             org=config.genesys.org,
             media=config.output.media,
+            output=output,
         )
         self.schedule.follow_refresh(config.queues.refresh, now=self._clock.now())
         if not self.cycles.discovery.believed:
@@ -126,7 +124,7 @@ class Service:
             self.exporter.announce()
         return []
 
-    def _turn_down(self, session: Session, output: BufferedOutput | None, problem: Problem) -> list[Problem]:
+    def _turn_down(self, session: Session, output: Output | None, problem: Problem) -> list[Problem]:
         """Undo what a configuration had prepared that is not to come in force."""
         session.close()
         if output is not None:

@@ -259,4 +259,6 @@ def map_strings(value: Value, change: Callable[[str], str], keep: frozenset[str]
         }
     elif isinstance(value, list | tuple | set | frozenset):
         copy = [map_strings(child, change, keep) for child in value]
+    elif value is not None and value is not UNSET and not isinstance(value, int | float):
+        copy = change(str(value))
     return copy  # type: ignore[no-any-return]

@@ -1,285 +1,315 @@
-"""Where lines go: stdout (pipe, socket, terminal, redirected file) or a log file that rotates.
+"""Where lines go: a bounded buffer, and the one thread that writes it to a descriptor or a file.
 
-Lines leave whole. On pipes a write is at most PIPE_BUF bytes, which the kernel writes all or not at all; in
-files what a full disk cut off is taken back. A reader that does not read costs the daemon one thread for
-`PATIENCE` seconds once; later flushes only look whether it reads again.
+`append` never waits for the destination. A reader that is slow or stuck, a full disk and a hung mount cost memory up
+to `PENDING_LIMIT`, then the oldest snapshots, which are counted and reported. They never cost a cycle its time.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import select
+import signal
 import stat
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import msgspec
+from queuetick.lines.descriptors import Descriptor, LogFile, ReaderGone, warn
 
-from queuetick.lines.buffering import PENDING_LIMIT, BufferedOutput, Recovery, warn
+PENDING_LIMIT = 8 * 1024 * 1024
+"""Bytes of lines that wait for the destination before the oldest snapshots are dropped."""
+CHUNK = 256 * 1024
+"""Bytes taken from the buffer at a time."""
+STEP = 0.25
+"""Seconds that the thread waits for a full destination before it looks whether the output was closed."""
+RETRY = 0.5
+"""Seconds from a write that failed (full disk, lost directory) to the next attempt."""
+PRIORITIES: dict[str, bytes] = {
+    "debug": b"<7>",
+    "info": b"<6>",
+    "warning": b"<4>",
+    "error": b"<3>",
+    "critical": b"<2>",
+}
+"""The syslog priorities that journald takes off the start of a line (sd-daemon(3))."""
 
-PIPE_BUF = 4096
-"""Bytes that Linux writes to a pipe all or not at all (pipe(7)); every line is shorter."""
-PATIENCE = 1.0
-"""Seconds that one flush waits for a reader that has stopped reading."""
-TAIL = 64 * 1024
-"""Bytes at the end of a log file that are searched for the start of a torn line."""
 
-_READER_GONE = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
+class Line(NamedTuple):
+    """One line with its newline. `expendable` lines are dropped first: the next cycle supersedes them."""
+
+    content: bytes
+    level: str = "info"
+    expendable: bool = False
 
 
-class Output(Protocol):
-    """What the emitter needs from a destination; see `BufferedOutput`."""
+class Recovery(NamedTuple):
+    """The end of a trouble: how long it lasted, how many lines it cost, and what it was."""
 
-    on_closed: Callable[[], None] | None
+    seconds: float
+    lines_dropped: int
+    reason: str
+
+
+class Destination(Protocol):
+    """What the thread writes to."""
+
+    name: str
 
     @property
-    def closed(self) -> bool: ...
-    def append(self, *lines: bytes, expendable: bool = False) -> None: ...
-    def flush(self) -> None: ...
-    def drain(self, timeout: float | None) -> bool: ...
-    def close(self, timeout: float | None) -> bool: ...
-    def reopen(self) -> None: ...
-    def hand_over(self, successor: BufferedOutput, timeout: float | None) -> None: ...
-    def recovery(self) -> Recovery | None: ...
+    def unfinished(self) -> bool:
+        """Whether a line was written in part; `write` goes on with it."""
 
+    def write(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write while there is room. Return how many lines are done, and what stopped it. Raises ReaderGone."""
 
-class PipeOutput(BufferedOutput):
-    """An open descriptor that belongs to somebody else: stdout as pipe, socket, terminal or redirected file.
-
-    O_NONBLOCK is never set: it would hold for every process that shares the description. The descriptor is
-    asked with poll(2) before each write instead. It is not closed at the end.
-    """
-
-    def __init__(
-        self,
-        fd: int = 1,
-        *,
-        name: str = "stdout",
-        limit: int = PENDING_LIMIT,
-        patience: float = PATIENCE,
-        clock: Callable[[], float] = time.monotonic,
-        warn: Callable[[str], None] = warn,
-    ) -> None:
-        super().__init__(name, limit=limit, clock=clock, warn=warn)
-        self._fd = fd
-        self._patience = patience
-        self._stalled = False
-        self._rest = b""  # of a group that was written in part: never on pipes
-        self._poll = select.poll()
-        try:
-            self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        except OSError:
-            self.closed = True
-            return
-        self._poll.register(fd, select.POLLOUT)
-
-    def _write(self, lines: Sequence[bytes]) -> int:
-        if self._regular:
-            done, error = append_whole(self._fd, lines)
-        else:
-            done, error = self._write_groups(lines)
-        if error is None:
-            return done
-        if error.errno in _READER_GONE or (error.errno == errno.EIO and not self._regular):
-            self._reader_gone()
-        elif not isinstance(error, BlockingIOError):  # that: somebody else made the description non-blocking
-            self._begin_trouble(error)
-        return done
-
-    def _write_groups(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
-        """Write groups of whole lines of at most PIPE_BUF bytes for as long as there is room."""
-        done = 0
-        try:
-            while self._rest and self._writable():
-                self._rest = self._rest[os.write(self._fd, self._rest) :]
-            while done < len(lines) and not self._rest and self._writable():
-                size = len(lines[done])
-                end = done + 1
-                while end < len(lines) and size + len(lines[end]) <= PIPE_BUF:
-                    size += len(lines[end])
-                    end += 1
-                count = os.write(self._fd, b"".join(lines[done:end]))
-                done = end if count == size else done + self._cut(lines[done:end], count)
-        except OSError as error:
-            return done, error
-        return done, None
-
-    def _cut(self, lines: Sequence[bytes], count: int) -> int:
-        """After a short write (terminals): how many lines are done with. The rest of a torn one is written next."""
-        done = 0
-        while count >= len(lines[done]):
-            count -= len(lines[done])
-            done += 1
-        self._rest = lines[done][count:] if count else b""
-        return done + bool(count)
-
-    def _writable(self) -> bool:
-        """Wait for room: for the patience of a flush, or for as long as a drain may take."""
-        wait_from = self._clock()
-        while True:
-            now = self._clock()
-            if self._draining:
-                left = None if self._deadline is None else self._deadline - now
-            else:
-                left = 0.0 if self._stalled else wait_from + self._patience - now
-            step = 250 if left is None else min(250, max(0, int(left * 1000)))
-            if self._poll.poll(step):
-                self._stalled = False
-                return True
-            if left is not None and left <= step / 1000:
-                self._stalled = True
-                return False
-
-
-class FileOutput(BufferedOutput):
-    """A log file, opened for appending, mode 0640, and opened anew when it was moved or removed.
-
-    The constructor raises OSError when the file cannot be opened; later the same error is a trouble: lines
-    wait, and each flush tries again. Nothing is fsynced: see docs/output.md.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        limit: int = PENDING_LIMIT,
-        clock: Callable[[], float] = time.monotonic,
-        warn: Callable[[str], None] = warn,
-    ) -> None:
-        super().__init__(os.fspath(path), limit=limit, clock=clock, warn=warn)
-        self._path = Path(path)
-        self._reopen = False
-        self._fd = -1
-        self._open()
+    def wait(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for room."""
 
     def reopen(self) -> None:
-        self._reopen = True
+        """Open the file again before the next write; safe in a signal handler."""
 
-    def close(self, timeout: float | None) -> bool:
-        complete = super().close(timeout)
-        if self._writing.acquire(timeout=0.1):  # not when a thread hangs in a write
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
-            self._writing.release()
-        return complete
-
-    def _open(self) -> None:
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            removed = mend_tail(fd)
-        except OSError:
-            os.close(fd)
-            raise
-        if removed:
-            self._warn(f"{self.name}: removed {removed} bytes of a line that a crash had torn")
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._status = fd, os.fstat(fd)
-        self._reopen = False
-
-    def _follow(self) -> None:
-        """Open the file anew if it is no longer the one at the path."""
-        if self._fd >= 0 and not self._reopen:
-            with suppress(FileNotFoundError):
-                if os.path.samestat(self._path.stat(), self._status):
-                    return
-        self._open()
-
-    def _write(self, lines: Sequence[bytes]) -> int:
-        try:
-            self._follow()
-        except OSError as error:
-            self._begin_trouble(error)
-            return 0
-        done, trouble = append_whole(self._fd, lines)
-        if trouble is not None:
-            self._begin_trouble(trouble)
-        return done
+    def close(self) -> None:
+        """Release what the destination owns."""
 
 
-def append_whole(fd: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
-    """Write `lines` to a regular file; return how many of them are there, whole, and what stopped it."""
-    content = b"".join(lines)
-    count = 0
-    try:
-        while count < len(content):
-            count += os.write(fd, memoryview(content)[count:])
-    except OSError as error:
-        return take_back(fd, lines, count), error
-    return len(lines), None
+class Output:
+    """The buffer, its writer thread, and the account of what was lost. Safe to use from several threads.
 
-
-def take_back(fd: int, lines: Sequence[bytes], count: int) -> int:
-    """After only `count` bytes of `lines` got into a file: remove the torn line at its end, say how many
-    whole ones stay.
-
-    Nothing is removed when another process has written since: our position is then no longer the file's end.
+    With `journal` each line starts with its syslog priority. `closed` is true once the reader is gone for good;
+    lines are then thrown away. `dropped` counts the lines lost to a full buffer since the start.
     """
-    done = 0
-    while done < len(lines) and count >= len(lines[done]):
-        count -= len(lines[done])
-        done += 1
-    if count:
-        with suppress(OSError):
-            end = os.lseek(fd, 0, os.SEEK_CUR)
-            if os.fstat(fd).st_size == end:
-                os.ftruncate(fd, end - count)
-                os.lseek(fd, end - count, os.SEEK_SET)
-    return done
+
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        journal: bool = False,
+        limit: int = PENDING_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+        warn: Callable[[str], None] = warn,
+    ) -> None:
+        self.name = destination.name
+        self.closed = False
+        self.dropped = 0
+        self.on_recovery: Callable[[Recovery], None] | None = None
+        self._destination = destination
+        self._journal = journal
+        self._limit = limit
+        self._clock = clock
+        self._warn = warn
+        self._changed = threading.Condition()  # guards all below; never held during a system call
+        self._pending: deque[Line] = deque()
+        self._pending_bytes = 0
+        self._writing: list[Line] = []
+        self._moved_at = clock()  # when the destination last took a line, or had taken all
+        self._behind_since = (
+            self._moved_at
+        )  # since when the buffer was not empty, or lost lines were reported
+        self._trouble: tuple[float, str] | None = None
+        self._dropped_in_trouble = 0
+        self._errors = 0
+        self._hurry = False
+        self._reporting = False  # `on_recovery` is about to append a line
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name=f"queuetick-output {self.name}", daemon=True)
+        # The thread must not receive the process's signals, which others wait for.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._thread.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def append(self, lines: Sequence[Line]) -> bool:
+        """Put lines into the buffer; return False, and take none, once the output has ended."""
+        overflow = False
+        with self._changed:
+            if self._ended or self.closed:
+                return self.closed
+            if not self._backlog():
+                self._moved_at = self._behind_since = self._clock()
+            self._pending.extend(lines)
+            self._pending_bytes += sum([len(line.content) for line in lines])
+            if self._pending_bytes > self._limit:
+                overflow = self._make_room()
+            self._changed.notify_all()
+        if overflow:
+            self._warn(
+                f"{self.name}: the buffer of {self._limit} bytes is full, the oldest snapshots are dropped"
+            )
+        return True
+
+    @property
+    def stuck_seconds(self) -> float:
+        """Seconds for which lines have waited and the destination has taken none; 0 where none wait."""
+        with self._changed:
+            return max(self._clock() - self._moved_at, 0.0) if self._backlog() else 0.0
+
+    def drain(self, timeout: float | None) -> bool:
+        """Wait up to `timeout` seconds (None: for ever) until all is written; return whether it is.
+
+        A write that fails ends the wait.
+        """
+        with self._changed:
+            errors = self._errors
+            self._hurry = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self.closed or self._ended or not self._backlog() or self._errors > errors, timeout
+            )
+            return not self._backlog() and not self.closed
+
+    def close(self, timeout: float | None) -> list[Line]:
+        """Drain, then take no more lines and return those that were not written."""
+        self.drain(timeout)
+        with self._changed:
+            self._ended = True
+            left = [*self._writing, *self._pending]
+            self._pending.clear()
+            self._pending_bytes = 0
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(2 * STEP)  # not for ever: it may hang in a write
+        return left
+
+    def end(self, timeout: float | None) -> bool:
+        """Close, report on stderr what was not written, and return whether no line was lost."""
+        left = len(self.close(timeout))
+        if left or self._dropped_in_trouble:
+            self._warn(
+                f"{self.name}: {left} lines were not written, {self._dropped_in_trouble} were dropped before"
+            )
+        return not (left or self.dropped or self.closed)
+
+    def reopen(self) -> None:
+        """Open the file again at the next write (SIGHUP). Stdout has nothing to reopen."""
+        self._destination.reopen()
+
+    def _backlog(self) -> bool:
+        return bool(self._pending or self._writing or self._reporting or self._destination.unfinished)
+
+    def _make_room(self) -> bool:
+        """Drop the oldest expendable lines down to half the limit, then others down to the limit.
+
+        Return whether that began a trouble.
+        """
+        kept: deque[Line] = deque()
+        before = len(self._pending)
+        while self._pending and self._pending_bytes > self._limit // 2:
+            line = self._pending.popleft()
+            if line.expendable:
+                self._pending_bytes -= len(line.content)
+            else:
+                kept.append(line)
+        self._pending.extendleft(reversed(kept))
+        while self._pending_bytes > self._limit:
+            self._pending_bytes -= len(self._pending.popleft().content)
+        self.dropped += before - len(self._pending)
+        self._dropped_in_trouble += before - len(self._pending)
+        if self._trouble is not None:
+            return False
+        self._trouble = (self._behind_since, "the reader did not keep up")
+        return True
+
+    # The thread
+
+    def _run(self) -> None:
+        while self._take():
+            content = [
+                PRIORITIES[line.level] + line.content if self._journal else line.content
+                for line in self._writing
+            ]
+            try:
+                done, error = self._destination.write(content)
+            except ReaderGone:
+                return self._reader_gone()
+            self._account(done, error)
+            if error is not None:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._hurry or self._ended, RETRY)
+            elif self._destination.unfinished or done < len(content):
+                self._destination.wait(STEP)
+        return self._destination.close()
+
+    def _take(self) -> bool:
+        """Wait for lines and move some into `_writing`; return False once the output has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or bool(self._pending) or self._destination.unfinished)
+            size = 0
+            while self._pending and size < CHUNK and not self._ended:
+                line = self._pending.popleft()
+                self._writing.append(line)
+                size += len(line.content)
+            self._pending_bytes -= size
+            return not self._ended
+
+    def _account(self, done: int, error: OSError | None) -> None:
+        """Put back what was not written, and begin or end a trouble."""
+        began = recovery = None
+        with self._changed:
+            left, self._writing = self._writing[done:], []
+            if not self._ended:
+                self._pending.extendleft(reversed(left))
+                self._pending_bytes += sum([len(line.content) for line in left])
+            if error is not None:
+                self._errors += 1
+                self._hurry = False
+                if self._trouble is None:
+                    began = error.strerror or str(error)
+                    self._trouble = (self._clock(), began)
+            elif done:
+                recovery = self._end_trouble()
+                self._reporting = recovery is not None
+            if done:
+                self._moved_at = self._clock()
+        if began is not None:
+            self._warn(f"cannot write {self.name}: {began}; lines wait in memory")
+        if recovery is not None:
+            self._warn(
+                f"{self.name} is written again after {recovery.seconds:.1f} s ({recovery.reason}), "
+                f"{recovery.lines_dropped} lines were dropped"
+            )
+            if self.on_recovery is not None:
+                self.on_recovery(recovery)
+        with self._changed:
+            self._reporting = False
+            self._changed.notify_all()
+
+    def _end_trouble(self) -> Recovery | None:
+        if self._trouble is None or self._pending_bytes > self._limit * 3 // 4:
+            return None
+        since, reason = self._trouble
+        self._behind_since = now = self._clock()
+        recovery = Recovery(round(max(now - since, 0.0), 3), self._dropped_in_trouble, reason)
+        self._trouble, self._dropped_in_trouble = None, 0
+        return recovery
+
+    def _reader_gone(self) -> None:
+        with self._changed:
+            self.closed = True
+            self._pending.clear()
+            self._writing.clear()
+            self._pending_bytes = 0
+            self._changed.notify_all()
+        self._destination.close()
 
 
-def mend_tail(fd: int) -> int:
-    """Repair a file whose last line has no newline, left by a crash; return how many bytes were removed.
-
-    The start of one of our lines is removed. Anything else (a line that lacks only its newline, text that is
-    not ours) gets a newline, so that the next line stands alone.
-    """
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-        return 0
-    start = max(0, status.st_size - TAIL)
-    tail = os.pread(fd, TAIL, start)
-    if tail.endswith(b"\n"):
-        return 0
-    head, newline, fragment = tail.rpartition(b"\n")
-    found_start = bool(newline) or start == 0
-    if found_start and fragment.startswith(b'{"') and not _is_json(fragment):
-        os.ftruncate(fd, start + len(head) + len(newline))
-        return len(fragment)
-    os.write(fd, b"\n")
-    return 0
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True
-
-
-def open_output(path: str) -> BufferedOutput:
+def open_output(path: str, *, journal: bool = False) -> Output:
     """The output of `output.path`: "-" is stdout; a device or a named pipe is written like stdout.
 
     Raises OSError when the file cannot be opened.
     """
     if path == "-":
-        return PipeOutput(1)
+        return Output(Descriptor(1), journal=journal)
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(Path(path).stat().st_mode):
-            return PipeOutput(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), name=path)
-    return FileOutput(path)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY)
+            return Output(Descriptor(fd, name=path, owned=True))
+    return Output(LogFile(path))
 
 
 def stdout_is_journal(environ: Mapping[str, str], fd: int = 1) -> bool:
-    """Whether `fd` is the very socket that systemd connected to the journal (systemd.exec(5),
-    $JOURNAL_STREAM).
-    """
+    """Whether `fd` is the very socket that systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
     device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
     try:
         status = os.fstat(fd)

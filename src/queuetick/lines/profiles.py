@@ -184,8 +184,8 @@ def _tree(profile: str, fact: Fact, head: dict[str, Any], org: str | None) -> di
         if constants or values:
             _branch(tree, path).update(constants, **values)
     if org is not None:
-        place = ORG_PLACES[profile]
-        _branch(tree, place[:-1])[place[-1]] = org
+        *outer, key = ORG_PLACES[profile]
+        _branch(tree, outer)[key] = org
     return tree
 
 

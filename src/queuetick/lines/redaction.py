@@ -1,22 +1,22 @@
-"""Strings that must never appear in a line, in every form in which they might."""
+"""The one mask: what no line, no message and no page may show, in every form in which it might."""
 
 from __future__ import annotations
 
 import base64
-import json
+import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote
 
-import msgspec
 from msgspec import UNSET, structs
 
-from queuetick.events import EVENTS, Fact, MediaCounts, QueueSnapshot
-from queuetick.lines.length import escape, map_strings, spell_out
+from queuetick.events import EVENTS, Fact, MediaCounts, QueueSnapshot, QueueStats
+from queuetick.lines.length import map_strings, spell_out
 
-SHORTEST = 6
-"""Characters of the shortest secret that is looked for; shorter ones would blank out ordinary text."""
+SHORTEST = 4
+"""Characters of the shortest secret that is masked; shorter ones would blank out ordinary text."""
 PASSING = 8
 """Passing secrets (access tokens) that are remembered, the latest ones."""
 MASK = "***"
@@ -27,23 +27,21 @@ _FIELD_NAMES = frozenset(field.name for event in (*EVENTS, MediaCounts) for fiel
 
 Value = TypeVar("Value")
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Redaction:
-    """The secrets in force.
+    """The secrets of one process. Every exit passes its text through `mask` before anything is cut.
 
-    `found_in` is the cheap test of a line, `clean` the exact work on its fact.
+    Safe to use from several threads: `add` replaces what `mask` reads by one assignment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lasting: set[str] = set()
         self._passing: deque[str] = deque(maxlen=PASSING)
-        self._forms: tuple[str, ...] = ()
-        self._needles: tuple[bytes, ...] = ()
-        self._innocent: set[object] = {UNSET}  # strings of snapshots whose lines were searched, and held none
+        self._search: tuple[re.Pattern[str] | None, set[object]] = (None, {UNSET})
+        self.add(secrets)
 
     def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
+        """Mask `secrets` from now on; of `passing` ones (access tokens) the latest eight."""
         for secret in map(spell_out, secrets):
             if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
                 continue
@@ -51,71 +49,107 @@ class Redaction:
                 self._passing.append(secret)
             else:
                 self._lasting.add(secret)
-        forms: set[str] = set().union(*(spellings(secret) for secret in self._passing))
-        forms = forms.union(*(spellings(secret) | base64_spellings(secret) for secret in self._lasting))
-        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        self._needles = tuple(escape(_encode(form))[1:-1] for form in self._forms)
-        self._innocent = {UNSET}
+        known = sorted({*self._lasting, *self._passing}, key=lambda secret: (-len(secret), secret))
+        forms = [form for secret in known for form in (spelled(secret), *base64_forms(secret))]
+        self._search = (re.compile("|".join(forms)) if forms else None, {UNSET})
 
-    def found_in(self, fact: Fact, line: bytes) -> bool:
-        """Whether `line`, which says `fact`, holds a secret.
-
-        Snapshots are most lines, and say the same names each time: a line of names that are known is not searched.
-        """
-        if type(fact) is not QueueSnapshot:
-            return self._found(line)
-        innocent = self._innocent  # the very set that belongs to the needles below, or an earlier one
-        media, statuses = fact.media or (), fact.agents_by_status or ()
-        if (
-            fact.queue_id in innocent
-            and fact.queue_name in innocent
-            and fact.division in innocent
-            and innocent.issuperset(media)
-            and innocent.issuperset(statuses)
-        ):
-            return False
-        if self._found(line):
-            return True
-        if len(innocent) > MOST_NAMES:
-            innocent.clear()
-        innocent.update((fact.queue_id, fact.queue_name, fact.division), media, statuses)
-        return False
-
-    def _found(self, line: bytes) -> bool:
-        return any(needle in line for needle in self._needles)
+    def mask(self, text: str) -> str:
+        """`text` with every form of every secret replaced by three stars, and lone surrogates spelled out."""
+        search, _ = self._search
+        text = spell_out(text)
+        return search.sub(MASK, text) if search else text
 
     def clean(self, value: Value) -> Value:
-        """A copy of `value` with every form of every secret masked; field names stay."""
-        return map_strings(value, self._mask, _FIELD_NAMES)
+        """A copy of `value` (struct, mapping, list, string) with every string masked; field names stay."""
+        return map_strings(value, self.mask, _FIELD_NAMES)
 
-    def _mask(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
+    def clean_event(self, event: Fact) -> Fact:
+        """`event` itself where it holds no secret, else a masked copy.
+
+        Measurements are most events, and repeat the same names: one whose names were all clean before is not searched.
+        """
+        if not isinstance(event, QueueSnapshot | QueueStats):
+            return self.clean(event)
+        _, innocent = self._search  # the set belongs to the pattern that is read here, or to an earlier one
+        names = list(_names(event))
+        if innocent.issuperset(names):
+            return event
+        cleaned = self.clean(event)
+        if list(_names(cleaned)) == names:
+            if len(innocent) > MOST_NAMES:
+                innocent.clear()
+            innocent.update(names)
+        return cleaned
 
 
-def spellings(secret: str) -> set[str]:
-    """`secret` as it is, and as JSON, a URL and a Python literal spell it."""
-    return {
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        quote(secret, safe=""),
-        quote(secret),
-        quote_plus(secret),
-    }
+def _names(event: QueueSnapshot | QueueStats) -> Iterator[object]:
+    """The strings of a measurement that come from outside."""
+    yield from (event.queue_id, event.queue_name, event.division)
+    yield from event.media or ()
+    if isinstance(event, QueueSnapshot):
+        yield from event.agents_by_status or ()
+        yield from event.off_queue_by_presence or ()
 
 
-def base64_spellings(secret: str) -> set[str]:
-    """`secret` as base64 spells it inside a longer text (`id:secret` of HTTP Basic), in both alphabets.
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", " ": "nbsp"}
+
+
+def spelled(secret: str) -> str:
+    """A pattern of `secret` as it is and as JSON, URLs, HTML and Python literals spell it, also one in another."""
+    return "".join(map(_spelled_character, secret))
+
+
+@lru_cache(maxsize=1024)
+def _spelled_character(char: str) -> str:
+    if char.isascii() and char.isalnum():
+        return char
+    if char == "\\":
+        return rf"(?:\\{{1,8}}|{_url(char)}|&#(?:0*92|[xX]0*5[cC]);)"
+    code = ord(char)
+    units = char.encode("utf-16-be").hex(" ", 2).split()
+    forms = [
+        r"\\{0,8}" + re.escape(char),
+        "".join(rf"\\{{1,8}}u(?i:{unit})" for unit in units),
+        rf"\\{{1,8}}(?:x(?i:{code:02x})|U(?i:{code:08x}))",
+        _url(char),
+        rf"&#(?:0*{code}|[xX]0*(?i:{code:x}));",
+    ]
+    if char in _ENTITIES:
+        forms.append(f"&{_ENTITIES[char]};")
+    if char == " ":
+        forms.append(r"\+")
+    return f"(?:{'|'.join(forms)})"
+
+
+def _url(char: str) -> str:
+    """The octets of `char` as percent-encoding spells them, however often it was applied."""
+    return "".join(f"%(?:25){{0,4}}(?i:{octet:02x})" for octet in char.encode())
+
+
+def base64_forms(secret: str) -> Iterator[str]:
+    """Patterns of `secret` as base64 spells it inside a longer text (`id:secret` of HTTP Basic), in both alphabets.
 
     There are three, one for each place modulo three at which it may start. The characters at its ends that depend
     on the neighbours too are left out.
     """
     octets = secret.encode()
-    spelled = set()
     for before in range(3):
         start, end = (before * 8 + 5) // 6, (before + len(octets)) * 8 // 6
-        spelled.add(base64.b64encode(bytes(before) + octets).decode()[start:end])
-    return spelled | {text.replace("+", "-").replace("/", "_") for text in spelled}
+        text = base64.b64encode(bytes(before) + octets).decode()[start:end]
+        yield "".join(_BASE64.get(char) or _spelled_character(char) for char in text)
+
+
+_BASE64 = {
+    "+": f"(?:{_spelled_character('+')}|{_spelled_character('-')})",
+    "/": f"(?:{_spelled_character('/')}|{_spelled_character('_')})",
+}
+
+
+def proxy_passwords(environ: Mapping[str, str]) -> list[str]:
+    """The passwords of the proxies that `environ` names, as written and as sent; a URL need not be valid."""
+    found = []
+    for name, value in environ.items():
+        if name.lower().endswith("_proxy") and "@" in value:
+            _, _, password = value.rpartition("@")[0].rpartition("://")[2].partition(":")
+            found += [password, unquote(password)]
+    return list(dict.fromkeys(filter(None, found)))

@@ -161,6 +161,8 @@ class Service:
             thresholds=config.thresholds,
             heartbeat=config.output.heartbeat if config.output.snapshots == "changed" else 0.0,
             stats_every=config.stats.every if config.stats.enabled else None,
+            lines_dropped=self._emitter.output.dropped,
+            output_stuck_seconds=self._emitter.output.stuck_seconds,
             progressing=self._progressing(),
         )
 

@@ -121,7 +121,7 @@ class Emitter:
 
     def mask(self, text: str) -> str:
         """`text` with every secret masked, for what leaves by another way than a line."""
-        return self._redaction.clean(text)
+        return self.redaction.mask(text)
 
     def emit(self, *facts: Fact, level: Level | None = None) -> None:
         """Write `facts` with one timestamp. `level` replaces the facts' own.

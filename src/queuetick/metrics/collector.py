@@ -23,7 +23,6 @@ from queuetick.events import (
     CycleReport,
     CycleSkipped,
     Fact,
-    OutputRecovered,
     QueueInvalid,
     QueueMissing,
     QueueSnapshot,
@@ -65,7 +64,6 @@ class EventMetrics:
         self.reload_accepted = True
         """Whether the last reload was taken; true before any."""
         self.stats_failing = False
-        self.lines_dropped = 0
         self._monotonic = monotonic
         self._now = now
         self._lock = threading.Lock()
@@ -92,7 +90,6 @@ class EventMetrics:
             ApiLost: self._lost,
             ApiRecovered: self._recovered,
             TokenRenewed: self._renewed,
-            OutputRecovered: self._output_recovered,
             ConfigReloaded: self._reloaded,
             ConfigRejected: self._reloaded,
         }
@@ -176,9 +173,6 @@ class EventMetrics:
 
     def _renewed(self, renewed: TokenRenewed) -> None:
         self.counters.renewals.labels(renewed.reason).inc()
-
-    def _output_recovered(self, recovered: OutputRecovered) -> None:
-        self.lines_dropped += recovered.lines_dropped
 
     def _reloaded(self, reloaded: ConfigReloaded | ConfigRejected) -> None:
         self.reload_accepted = type(reloaded) is ConfigReloaded

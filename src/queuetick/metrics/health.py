@@ -53,6 +53,7 @@ class InForce(Struct, frozen=True):
     stats_every: float | None = None
     """Seconds between two `queue.stats` of a queue; None where they are off."""
     lines_dropped: int = 0
+    """Lines lost to a full buffer since the start, those of a trouble that still lasts included."""
     output_stuck_seconds: float = 0.0
     """Seconds for which the output has taken no line although lines wait; 0 while it takes them."""
     progressing: bool = True

@@ -166,7 +166,7 @@ class StateCollector(Collector):
         yield CounterMetricFamily(
             "queuetick_lines_dropped",
             "Lines lost to an output that took none for so long that the buffer was full.",
-            metrics.lines_dropped + in_force.lines_dropped,
+            in_force.lines_dropped,
         )
 
 

@@ -1,6 +1,7 @@
 """Laws of the contact centre: what holds for every queue of every seed at every instant."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -9,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queuetick.simulator import Simulator
 from queuetick.simulator import queue_model as floor_module
-from queuetick.simulator.arrivals import MEDIA, SHARED, UTILIZATION, draw_profile, draw_stretch, draw_targets
+from queuetick.simulator.arrivals import (
+    MEDIA,
+    SHARED,
+    UTILIZATION,
+    draw_profile,
+    draw_stretch,
+    draw_targets,
+    offset_for,
+)
 from queuetick.simulator.contact_centre import ContactCentre, off_queue_presences
 from queuetick.simulator.ledger import Account
 from queuetick.simulator.observations import Plan, observation_body
@@ -314,6 +324,46 @@ def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend()
     tuesday_noon, tuesday_night, sunday_noon = 1_764_072_000.0, 1_764_032_400.0, 1_763_899_200.0
     assert arrivals(tuesday_noon) > 3 * arrivals(tuesday_night)
     assert arrivals(tuesday_noon) > 1.5 * arrivals(sunday_noon)
+
+
+# --- an hour and trouble of one's own ---
+
+
+@given(instants, st.floats(0.0, 23.99))
+@many
+def test_an_hour_of_ones_own_is_that_hour_of_a_working_day(now: float, hour: float) -> None:
+    here = now / 3600.0 + offset_for(now, hour)
+    assert abs(here % 24.0 - hour) < 0.001
+    assert (math.floor(here / 24.0) + 3) % 7 < 5
+
+
+def test_every_queue_begins_at_the_hour_asked_for_whatever_the_clock_says() -> None:
+    """At night, on a Sunday: all queues are at work, where without it most of them sleep."""
+    sunday_night = 1_763_867_100.0
+
+    def at_work(hour: float | None) -> int:
+        simulator = Simulator(queues=60, clock=lambda: sunday_night, hour=hour)
+        return sum(each["agents_on_queue"] > 0 for each in simulator.truth().values())
+
+    assert at_work(10.5) == 60
+    assert at_work(None) < 50
+
+
+def test_trouble_is_more_waiting_in_the_share_of_queues_asked_for() -> None:
+    def waiting(trouble: float) -> list[int]:
+        simulator = Simulator(queues=100, clock=lambda: 1_764_072_000.0, hour=10.5, trouble=trouble)
+        return [each["waiting"] for each in simulator.truth().values()]
+
+    calm, troubled = waiting(0.0), waiting(0.3)
+    changed = sum(one != other for one, other in zip(calm, troubled, strict=True))
+    assert sum(troubled) > 1.5 * sum(calm)
+    assert 15 <= changed <= 45
+
+
+@pytest.mark.parametrize("values", [{"hour": 24.0}, {"hour": -1.0}, {"trouble": 1.1}, {"trouble": -0.1}])
+def test_an_hour_or_a_share_out_of_range_is_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        Simulator(queues=1, **values)  # type: ignore[arg-type]
 
 
 def test_contacts_give_up_ring_out_and_make_agents_call_on() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import pytest
 from simulator_client import basic, exchange
 
 import queuetick.simulator
-from queuetick.simulator import Faults
+from queuetick.simulator import Faults, Simulator
 from queuetick.simulator.command import MISSING_AIOHTTP, add_arguments, read_faults, run
+from queuetick.simulator.named_faults import NAMED
 
 COMMAND = [sys.executable, "-m", "queuetick.simulator"]
 
@@ -58,19 +60,147 @@ def test_an_address_others_can_reach_must_be_meant(host: str, capsys: pytest.Cap
     assert "--allow-remote" in capsys.readouterr().err
 
 
-def test_options_that_make_no_sense_are_a_sentence_and_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "80000"],
+        ["--port", "-1"],
+        ["--port", "http"],
+        ["--control-port", "65536"],
+        ["--queues", "0"],
+        ["--queues", "5001"],
+        ["--queues", "many"],
+        ["--seed", "x"],
+        ["--rate-limit", "-1"],
+        ["--rate-limit", "1e3"],
+        ["--token-lifetime", "0"],
+        ["--token-lifetime", "nan"],
+        ["--token-lifetime", "inf"],
+        ["--at", "25:00"],
+        ["--at", "10"],
+        ["--at", "10:60"],
+        ["--trouble", "2"],
+        ["--trouble", "nan"],
+    ],
+)
+def test_an_option_out_of_range_is_a_usage_error_that_names_it(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "faults.toml"
-    file.write_text("explode = 1\n")
-    assert run(options("--faults", str(file))) == 2
-    assert "unknown fault 'explode'" in capsys.readouterr().err
-    file.write_text("hang = ")
-    assert run(options("--faults", str(file))) == 2
-    assert run(options("--faults", str(tmp_path / "none.toml"))) == 2
-    assert run(options("--rate-limit", "-1")) == 2
-    assert run(options("--queues", "0")) == 2
-    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit) as ended:
+        options(*arguments)
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert f"argument {arguments[0]}: " in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--port", "8080", "--control-port", "8080"], None),
+        (["--faults", "FILE"], "explode = 1\n"),
+        (["--faults", "FILE"], "hang = "),
+        (["--faults", "FILE"], 'hang = "\udcff"\n'),
+        (["--faults", "FILE"], None),
+        (["--faults", "DIRECTORY"], None),
+        (["--fault", "explode"], None),
+        (["--env", "DIRECTORY"], None),
+        (["--env", "DIRECTORY/none/.env"], None),
+        (["--env", "FILE"], "GENESYS_CLIENT_SECRET=real\n"),
+    ],
+)
+def test_options_that_are_invalid_together_or_in_their_files_are_a_sentence_and_2(
+    arguments: list[str], text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    if text is not None:
+        file.write_text(text, errors="surrogateescape")
+    filled = [each.replace("FILE", str(file)).replace("DIRECTORY", str(tmp_path)) for each in arguments]
+    assert run(options(*filled)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    if text is not None:
+        assert file.read_text(errors="surrogateescape") == text
+
+
+def test_an_option_out_of_range_ends_the_process_without_a_traceback() -> None:
+    process = subprocess.run([*COMMAND, "--port", "80000"], capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "Traceback" not in process.stderr
+
+
+def test_faults_can_be_listed_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(options("--fault", "list")) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(NAMED)
+
+
+def test_named_faults_of_the_command_line_add_up() -> None:
+    faults = read_faults(options("--fault", "slow", "--fault", "listing_empty"))
+    assert (faults.latency, faults.listing_empty) == (0.8, True)
+
+
+def settings_in(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_environment_to_use_it_is_on_stderr_and_in_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+    """A second simulator replaces the file, whoever's umask."""
+    file = tmp_path / ".env"
+    for _ in range(2):
+        command = [*COMMAND, "--queues", "3", "--env", str(file)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            started = json.loads(process.stdout.readline())
+            told = [process.stderr.readline() for _ in range(2)]
+            settings = settings_in(file)
+            process.terminate()
+        assert settings == {
+            "GENESYS_API_URL": started["url"],
+            "GENESYS_CLIENT_ID": started["client_id"],
+            "GENESYS_CLIENT_SECRET": started["client_secret"],
+        }
+        assert file.stat().st_mode & 0o777 == 0o600
+        word, *exported = shlex.split(told[1])
+        assert word == "export"
+        assert dict(each.split("=", 1) for each in exported) == settings
+    assert [each.name for each in tmp_path.iterdir()] == [".env"]
+
+
+def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
+    with Simulator(queues=1, host="localhost") as simulator:
+        port = simulator.url.rpartition(":")[2]
+        assert simulator.url == f"http://localhost:{port}"
+        for host in ("127.0.0.1", "[::1]"):
+            login = basic(simulator.client_id, simulator.client_secret)
+            url = f"http://{host}:{port}"
+            assert (
+                exchange(url, "POST", "/oauth/token", b"grant_type=client_credentials", login).status == 200
+            )
+
+
+def test_a_port_that_one_family_has_taken_is_not_half_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with Simulator(queues=1, host="::1") as simulator:
+        port = simulator.url.rpartition(":")[2]
+        assert run(options("--queues", "1", "--host", "localhost", "--port", port)) == 1
+    assert "cannot listen" in capsys.readouterr().err
+
+
+def test_a_full_stdout_ends_it_with_a_sentence_and_1() -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [*COMMAND, "--queues", "1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert "No space left" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_port_in_use_is_a_sentence_and_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +216,11 @@ def test_without_aiohttp_one_sentence_says_what_to_install() -> None:
         "import runpy; runpy.run_module('queuetick.simulator', run_name='__main__')"
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (process.returncode, process.stdout, process.stderr) == (1, "", MISSING_AIOHTTP + "\n")
+    assert (process.returncode, process.stdout, process.stderr) == (
+        1,
+        "",
+        f"queuetick simulate: {MISSING_AIOHTTP}\n",
+    )
 
 
 def test_the_simulator_imports_nothing_of_the_rest() -> None:

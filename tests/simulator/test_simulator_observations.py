@@ -290,6 +290,7 @@ ENTITY = {"id": STRANGER, "type": "queue"}
         {"entities": [{**ENTITY, "id": "x"}]},
         {"entities": [ENTITY] * 201},
         {"groupBy": []},
+        {"groupBy": ["queue"]},
         {"groupBy": ["mediaType"]},
         {"groupBy": ["queueId", "mediaType"]},
         {"filter": {}},

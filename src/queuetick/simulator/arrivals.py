@@ -39,7 +39,8 @@ class Profile:
     """What is fixed about one queue's work."""
 
     index: int
-    utc_offset: int
+    utc_offset: float
+    """Hours east of UTC: from it follow the local hour and the weekday."""
     peak_per_hour: float
     """Contacts per hour at the busiest time of a working day."""
     media_shares: tuple[float, ...]
@@ -90,7 +91,8 @@ class Desk:
         self.load = 0
 
 
-def draw_profile(seed: int, index: int, utc_offset: int) -> Profile:
+def draw_profile(seed: int, index: int, utc_offset: float, trouble: float = 0.0) -> Profile:
+    """Draw what is fixed about a queue; `trouble` is the share of queues where many of the staff are away."""
     rng = random.Random(f"{seed}/profile/{index}")  # noqa: S311 - chance, not secrecy
     peak = min(300.0, rng.lognormvariate(math.log(64), 0.75))
     weights = [rng.uniform(0.5, 1.0), 0.0, 0.0, 0.0, 0.0]
@@ -105,6 +107,9 @@ def draw_profile(seed: int, index: int, utc_offset: int) -> Profile:
     staffing = rng.uniform(0.92, 1.4)
     needed = _agents_needed(peak, shares)
     joined = math.ceil(needed * staffing * 1.15) + rng.randint(0, 2)
+    strained = random.Random(f"{seed}/trouble/{index}")  # noqa: S311
+    if strained.random() < trouble:
+        staffing *= strained.uniform(0.45, 0.75)
     return Profile(
         index=index,
         utc_offset=utc_offset,
@@ -116,6 +121,19 @@ def draw_profile(seed: int, index: int, utc_offset: int) -> Profile:
         members=joined + rng.randint(0, 2 + joined // 3),
         phase=rng.uniform(0.0, 3 * STRETCH),
     )
+
+
+def offset_for(now: float, local_hour: float) -> float:
+    """Hours east of UTC where it is `local_hour` of a working day at an instant (epoch seconds)."""
+    offset = (local_hour - now / 3600.0) % 24.0
+    days = math.floor((now / 3600.0 + offset) / 24.0)
+    # From Saturday to Thursday, from Sunday to Friday.
+    return offset - 48.0 if _weekday(days) >= 5 else offset
+
+
+def _weekday(days: int) -> int:
+    """Of a day since 1970-01-01, which was a Thursday; Monday is 0."""
+    return (days + 3) % 7
 
 
 def draw_targets(seed: int, index: int) -> dict[str, dict[str, float]]:
@@ -152,9 +170,7 @@ def contacts_per_hour(profile: Profile, at: float) -> float:
     share = (here + (after - here) * (hours - whole)) / 100.0
     if not profile.always_open and share < 0.19:
         return 0.0
-    # 1970-01-01 was a Thursday; with Monday as 0, that is 3.
-    weekday = (whole // 24 + 3) % 7
-    return profile.peak_per_hour * share * (_WEEKEND if weekday >= 5 else 1.0)
+    return profile.peak_per_hour * share * (_WEEKEND if _weekday(whole // 24) >= 5 else 1.0)
 
 
 def _agents_needed(per_hour: float, shares: "list[float] | tuple[float, ...]") -> float:

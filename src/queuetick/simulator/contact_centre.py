@@ -123,10 +123,18 @@ def on_queue_statuses(floor: Floor) -> Iterator[tuple[str, int]]:
 class ContactCentre:
     """All queues of one organization. Every method may be called from any thread."""
 
-    def __init__(self, seed: int, queues: int) -> None:
+    def __init__(self, seed: int, queues: int, utc_offset: float | None = None, trouble: float = 0.0) -> None:
+        """`utc_offset` (hours) puts every queue into one time zone; None: each division into its own.
+
+        `trouble` is the share of queues (0 to 1) that lack staff.
+        """
         if not 1 <= queues <= MAX_QUEUES:
             raise ValueError(f"queues must be between 1 and {MAX_QUEUES}, not {queues}")
+        if not 0 <= trouble <= 1:
+            raise ValueError(f"trouble must be between 0 and 1, not {trouble}")
         self.seed = seed
+        self._utc_offset = utc_offset
+        self._trouble = trouble
         self.divisions = divisions(seed)
         self._initial = queues
         self._lock = threading.RLock()
@@ -148,11 +156,12 @@ class ContactCentre:
             rng = random.Random(f"{self.seed}/queue/{index}")  # noqa: S311 - chance, not secrecy
             # The first ones walk through the divisions, so that a handful of queues shows many.
             division = self.divisions[index] if index < len(self.divisions) else rng.choice(self.divisions)
+            offset = division.utc_offset if self._utc_offset is None else self._utc_offset
             queue = Queue(
                 id=stable_uuid(self.seed, "queue", index),
                 name=name or queue_name(division, rng, self._names),
                 division=division,
-                floor=Floor(self.seed, draw_profile(self.seed, index, division.utc_offset)),
+                floor=Floor(self.seed, draw_profile(self.seed, index, offset, self._trouble)),
             )
             self._names.add(queue.name)
             self._queues[queue.id] = queue

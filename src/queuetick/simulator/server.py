@@ -1,6 +1,7 @@
 """The API on a socket: aiohttp in, Outcome out, and the faults that only a connection can have."""
 
 import asyncio
+import errno
 import socket
 import struct
 import threading
@@ -11,6 +12,8 @@ from aiohttp import web
 from queuetick.simulator.api import MAX_REQUEST_BYTES, Api, Outcome, Request
 from queuetick.simulator.api_errors import Answer
 from queuetick.simulator.routes import route_of
+
+_PORTS_TRIED = 10
 
 # With SO_LINGER on and zero, close() sends RST instead of FIN.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -92,11 +95,30 @@ class Listener:
         self._host, self._port = host, port
 
     async def start(self) -> int:
-        """Listen; the port that was given, or chosen for 0."""
+        """Listen; the port that was given, or chosen for 0. Raises OSError.
+
+        `localhost` means both loopback addresses, on the same port, where the system has both.
+        """
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        port: int = self._runner.addresses[0][1]
-        return port
+        if self._host != "localhost":
+            return await self._listen(self._host, self._port)
+        for _ in range(_PORTS_TRIED):
+            port = await self._listen("127.0.0.1", self._port)
+            try:
+                return await self._listen("::1", port)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    return port
+                if self._port:
+                    raise
+                for site in list(self._runner.sites):
+                    await site.stop()
+        raise OSError(errno.EADDRINUSE, "no port is free on both 127.0.0.1 and ::1")
+
+    async def _listen(self, host: str, port: int) -> int:
+        await web.TCPSite(self._runner, host, port).start()
+        chosen: int = self._runner.addresses[-1][1]
+        return chosen
 
     async def stop(self) -> None:
         await self._runner.cleanup()

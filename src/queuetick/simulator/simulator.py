@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from queuetick.simulator.api import Api, LoggedRequest, client_credentials
+from queuetick.simulator.arrivals import offset_for
 from queuetick.simulator.contact_centre import ContactCentre, Queue
 from queuetick.simulator.control import Control
 from queuetick.simulator.faults import Faults
@@ -21,6 +22,10 @@ class Simulator:
 
     `clock` gives the simulator's time in epoch seconds: contacts, tokens and rate limits live by it.
     Latency and hanging happen in real time all the same, since the client's timeouts do.
+
+    `hour` (0 to below 24) is the hour of a working day at which every queue begins, whatever the clock says;
+    None: each queue lives by the clock and its division's time zone. `trouble` is the share of queues (0 to 1)
+    where many of the staff are away. Raises ValueError for values outside their range.
     """
 
     def __init__(  # noqa: PLR0917 - all of it is said by name, or not at all
@@ -32,11 +37,16 @@ class Simulator:
         control_port: int = 0,
         clock: Callable[[], float] = time.time,
         faults: Faults | None = None,
+        hour: float | None = None,
+        trouble: float = 0.0,
     ) -> None:
         self.client_id, self.client_secret = client_credentials(seed)
         self._clock = clock
         self._initial_faults = faults if faults is not None else Faults()
-        self._centre = ContactCentre(seed, queues)
+        if hour is not None and not 0 <= hour < 24:
+            raise ValueError(f"hour must be at least 0 and below 24, not {hour}")
+        offset = None if hour is None else offset_for(clock(), hour)
+        self._centre = ContactCentre(seed, queues, offset, trouble)
         self._api = Api(self._centre, clock, self._initial_faults, (self.client_id, self.client_secret))
         # Held by whoever answers a request or changes what a request meets.
         self._lock = threading.Lock()

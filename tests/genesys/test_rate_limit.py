@@ -458,6 +458,23 @@ def test_whatever_the_headers_say_what_is_read_of_them_is_a_sane_number_or_nothi
     assert seconds is None or 0 <= seconds <= 86_400
 
 
+@given(batches=st.integers(0, 75), calls=st.integers(0, 400))
+def test_stats_never_take_what_the_observations_need(batches, calls):
+    time = VirtualTime()
+    subject = limiter(time, 300)
+    subject.expect(batches, 15.0)
+    for _ in range(calls):
+        try:
+            subject.acquire("stats", time.monotonic() + 1)
+        except Deferred:
+            break
+        subject.release("stats")
+    for _ in range(4 * batches):
+        subject.acquire(ROUTE, time.monotonic() + 1)
+        subject.release(ROUTE)
+    assert time.waited == []
+
+
 def test_a_503_holds_its_route_as_long_as_it_asks_but_at_most_five_minutes_and_without_an_event():
     time, facts = VirtualTime(), []
     subject = limiter(time, facts=facts)

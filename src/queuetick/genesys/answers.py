@@ -79,7 +79,7 @@ def read_observations(data: bytes) -> Observations:
         return _OBSERVATIONS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = read_object(data)
-        results = [_group(item) for item in _items(answer, "results")]
+        results = [_group(item) for item in read_items(answer, "results")]
         return Observations(results, answer.get("systemToOrganizationMappings"))
 
 
@@ -88,7 +88,7 @@ def read_details(data: bytes) -> list[EntityGroup]:
     try:
         return _DETAILS.decode(data).groups or []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [_entity_group(item) for item in _items(read_object(data), "groups")]
+        return [_entity_group(item) for item in read_items(read_object(data), "groups")]
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -103,7 +103,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list of `answer`; none where it is absent or null. Raises Transient when it is no list."""
     items = answer.get(name)
     if items is None:
         return []

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from queuetick import __version__
-from queuetick.events import Batch, MetricRefused, PauseSource, Queue, RateLimit, Route
-from queuetick.genesys import sdk
+from queuetick.events import Batch, MetricRefused, PauseSource, Queue, QueueStats, RateLimit, Route
+from queuetick.genesys import sdk, stats
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.auth import TokenSource
 from queuetick.genesys.errors import (
@@ -32,6 +33,7 @@ from queuetick.genesys.listing import SMALLER_PAGE_SIZE, Listing, read_queue
 from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.queries import ENDPOINTS, Answer, Observations
 from queuetick.genesys.rate_limit import Deferred
+from queuetick.genesys.stats import Window
 from queuetick.genesys.transport import Exchange, Response, Transport
 
 LISTING_ATTEMPTS = 3
@@ -138,6 +140,47 @@ class Client:
             arrived=self._now(),
             metrics=metrics,
         )
+
+    def stats(
+        self,
+        queues: Sequence[Queue],
+        *,
+        cycle: int,
+        scheduled_at: str,
+        window: Window,
+        deadline: float,
+        usage: Usage,
+    ) -> Iterator[list[QueueStats]]:
+        """Ask what happened in `window` (`genesys.stats.today`) and yield the events of each answer as it comes.
+
+        Raises an ApiError for the first request that fails, Deferred or Stopped; the queues that were not yielded by
+        then have no event. Sends only what the budget leaves besides the observations.
+        """
+        todo = deque(
+            tuple(queues[start : start + stats.MAX_QUEUES])
+            for start in range(0, len(queues), stats.MAX_QUEUES)
+        )
+        while todo:
+            chunk = todo.popleft()
+            body = stats.body([queue.id for queue in chunk], window)
+            try:
+                response = self._request(
+                    "POST", stats.PATH, route="stats", body=body, deadline=deadline, usage=usage
+                )
+            except TooLarge:
+                if len(chunk) == 1:
+                    raise
+                middle = len(chunk) // 2
+                todo.extendleft((chunk[middle:], chunk[:middle]))
+                continue
+            yield stats.read(
+                response.data,
+                chunk,
+                cycle=cycle,
+                scheduled_at=scheduled_at,
+                window=window,
+                arrived=self._now(),
+            )
 
     def find_refused_metric(
         self, queue_id: str, error: RequestRefused, *, deadline: float, usage: Usage, requests: int

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from queuetick.events import Queue
+from queuetick.genesys.answers import MOST
 from queuetick.genesys.errors import ListingContradicted, Transient
 from queuetick.genesys.own_names import media_name
 
@@ -123,9 +123,9 @@ def _whole(value: Any) -> int | None:
     """A number of things: 3, 3.0 or "3"; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
         return None
-    return int(value) if value >= 0 and value == int(value) else None
+    return int(value) if value == int(value) else None
 
 
 def _text(value: Any) -> str | None:

@@ -108,7 +108,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._limits: dict[Route, _Limit] = {route: _Limit() for route in get_args(Route)}
         self._token = self._limits["token"]
-        self._needed = 0
+        self._needed, self._interval = 0, WINDOW
         self.rate_limit: RateLimit | None = None
         """What the last observations answer with rate-limit headers said."""
 
@@ -118,10 +118,15 @@ class RateLimiter:
         return int(min(self._configured, self._allowed("observations")))
 
     def _allowed(self, route: Route) -> float:
-        """Requests a minute that `route` may send; at least so many that a cycle fits into `LONGEST_STRETCH`."""
-        allowed = self._limits[route].allowed
+        """Requests a minute that `route` may send.
+
+        Observations may always send so many that a cycle fits into `LONGEST_STRETCH`; stats what observations leave.
+        """
+        allowed: float | None = self._limits[route].allowed
         if allowed is None:
-            return math.inf
+            allowed = math.inf
+        if route == "stats":
+            return min(allowed, max(0, self._configured - math.ceil(self._needed * WINDOW / self._interval)))
         return max(allowed, math.ceil(self._needed * WINDOW / LONGEST_STRETCH))
 
     @property
@@ -134,9 +139,12 @@ class RateLimiter:
         """Put another budget in force; what was sent before still counts."""
         self._configured = requests_per_minute
 
-    def expect(self, requests: int) -> None:
-        """Say how many requests a cycle needs: no stated limit makes them take longer than `LONGEST_STRETCH`."""
-        self._needed = requests
+    def expect(self, requests: int, interval: float = WINDOW) -> None:
+        """Say how many requests a cycle needs, every `interval` seconds.
+
+        No stated limit makes them take longer than `LONGEST_STRETCH`, and stats leave them their share of the budget.
+        """
+        self._needed, self._interval = requests, interval
 
     def paused_for(self, route: Route = "observations") -> float:
         """Seconds that a pause of `route`, or of the token, has still to run; 0 when there is none."""

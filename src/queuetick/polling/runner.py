@@ -320,8 +320,9 @@ class CycleRunner:
             self._fit()
 
     def _fit(self) -> None:
-        self.session.throttle.expect(self.batches)
-        poll, budget = self.session.config.poll, self.session.throttle.budget
+        poll, throttle = self.session.config.poll, self.session.throttle
+        throttle.expect(self.batches, float(poll.interval))
+        budget = throttle.budget
         wanted = float(poll.interval)
         fitting = interval_in_force(self.batches, wanted, budget)
         if fitting == self.interval:

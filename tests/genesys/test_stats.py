@@ -1,0 +1,236 @@
+"""queue.stats: the day that is asked for, and what the aggregates answer means."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from genesys.test_client import Budget, Q, Scripted, answer, client, error_body
+from queuetick.clock import utc
+from queuetick.events import Queue, ServiceLevel, Spread
+from queuetick.genesys import stats
+from queuetick.genesys.client import Usage
+from queuetick.genesys.errors import Forbidden, RateLimited, TooLarge, Transient
+from queuetick.genesys.rate_limit import Deferred
+from queuetick.genesys.stats import Window, today
+
+TICK = "2026-11-24T04:00:15.000Z"
+WINDOW = Window(1_795_474_800.0, 1_795_561_200.0)
+OTHER = "e8963ace-0000-4000-8000-000000000002"
+SUPPORT = Queue(Q, "Support", "Home")
+UNKNOWN = ServiceLevel(None, None, None, None)
+
+
+def metric(name: str, **values):
+    return {"metric": name, "stats": values}
+
+
+VOICE = {
+    "group": {"mediaType": "voice", "queueId": Q},
+    "data": [
+        {
+            "interval": "2026-11-23T23:00:00.000Z/2026-11-24T23:00:00.000Z",
+            "metrics": [
+                metric("nOffered", count=205),
+                metric("tAnswered", max=260689, min=3069, count=181, sum=11481661),
+                metric("oServiceLevel", ratio=0.4523, numerator=90, denominator=199, target=0.8),
+            ],
+        }
+    ],
+}
+"""The answer of facts, 13."""
+
+
+def read(*results, queues=(SUPPORT,), raw=None):
+    data = raw if raw is not None else json.dumps({"results": list(results)}).encode()
+    return stats.read(data, queues, cycle=7, scheduled_at=TICK, window=WINDOW, arrived=1_795_492_816.021)
+
+
+# The window
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "start", "hours"),
+    [
+        ("UTC", "2026-11-24T04:00:15", "2026-11-24T00:00:00", 24),
+        ("Europe/Berlin", "2026-11-24T04:00:15", "2026-11-23T23:00:00", 24),
+        ("Europe/Berlin", "2026-11-23T23:00:00", "2026-11-23T23:00:00", 24),
+        ("Europe/Berlin", "2026-11-23T22:59:59", "2026-11-22T23:00:00", 24),
+        ("Europe/Berlin", "2026-03-29T12:00:00", "2026-03-28T23:00:00", 23),
+        ("Europe/Berlin", "2026-10-25T12:00:00", "2026-10-24T22:00:00", 25),
+        ("Australia/Lord_Howe", "2026-04-05T01:00:00", "2026-04-04T13:00:00", 24.5),
+        ("Asia/Kolkata", "2026-11-24T04:00:15", "2026-11-23T18:30:00", 24),
+        ("Africa/Cairo", "2026-04-24T12:00:00", "2026-04-23T22:00:00", 23),
+        ("America/Havana", "2026-11-01T12:00:00", "2026-11-01T04:00:00", 25),
+    ],
+)
+def test_the_day_runs_from_midnight_to_midnight_of_its_zone(zone, now, start, hours) -> None:
+    window = today(zone, datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp())
+    assert (f"{start}.000Z", hours * 3600) == (utc(window.start), window.end - window.start)
+
+
+@given(
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Beirut", "Pacific/Apia", "UTC"]),
+    st.floats(1.6e9, 2.0e9),
+)
+def test_every_moment_is_within_its_day_and_days_follow_each_other(zone, now) -> None:
+    window = today(zone, now)
+    assert window.start <= now < window.end
+    assert window.end == today(zone, window.end).start
+
+
+# The query
+
+
+def test_the_query_is_the_published_one_for_the_whole_window() -> None:
+    assert {
+        "interval": "2026-11-23T23:00:00.000Z/2026-11-24T23:00:00.000Z",
+        "groupBy": ["queueId", "mediaType"],
+        "filter": {
+            "type": "and",
+            "clauses": [
+                {
+                    "type": "or",
+                    "predicates": [{"type": "dimension", "dimension": "queueId", "value": Q}],
+                }
+            ],
+        },
+        "metrics": [
+            "nOffered", "tAnswered", "tAbandon", "tShortAbandon", "tFlowOut", "nTransferred", "tWait", "oServiceLevel",
+        ],
+    } == json.loads(stats.body([Q], WINDOW))  # fmt: skip
+
+
+def test_a_hundred_queues_are_asked_for_at_a_time_on_a_route_of_their_own() -> None:
+    transport, budget, usage = Scripted(lambda _: answer({"results": []})), Budget(), Usage()
+    queues = [Queue(f"q{n}") for n in range(250)]
+    asked = client(transport, budget=budget).stats(
+        queues, cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=usage
+    )
+    assert [100, 100, 50] == [len(events) for events in asked]
+    assert 3 == usage.requests == budget.log.count("acquire stats")
+    assert all(sent.url.endswith(stats.PATH) for sent in transport.asked)
+
+
+def predicates(options) -> list[str]:
+    return [each["value"] for each in json.loads(options.body)["filter"]["clauses"][0]["predicates"]]
+
+
+def test_a_chunk_that_is_too_large_is_halved_and_every_queue_is_answered_in_order() -> None:
+    def at_most_30(options):
+        if len(predicates(options)) > 30:
+            return answer(error_body(400, "response.entity.too.large"), 400)
+        return answer({"results": []})
+
+    queues = [Queue(f"q{n}") for n in range(130)]
+    found = client(Scripted(at_most_30)).stats(
+        queues, cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=Usage()
+    )
+    assert [queue.id for queue in queues] == [event.queue_id for events in found for event in events]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (answer(error_body(403, "missing.permissions"), 403), Forbidden),
+        (answer(b"", 429), RateLimited),
+        (answer(error_body(400, "response.entity.too.large"), 400), TooLarge),
+        (answer(b"<html>"), Transient),
+        (answer([]), Transient),
+        (answer({"results": {}}), Transient),
+    ],
+)
+def test_a_failure_is_the_errors_own_kind(reply, error) -> None:
+    asked = client(Scripted([reply])).stats(
+        [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=Usage()
+    )
+    with pytest.raises(error):
+        next(asked)
+
+
+def test_stats_have_no_time_after_their_deadline() -> None:
+    with pytest.raises(Deferred):
+        next(
+            client(Scripted([])).stats(
+                [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=0.0, usage=Usage()
+            )
+        )
+
+
+# The answer
+
+
+def test_the_numbers_are_the_apis_own_in_seconds() -> None:
+    [event] = read(VOICE)
+    assert (7, TICK, Q, "Support", "Home") == (
+        event.cycle, event.scheduled_at, event.queue_id, event.queue_name, event.division,
+    )  # fmt: skip
+    assert ("2026-11-23T23:00:00.000Z", "2026-11-24T23:00:00.000Z", "2026-11-24T04:00:16.021Z") == (
+        event.interval_start, event.interval_end, event.observed_at,
+    )  # fmt: skip
+    assert (205, 181, 0, 0, 0, 0) == (
+        event.offered, event.answered, event.abandoned, event.abandoned_short, event.flowed_out, event.transferred,
+    )  # fmt: skip
+    assert (Spread(63.4, 260.7), Spread(None, None)) == (event.answer_seconds, event.wait_seconds)
+    assert ServiceLevel(0.4523, 90, 199, 0.8) == event.service_level == event.media["voice"].service_level
+
+
+def test_a_queue_without_a_group_had_no_contact_and_one_that_is_not_spoken_of_is_not_known() -> None:
+    _, silent = read(VOICE, queues=(Queue(Q), Queue(OTHER)))
+    assert (OTHER, 0, 0, {}, UNKNOWN) == (
+        silent.queue_id, silent.offered, silent.transferred, silent.media, silent.service_level,
+    )  # fmt: skip
+    assert (Spread(None, None), UNSET) == (silent.answer_seconds, silent.queue_name)
+    for raw in (b"{}", b'{"results":null}'):
+        [unknown] = read(raw=raw)
+        assert (None, None, UNKNOWN) == (unknown.offered, unknown.abandoned, unknown.service_level)
+    [bare] = read({"group": {"queueId": Q, "mediaType": "voice"}})
+    assert (None, None) == (bare.offered, bare.media["voice"].offered)
+
+
+def group(medium, *metrics, queue=Q):
+    return {"group": {"mediaType": medium, "queueId": queue}, "data": [{"metrics": list(metrics)}]}
+
+
+def test_media_are_added_up_and_keep_their_own_numbers() -> None:
+    [event] = read(
+        group("voice", metric("nOffered", count=3), metric("tAnswered", count=2, sum=5000, max=3000),
+              metric("oServiceLevel", ratio=0.5, numerator=1, denominator=2, target=0.8)),
+        group("メール", metric("nOffered", count=4), metric("tAnswered", count=1, sum=4000, max=4000),
+              metric("oServiceLevel", ratio=1.0, numerator=2, denominator=2, target=0.9)),
+    )  # fmt: skip
+    assert (7, 3, Spread(3.0, 4.0)) == (event.offered, event.answered, event.answer_seconds)
+    assert ServiceLevel(0.75, 3, 4, None) == event.service_level
+    assert {"voice": 3, "メール": 4} == {medium: each.offered for medium, each in event.media.items()}
+
+
+def test_a_group_of_the_whole_queue_speaks_for_it() -> None:
+    whole = {"group": {"queueId": Q.upper()}, "data": [{"metrics": [metric("nOffered", count=9)]}]}
+    [event] = read(whole, group("voice", metric("nOffered", count=3)))
+    assert (9, ["voice"]) == (event.offered, list(event.media))
+
+
+@pytest.mark.parametrize("count", ["5", -1, True, None, 1e300, 10**400, []])
+def test_a_value_that_is_no_number_is_null_and_spoils_no_other(count) -> None:
+    [event] = read(group("voice", metric("nOffered", count=count), metric("tAbandon", count=2)))
+    assert (None, 2) == (event.offered, event.abandoned)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["group", "data", "metrics", "metric", "stats", "count"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(json_values | st.just(VOICE), max_size=4))
+def test_whatever_the_answer_holds_each_queue_has_one_event(results) -> None:
+    assert [Q, OTHER] == [event.queue_id for event in read(*results, queues=(Queue(Q), Queue(OTHER)))]

@@ -10,10 +10,12 @@ import base64
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
+from queuetick.clock import full_jitter
 from queuetick.config import Credentials
 from queuetick.events import Event, TokenRenewed
 from queuetick.genesys import sdk
@@ -140,61 +142,76 @@ def _read_token(response: Response) -> Token:
     return Token(grant.access_token, lifetime if 0 < lifetime < math.inf else ASSUMED_LIFETIME)
 
 
+@dataclass
+class TokenState:
+    """What is known of an OAuth client's token and of its last logins. Change it with `lock` held."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: Token | None = None
+    renew_at: float = 0.0
+    expires_at: float = 0.0
+    """Both in monotonic seconds."""
+    accepted: bool = False
+    on_trial: bool = False
+    """The token took the place of a rejected one, and no answer has accepted it yet."""
+    failures: int = 0
+    """Logins in a row that failed, or whose token was rejected."""
+    next_try: float = -math.inf
+    """When the next login may be tried (monotonic seconds)."""
+    last_error: LoginFailed | None = None
+    reason: Literal["start", "expiring", "rejected"] = "start"
+
+
 class TokenSource:
-    """The token in force, for any number of threads."""
+    """The token of an account, by one way to log in, for any number of threads."""
 
     def __init__(
         self,
         login: Callable[[], Token],
+        state: TokenState,
         *,
         monotonic: Callable[[], float],
         emit: Callable[[Event], None],
-        on_token: Callable[[str], None],
+        redact: Callable[[str], None],
+        uniform: Callable[[float, float], float],
     ) -> None:
-        """`on_token` hears each new token before anything else, so that no line can hold it."""
+        """`redact(token)` is called with each new token before anything else, so that no line can hold it.
+
+        `state` is the account's: several sources of the same account share it, also its lock.
+        """
         self._login = login
+        self._state = state
         self._monotonic = monotonic
         self._emit = emit
-        self._on_token = on_token
-        self._lock = threading.Lock()
-        self._token: Token | None = None
-        self._renew_at = 0.0
-        self._expires_at = 0.0
-        self._accepted = False
-        self._on_trial = (
-            False  # the token took the place of a rejected one, and no answer has accepted it yet
-        )
-        self._failures = 0
-        self._next_try = -math.inf
-        self._last_error: LoginFailed | None = None
-        self._reason: Literal["start", "expiring", "rejected"] = "start"
+        self._redact = redact
+        self._uniform = uniform
 
     def token(self) -> Token:
         """The token to send now; hand it back to `renew` or `accepted`.
 
         Raises LoginFailed, LoginRefused or Stopped when there is none.
         """
-        token = self._token
-        if token is not None and self._monotonic() < self._renew_at:
+        token = self._state.token
+        if token is not None and self._monotonic() < self._state.renew_at:
             return token
-        if not self._lock.acquire(blocking=False):
+        if not self._state.lock.acquire(blocking=False):
             # Another thread renews it. Ahead of its end the token still holds: nobody need wait for a slow login.
-            if token is not None and self._monotonic() < self._expires_at:
+            if token is not None and self._monotonic() < self._state.expires_at:
                 return token
-            self._lock.acquire()
+            self._state.lock.acquire()
         try:
             now = self._monotonic()
-            if self._token is not None and now < self._renew_at:
-                return self._token  # another thread has just renewed it
+            if self._state.token is not None and now < self._state.renew_at:
+                return self._state.token  # another thread has just renewed it
             try:
                 return self._renew()
             except LoginFailed:
-                if self._token is not None and self._monotonic() < self._expires_at:
-                    return self._token  # renewal was ahead of time: the old one still holds
-                self._token = None
+                if self._state.token is not None and self._monotonic() < self._state.expires_at:
+                    return self._state.token  # renewal was ahead of time: the old one still holds
+                self._state.token = None
                 raise
         finally:
-            self._lock.release()
+            self._state.lock.release()
 
     def renew(self, rejected: Token) -> None:
         """Replace a token that the API answered with 401. Does nothing when another thread has done so.
@@ -202,12 +219,12 @@ class TokenSource:
         Raises LoginFailed, also when the rejected token had itself just replaced a rejected one: then logging in
         again at once would not help.
         """
-        with self._lock:
-            if self._token is not rejected:  # not by its value: a server may give the same one again
-                if self._token is None:
+        with self._state.lock:
+            if self._state.token is not rejected:  # not by its value: a server may give the same one again
+                if self._state.token is None:
                     raise self._not_yet(self._monotonic())
                 return
-            on_trial, self._token, self._reason = self._on_trial, None, "rejected"
+            on_trial, self._state.token, self._state.reason = self._state.on_trial, None, "rejected"
             if on_trial:
                 self._failed(
                     LoginFailed("the API rejects each new token (401)", status=401, genuine=True),
@@ -218,65 +235,54 @@ class TokenSource:
 
     def accepted(self, token: Token) -> None:
         """An answer showed that `token` holds."""
-        if not self._accepted and self._token is token:
-            self._accepted, self._on_trial = True, False
-            self._failures = 0
-
-    def adopt(self, earlier: TokenSource) -> None:
-        """Go on with the token of `earlier`, which logs in with the same credentials at the same place."""
-        with earlier._lock:
-            self._token, self._renew_at, self._expires_at = (
-                earlier._token,
-                earlier._renew_at,
-                earlier._expires_at,
-            )
-            self._accepted, self._on_trial, self._reason = (
-                earlier._accepted,
-                earlier._on_trial,
-                earlier._reason,
-            )
-            self._failures, self._next_try = earlier._failures, earlier._next_try
-            self._last_error = earlier._last_error
+        if not self._state.accepted and self._state.token is token:
+            self._state.accepted, self._state.on_trial = True, False
+            self._state.failures = 0
 
     def _renew(self) -> Token:
         now = self._monotonic()
-        if now < self._next_try:
+        if now < self._state.next_try:
             raise self._not_yet(now)
         try:
             token = self._login()
         except LoginFailed as error:
             self._failed(error, now)
             raise
-        self._on_token(token.value)
-        self._token, self._accepted, self._last_error = token, False, None
-        self._on_trial = self._reason == "rejected"
-        self._next_try = -math.inf
-        self._expires_at = now + token.expires_in
+        self._redact(token.value)
+        self._state.token, self._state.accepted, self._state.last_error = token, False, None
+        self._state.on_trial = self._state.reason == "rejected"
+        self._state.next_try = -math.inf
+        self._state.expires_at = now + token.expires_in
         ahead = min(60.0, 0.1 * token.expires_in)
-        self._renew_at = max(self._expires_at - ahead, now + MIN_LOGIN_DISTANCE)  # whatever `expires_in` says
-        self._emit(TokenRenewed(reason=self._reason, expires_in_seconds=token.expires_in))
-        self._reason = "expiring"
+        self._state.renew_at = max(
+            self._state.expires_at - ahead, now + MIN_LOGIN_DISTANCE
+        )  # whatever `expires_in` says
+        self._emit(TokenRenewed(reason=self._state.reason, expires_in_seconds=token.expires_in))
+        self._state.reason = "expiring"
         return token
 
     def _failed(self, error: LoginFailed, now: float) -> None:
-        self._failures += 1
-        self._last_error = error
+        self._state.failures += 1
+        self._state.last_error = error
         cause = error.__cause__
         if isinstance(cause, Unreachable):
             slowest = MAX_UNREACHABLE_DISTANCE
         else:
             refused = error.genuine or isinstance(error, LoginRefused)
             slowest = MAX_LOGIN_DISTANCE if refused else MAX_FAULTY_DISTANCE
-        distance = min(slowest, MIN_LOGIN_DISTANCE * 2 ** min(self._failures - 1, 16))
-        if self._token is not None and self._expires_at >= now + MIN_LOGIN_DISTANCE:
-            distance = min(distance, self._expires_at - now)  # from there on each second counts
+        distance = max(
+            MIN_LOGIN_DISTANCE,
+            full_jitter(self._state.failures - 1, MIN_LOGIN_DISTANCE, slowest, self._uniform),
+        )
+        if self._state.token is not None and self._state.expires_at >= now + MIN_LOGIN_DISTANCE:
+            distance = min(distance, self._state.expires_at - now)  # from there on each second counts
         if isinstance(cause, RateLimited | Transient) and cause.retry_after is not None:
             longest = MAX_PAUSE if isinstance(cause, RateLimited) else MAX_LOGIN_DISTANCE
             distance = max(distance, min(cause.retry_after, longest))
-        self._next_try = now + distance
+        self._state.next_try = now + distance
 
     def _not_yet(self, now: float) -> LoginFailed:
-        last = self._last_error or LoginFailed("no token")
+        last = self._state.last_error or LoginFailed("no token")
         kind = type(last)
-        seconds = max(0.0, self._next_try - now)
+        seconds = max(0.0, self._state.next_try - now)
         return kind(f"{last.reason}; next login in {seconds:.0f} s", **last.evidence(), genuine=last.genuine)

@@ -6,12 +6,40 @@ import random
 from collections.abc import Callable
 
 from queuetick.clock import Clock
-from queuetick.config import Config
+from queuetick.config import Config, Credentials
 from queuetick.genesys import sdk
-from queuetick.genesys.auth import Login, TokenSource
+from queuetick.genesys.auth import Login, TokenSource, TokenState
 from queuetick.genesys.client import Client, hosts
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import Transport
+
+Uniform = Callable[[float, float], float]
+
+
+class Account:
+    """One OAuth client at one login host: its token, and what it may send. A reload gives it to the next session."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        login_url: str,
+        requests_per_minute: int,
+        *,
+        clock: Clock,
+        emit: Callable[..., None],
+        uniform: Uniform,
+    ) -> None:
+        self.credentials = credentials
+        self.login_url = login_url
+        self.token = TokenState()
+        self.limits = RateLimiter(
+            requests_per_minute,
+            monotonic=clock.monotonic,
+            now=clock.now,
+            wait=clock.wait,
+            uniform=uniform,
+            emit=emit,
+        )
 
 
 class Session:
@@ -24,14 +52,14 @@ class Session:
         clock: Clock,
         emit: Callable[..., None],
         redact: Callable[[str], None],
-        uniform: Callable[[float, float], float] = random.uniform,
+        uniform: Uniform = random.uniform,
         earlier: Session | None = None,
         transport: Transport | None = None,
     ) -> None:
-        """`redact(token)` hears every token before a line could hold it; `transport` stands in for real sockets.
+        """`redact(token)` masks a token before a line could hold it; `transport` replaces real sockets in tests.
 
-        With unchanged credentials the budget, its pause and the token come from `earlier`: they belong to the OAuth
-        client, and a reload while the login host is away must not cost a cycle.
+        The account of `earlier` goes on where credentials and login host are the same: a reload while the login host
+        is away costs no cycle.
         """
         self.config = config
         self.hosts = where = hosts(
@@ -39,51 +67,52 @@ class Session:
             api_url=config.genesys.api_url,
             login_url=config.genesys.login_url,
         )
-        self._login_url = where.login_url
         self.transport = transport or Transport(
             connections=config.poll.concurrency + 1,
             proxy_for=config.proxy_for,
             ca_bundle=config.genesys.ca_bundle,
         )
-        if earlier is not None and earlier.config.credentials == config.credentials:
-            self.throttle: RateLimiter = earlier.throttle
-            self.throttle.configure(config.poll.requests_per_minute)
-        else:
-            self.throttle = RateLimiter(
+        known: Account | None = earlier.account if earlier is not None else None
+        if known is None or (known.credentials, known.login_url) != (config.credentials, where.login_url):
+            known = Account(
+                config.credentials,
+                where.login_url,
                 config.poll.requests_per_minute,
-                monotonic=clock.monotonic,
-                now=clock.now,
-                wait=clock.wait,
-                uniform=uniform,
+                clock=clock,
                 emit=emit,
+                uniform=uniform,
             )
-        self.tokens = TokenSource(
-            Login(
-                self.transport,
-                login_url=where.login_url,
-                credentials=config.credentials,
-                timeout=config.genesys.timeout,
-                now=clock.now,
-            ),
-            monotonic=clock.monotonic,
-            emit=emit,
-            on_token=redact,
+        self.account: Account = known
+        self.account.limits.configure(config.poll.requests_per_minute)
+        login = Login(
+            self.transport,
+            login_url=where.login_url,
+            credentials=config.credentials,
+            timeout=config.genesys.timeout,
+            now=clock.now,
         )
-        if earlier is not None and (earlier._login_url, earlier.config.credentials) == (
-            self._login_url,
-            config.credentials,
-        ):
-            self.tokens.adopt(earlier.tokens)
         self.client = Client(
             self.transport,
-            self.tokens,
-            self.throttle,
+            TokenSource(
+                login,
+                self.account.token,
+                monotonic=clock.monotonic,
+                emit=emit,
+                redact=redact,
+                uniform=uniform,
+            ),
+            self.account.limits,
             api_url=where.api_url,
             endpoint=config.genesys.endpoint,
             timeout=config.genesys.timeout,
             monotonic=clock.monotonic,
             now=clock.now,
         )
+
+    @property
+    def throttle(self) -> RateLimiter:
+        """What the account may send."""
+        return self.account.limits
 
     def close(self) -> None:
         """Let go of idle connections."""

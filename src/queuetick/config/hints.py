@@ -11,7 +11,7 @@ from queuetick.events import ConfigWarning, Problem
 _PREFIX = r"(GENESYS_?CLOUD|PURE_?CLOUD|GENESYS|GC)_"
 _OTHERS = {
     "client_id": re.compile(rf"{_PREFIX}(OAUTH_?)?CLIENT_?ID", re.IGNORECASE),
-    "client_secret": re.compile(rf"{_PREFIX}(OAUTH_?)?CLIENT_?SECRET", re.IGNORECASE),
+    "client_secret": re.compile(rf"{_PREFIX}(OAUTH_?)?(CLIENT_?)?SECRET", re.IGNORECASE),
     "region": re.compile(rf"{_PREFIX}(REGION|ENVIRONMENT|ENV|HOST|API_?HOST|BASE_?PATH)", re.IGNORECASE),
 }
 

@@ -106,7 +106,7 @@ def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
     if region in regions:
         return
     lowered = region.lower()
-    host = urlsplit(lowered if "//" in lowered else f"//{lowered}", allow_fragments=False).netloc
+    host = re.split(r"[/:?#]", re.sub(r"^[a-z]*://", "", lowered))[0]
     by_domain = [
         name
         for name, api in regions.items()

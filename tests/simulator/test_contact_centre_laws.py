@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuetick.simulator import Simulator
-from queuetick.simulator import queue_model as floor_module
+from queuetick.simulator import queue_model as model_module
 from queuetick.simulator.arrivals import (
     MEDIA,
     SHARED,
@@ -25,7 +25,7 @@ from queuetick.simulator.contact_centre import ContactCentre, off_queue_presence
 from queuetick.simulator.ledger import Account
 from queuetick.simulator.observations import Plan, observation_body
 from queuetick.simulator.queries import METRICS
-from queuetick.simulator.queue_model import Floor
+from queuetick.simulator.queue_model import QueueModel
 
 YEAR = 365 * 86400.0
 # Any second from 2025 to 2027, and between seconds.
@@ -38,55 +38,55 @@ many = settings(max_examples=60, deadline=None)
 few = settings(max_examples=15, deadline=None)
 
 
-def floor_at(seed: int, index: int, offset: int, now: float) -> Floor:
-    floor = Floor(seed, draw_profile(seed, index, offset))
-    floor.advance(now)
-    return floor
+def model_at(seed: int, index: int, offset: int, now: float) -> QueueModel:
+    model = QueueModel(seed, draw_profile(seed, index, offset))
+    model.advance(now)
+    return model
 
 
-def numbers(floor: Floor) -> dict[str, Any]:
-    """Everything that can be seen of a floor."""
+def numbers(model: QueueModel) -> dict[str, Any]:
+    """Everything that can be seen of a model."""
     return {
-        "waiting": {media: [each.arrived for each in line] for media, line in floor.waiting.items()},
-        "interacting": {media: list(held.values()) for media, held in floor.interacting.items()},
-        "alerting": dict(floor.alerting),
-        "agents": (floor.idle, floor.busy, floor.communicating, floor.not_responding),
-        "minute": floor.minute_mark,
+        "waiting": {media: [each.arrived for each in line] for media, line in model.waiting.items()},
+        "interacting": {media: list(held.values()) for media, held in model.interacting.items()},
+        "alerting": dict(model.alerting),
+        "agents": (model.idle, model.busy, model.communicating, model.not_responding),
+        "minute": model.minute_mark,
     }
 
 
-def every_agent_is_counted_once(floor: Floor) -> None:
+def every_agent_is_counted_once(model: QueueModel) -> None:
     """No count is negative, and who is on the queue has joined it, and who has joined is a member."""
-    counts = (floor.idle, floor.exclusive, floor.shared_desks, floor.communicating, floor.not_responding)
+    counts = (model.idle, model.exclusive, model.shared_desks, model.communicating, model.not_responding)
     assert min(counts) >= 0
-    assert sum(counts) == floor.on_queue <= floor.profile.joined <= floor.profile.members
+    assert sum(counts) == model.on_queue <= model.profile.joined <= model.profile.members
 
 
-def contacts_in_hand_fit_the_agents_who_hold_them(floor: Floor) -> None:
+def contacts_in_hand_fit_the_agents_who_hold_them(model: QueueModel) -> None:
     """One contact to an agent, or up to UTILIZATION chats and messages; and no busy agent without any."""
-    held = {media: len(floor.interacting[media]) + floor.alerting[media] for media in MEDIA}
+    held = {media: len(model.interacting[media]) + model.alerting[media] for media in MEDIA}
     exclusive = sum(count for media, count in held.items() if media not in SHARED)
     shared = sum(count for media, count in held.items() if media in SHARED)
-    assert exclusive == floor.exclusive
-    assert floor.shared_desks <= shared <= floor.shared_desks * UTILIZATION
+    assert exclusive == model.exclusive
+    assert model.shared_desks <= shared <= model.shared_desks * UTILIZATION
 
 
-def nobody_waits_while_somebody_is_free(floor: Floor) -> None:
-    assert not (floor.idle and floor.waiting_total)
-    if any(floor.waiting[media] for media in SHARED):
-        assert not floor.open_desks
+def nobody_waits_while_somebody_is_free(model: QueueModel) -> None:
+    assert not (model.idle and model.waiting_total)
+    if any(model.waiting[media] for media in SHARED):
+        assert not model.open_desks
 
 
-def nobody_is_idle_after_the_rota_sent_them_home(floor: Floor) -> None:
+def nobody_is_idle_after_the_rota_sent_them_home(model: QueueModel) -> None:
     """More agents than the rota has are there only as long as they are all busy."""
-    assert not floor.idle or floor.on_queue <= floor.rota
+    assert not model.idle or model.on_queue <= model.rota
 
 
-def who_waits_came_before_now_in_order_and_has_not_given_up(floor: Floor) -> None:
-    for line in floor.waiting.values():
+def who_waits_came_before_now_in_order_and_has_not_given_up(model: QueueModel) -> None:
+    for line in model.waiting.values():
         arrivals = [contact.arrived for contact in line]
         assert arrivals == sorted(arrivals)
-        assert all(contact.arrived <= floor.now < contact.gives_up for contact in line)
+        assert all(contact.arrived <= model.now < contact.gives_up for contact in line)
 
 
 LAWS = (
@@ -102,20 +102,20 @@ LAWS = (
 @given(seeds, indices, offsets, instants)
 @many
 def test_at_any_instant_of_any_seed(
-    law: Callable[[Floor], None], seed: int, index: int, offset: int, now: float
+    law: Callable[[QueueModel], None], seed: int, index: int, offset: int, now: float
 ) -> None:
-    law(floor_at(seed, index, offset, now))
+    law(model_at(seed, index, offset, now))
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_all_through_a_busy_hour(law: Callable[[Floor], None]) -> None:
+def test_all_through_a_busy_hour(law: Callable[[QueueModel], None]) -> None:
     """At the very turns of the stretches as well, and often enough to meet what is rare."""
     for queue in ContactCentre(4, 60).queues:
-        floor = queue.floor
-        turn = floor.profile.phase + 300.0 * (1_764_072_000 // 300)
+        model = queue.model
+        turn = model.profile.phase + 300.0 * (1_764_072_000 // 300)
         for step in range(120):
-            floor.advance(turn + 30.0 * step)
-            law(floor)
+            model.advance(turn + 30.0 * step)
+            law(model)
 
 
 @given(seeds, indices, offsets, instants, st.lists(st.floats(0.001, 4000.0), min_size=1, max_size=12))
@@ -123,11 +123,11 @@ def test_all_through_a_busy_hour(law: Callable[[Floor], None]) -> None:
 def test_one_step_or_many_end_in_the_same_numbers(
     seed: int, index: int, offset: int, now: float, steps: list[float]
 ) -> None:
-    many = floor_at(seed, index, offset, now)
+    many = model_at(seed, index, offset, now)
     for step in steps:
         now += step
         many.advance(now)
-    assert numbers(many) == numbers(floor_at(seed, index, offset, now))
+    assert numbers(many) == numbers(model_at(seed, index, offset, now))
 
 
 @given(seeds, indices, offsets, instants, st.floats(-86400.0, 86400.0))
@@ -135,11 +135,11 @@ def test_one_step_or_many_end_in_the_same_numbers(
 def test_an_instant_looks_the_same_however_the_clock_came_to_it(
     seed: int, index: int, offset: int, now: float, away: float
 ) -> None:
-    floor = floor_at(seed, index, offset, now)
-    before = numbers(floor)
-    floor.advance(now + away)
-    floor.advance(now)
-    assert numbers(floor) == before
+    model = model_at(seed, index, offset, now)
+    before = numbers(model)
+    model.advance(now + away)
+    model.advance(now)
+    assert numbers(model) == before
 
 
 @given(st.integers(0, 5000))
@@ -231,15 +231,15 @@ def test_who_was_offered_is_answered_gone_or_still_there(
 ) -> None:
     """And who is still there waits or alerts, where nobody of before is left, as observations show it."""
     account = account_at(seed, index, offset, since, since + span)
-    floor = floor_at(seed, index, offset, since + span)
+    model = model_at(seed, index, offset, since + span)
     offered = sum(tally.offered for tally in account.tallies.values())
     gone = sum(
         tally.answered.count + tally.abandoned.count + tally.flowed_out.count
         for tally in account.tallies.values()
     )
     assert offered == gone + account.pending
-    seen = floor.waiting_total + sum(floor.alerting.values())
-    before = sum(contact.arrived < since for contact in floor.pending())
+    seen = model.waiting_total + sum(model.alerting.values())
+    before = sum(contact.arrived < since for contact in model.pending())
     assert account.pending == seen - before
 
 
@@ -303,9 +303,9 @@ def test_a_jump_of_a_year_costs_one_replay(monkeypatch: pytest.MonkeyPatch) -> N
         drawn.append(number)
         return draw_stretch(seed, profile, number)
 
-    floor = floor_at(1, 1, 0, 1_764_072_000.0)
-    monkeypatch.setattr(floor_module, "draw_stretch", counted)
-    floor.advance(1_764_072_000.0 + YEAR)
+    model = model_at(1, 1, 0, 1_764_072_000.0)
+    monkeypatch.setattr(model_module, "draw_stretch", counted)
+    model.advance(1_764_072_000.0 + YEAR)
     assert 1 <= len(drawn) <= 16
 
 
@@ -314,7 +314,7 @@ def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend()
 
     def arrivals(start: float) -> int:
         """Contacts of an hour, in the divisions that live by UTC or an hour ahead."""
-        near = [queue.floor.profile for queue in centre.queues if queue.division.utc_offset in (0, 1)]
+        near = [queue.model.profile for queue in centre.queues if queue.division.utc_offset in (0, 1)]
         return sum(
             len(draw_stretch(1, profile, int(start // 300) + number)[1])
             for profile in near

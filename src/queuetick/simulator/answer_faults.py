@@ -1,4 +1,4 @@
-"""Good answers made bad: each answer fault that changes the body rather than the connection."""
+"""Change the body of a good answer: each answer fault that does not concern the connection."""
 
 import json
 import random
@@ -89,7 +89,7 @@ _GOOD_ANSWER: dict[str, Callable[[Answer, Faults, random.Random], Answer]] = {
 
 
 def spoil(answer: Answer, fault: str, faults: Faults, rng: random.Random) -> Answer | None:
-    """The answer with the fault in it; None when this fault does not touch such an answer."""
+    """Return the answer with the fault in it; None where the fault does not apply to such an answer."""
     if fault in _ANY_ANSWER:
         return _ANY_ANSWER[fault](answer, faults, rng)
     if fault in _GOOD_ANSWER and answer.status == 200:

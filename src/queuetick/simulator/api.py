@@ -1,4 +1,4 @@
-"""The API itself, without a wire: a request goes in, what to send and how comes out.
+"""The API without sockets: takes a request, returns what to send and how.
 
 The order of the checks is that of a gateway before a service: faults of the network, the path, the
 token, the token's rate limit, the permission, the request's own sense.
@@ -52,7 +52,7 @@ class LoggedRequest:
     queue_ids: tuple[str, ...]
     """Queues asked for by a well-formed query."""
     fault: str | None
-    """The fault it met, by name or status."""
+    """The fault that was applied, by name or status."""
     correlation_id: str
 
     @property
@@ -71,7 +71,7 @@ class Outcome:
 
 
 class Api:
-    """Answers requests. Called by the serving thread alone; `faults` may be replaced from any."""
+    """Answer requests. Only the serving thread calls it; any thread may replace `faults`."""
 
     def __init__(
         self, centre: ContactCentre, clock: Callable[[], float], faults: Faults, client: tuple[str, str]
@@ -123,14 +123,14 @@ class Api:
         return Outcome(answer, call.delay, fault if fault in CONNECTION_FAULTS else None)
 
     def prepare(self, request: Request) -> None:
-        """Do beforehand what would make respond() slow. May be called from any thread, beside respond()."""
+        """Compute what would make respond() slow. Any thread may call it, also during respond()."""
         if request.target == STATS_PATH:
             with contextlib.suppress(Problem, ValueError, RecursionError):
                 query = parse_aggregate_query(json.loads(request.body))
                 self.centre.prepare_accounts(query.queue_ids, query.since, min(query.until, self.clock()))
 
     def _spoil(self, call: Call, answer: Answer) -> Answer:
-        """The answer with the call's fault in it; a fault that does not touch such an answer is forgotten."""
+        """Apply the call's fault to the answer; remove the fault from the call where it does not apply."""
         fault = call.fault
         if fault is None or fault == "revoke" or fault in CONNECTION_FAULTS or call.fault_status is not None:
             return answer

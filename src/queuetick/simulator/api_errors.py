@@ -1,4 +1,4 @@
-"""Error answers: one constructor for each, in the API's own words.
+"""Error answers: one constructor for each, with the API's own code and message.
 
 Codes and sentences: genesys-cloud-facts.md, sections 2 and 3.5; the 429 is the form that Genesys
 Cloud normalised on 2021-11-10. Where the facts give no sentence, it says so here.
@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """An error the API answers with; raised anywhere below the front, turned into an Answer there."""
+    """An error the API answers with; Api.respond() turns it into an Answer."""
 
     status: int
     code: str
@@ -75,7 +75,7 @@ def too_many_predicates(count: int, most: int) -> Problem:
 
 
 def bad_queue_ids(queue_ids: Sequence[str]) -> Problem:
-    """What the live API says here is not known: clients must go by the status."""
+    """The live API's body is not known: clients must use the status."""
     return bad_request(f"Queue(s) not found: [{', '.join(queue_ids)}]", "invalid.value")
 
 
@@ -155,12 +155,12 @@ _BY_STATUS = {
 def by_status(
     status: int, headers: tuple[tuple[str, str], ...] = (), *, code: str = "", message: str = ""
 ) -> Problem:
-    """The envelope of any error status; code and message are the usual ones of the status where not given."""
+    """The error body of any status; code and message are the usual ones of the status where not given."""
     usual_code, usual_message = _BY_STATUS.get(status, (f"status.{status}", f"Status {status}."))
     return Problem(status, code or usual_code, message or usual_message, headers)
 
 
 def login_refused(status: int, error: str, description: str) -> Answer:
-    """The token endpoint's errors have a shape of their own (seen live by gildas/go-gcloudcx)."""
+    """The token endpoint has its own error body (seen live by gildas/go-gcloudcx)."""
     body = {"error": error, "description": description, "error_description": description}
     return Answer(status, json.dumps(body).encode())

@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = {"voice": 170.0, "callback": 900.0, "chat": 240.0, "email": 
 # Seconds within which most contacts are to be answered; for voice the product's own default.
 _TARGET_SECONDS = {"voice": 20, "callback": 120, "chat": 30, "email": 3600, "message": 60}
 
-# Share of the peak at each local hour: a quiet night, two humps, a thin evening.
+# Share of the peak at each local hour: low at night, two peaks in the day.
 _HOURS = (12, 9, 8, 7, 7, 9, 18, 38, 66, 88, 100, 97, 84, 80, 90, 95, 88, 74, 58, 44, 34, 26, 20, 15)
 _WEEKEND = 0.4
 
@@ -55,7 +55,7 @@ class Profile:
 
 
 class Contact:
-    """One contact, and everything chance has decided about it before it arrives."""
+    """One contact with every value that was drawn for it before it arrives."""
 
     __slots__ = ("after", "alert", "answered", "arrived", "desk", "gives_up", "handle", "media")
 
@@ -96,7 +96,7 @@ def draw_profile(seed: int, index: int, utc_offset: float, trouble: float = 0.0)
     rng = random.Random(f"{seed}/profile/{index}")  # noqa: S311 - chance, not secrecy
     peak = min(300.0, rng.lognormvariate(math.log(64), 0.75))
     weights = [rng.uniform(0.5, 1.0), 0.0, 0.0, 0.0, 0.0]
-    # Few queues serve every medium: each of the others is there half of the time.
+    # Few queues serve every medium: a queue has each of the others with a probability of one half.
     for position in range(1, len(MEDIA)):
         weights[position] = rng.uniform(0.05, 0.4) if rng.random() < 0.5 else 0.0
     total, running, shares = sum(weights), 0.0, []
@@ -192,7 +192,7 @@ def draw_stretch(seed: int, profile: Profile, number: int) -> tuple[int, list[Co
         return 0, []
     wanted = _agents_needed(per_hour, profile.media_shares) * profile.staffing * rng.uniform(0.85, 1.15)
     rota = min(profile.joined, math.ceil(wanted))
-    # A burst now and then: a newsletter went out, a line went down.
+    # A burst now and then, as after a newsletter or an outage.
     rate = per_hour / 3600.0 * (2.2 if rng.random() < 0.06 else 1.0)
     contacts = []
     at = start + rng.expovariate(rate)

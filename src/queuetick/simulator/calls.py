@@ -35,7 +35,7 @@ class Call:
     """Headers of rules, which replace those of the answer."""
     delay: float = 0.0
     fault: str | None = None
-    """The fault the call has met: a name of ANSWER_FAULTS, a status, or a rule's name."""
+    """The fault of the call: a name of ANSWER_FAULTS, a status, or a rule's name."""
 
     @property
     def fault_status(self) -> int | None:

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queuetick.simulator.contact_centre import MAX_QUEUES
 from queuetick.simulator.env_file import check_env_file, write_env_file
 from queuetick.simulator.faults import Faults, UnknownFaultError
 from queuetick.simulator.named_faults import NAMED
+from queuetick.simulator.names import MAX_QUEUES
 
 if TYPE_CHECKING:
     from queuetick.simulator.simulator import Simulator

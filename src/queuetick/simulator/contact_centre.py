@@ -1,4 +1,4 @@
-"""The contact centre: every queue, its floor, and what is true of it at an instant."""
+"""The contact centre: every queue with its model, and its true numbers at an instant."""
 
 import random
 import threading
@@ -9,13 +9,11 @@ from typing import Any
 
 from queuetick.simulator.arrivals import MEDIA, draw_profile, draw_targets
 from queuetick.simulator.ledger import Account, Tally
-from queuetick.simulator.names import Division, divisions, queue_name, stable_uuid
-from queuetick.simulator.queue_model import Floor
+from queuetick.simulator.names import MAX_QUEUES, Division, divisions, queue_name, stable_uuid
+from queuetick.simulator.queue_model import QueueModel
 
 MAX_ACCOUNTS = 3
 """Accounts kept of a queue: as many clients may have a midnight of their own at the price of one replay."""
-MAX_QUEUES = 5000
-"""Queues one organization may have (genesys-cloud-facts.md, section 4)."""
 
 _ON_QUEUE_PRESENCE = "e08eaf1b-ee47-4fa9-a231-1200e284798f"
 # (presence id, system presence, weight among the off-queue members). An organization adds ids of its
@@ -79,11 +77,11 @@ class Queue:
     id: str
     name: str
     division: Division
-    floor: Floor
+    model: QueueModel
     accounts: dict[float, Account] = field(default_factory=dict)
     """By the instant they begin: kept, since clients ask for the same one again and again."""
     rendered: tuple[object, int, bytes] | None = None
-    """Last observation groups: what was asked for, the floor's version, the JSON."""
+    """Last observation groups: what was asked for, the model's version, the JSON."""
 
     @property
     def division_id(self) -> str:
@@ -96,14 +94,14 @@ class Queue:
     @property
     def targets(self) -> dict[str, dict[str, float]]:
         """Service level by medium, in the API's fields; drawn anew each time, since few ask."""
-        return draw_targets(self.floor.seed, self.floor.profile.index)
+        return draw_targets(self.model.seed, self.model.profile.index)
 
     def account(self, since: float, until: float) -> Account:
         """The account since an instant, at another one (epoch seconds); empty before it has begun."""
         until = max(since, until)
         account = kept = self.accounts.get(since)
         if account is None or account.now > until:
-            account = Account(self.floor.seed, self.floor.profile, self.targets, since)
+            account = Account(self.model.seed, self.model.profile, self.targets, since)
             if kept is None:
                 if len(self.accounts) >= MAX_ACCOUNTS:
                     del self.accounts[next(iter(self.accounts))]
@@ -112,12 +110,12 @@ class Queue:
         return account
 
 
-def on_queue_statuses(floor: Floor) -> Iterator[tuple[str, int]]:
+def on_queue_statuses(model: QueueModel) -> Iterator[tuple[str, int]]:
     """On-queue agents by routing status."""
-    yield "IDLE", floor.idle
-    yield "INTERACTING", floor.busy
-    yield "COMMUNICATING", floor.communicating
-    yield "NOT_RESPONDING", floor.not_responding
+    yield "IDLE", model.idle
+    yield "INTERACTING", model.busy
+    yield "COMMUNICATING", model.communicating
+    yield "NOT_RESPONDING", model.not_responding
 
 
 class ContactCentre:
@@ -141,7 +139,7 @@ class ContactCentre:
         self.restore()
 
     def restore(self) -> None:
-        """Go back to the queues of the beginning: additions gone, removals and names undone."""
+        """Undo every addition, removal and renaming of queues."""
         with self._lock:
             self._queues: dict[str, Queue] = {}
             self._names: set[str] = set()
@@ -154,14 +152,14 @@ class ContactCentre:
             index = self._drawn
             self._drawn += 1
             rng = random.Random(f"{self.seed}/queue/{index}")  # noqa: S311 - chance, not secrecy
-            # The first ones walk through the divisions, so that a handful of queues shows many.
+            # The first queues are in one division each, so that a few queues show many divisions.
             division = self.divisions[index] if index < len(self.divisions) else rng.choice(self.divisions)
             offset = division.utc_offset if self._utc_offset is None else self._utc_offset
             queue = Queue(
                 id=stable_uuid(self.seed, "queue", index),
                 name=name or queue_name(division, rng, self._names),
                 division=division,
-                floor=Floor(self.seed, draw_profile(self.seed, index, offset, self._trouble)),
+                model=QueueModel(self.seed, draw_profile(self.seed, index, offset, self._trouble)),
             )
             self._names.add(queue.name)
             self._queues[queue.id] = queue
@@ -188,20 +186,20 @@ class ContactCentre:
 
     @contextmanager
     def held(self, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
-        """The queues that exist among those named; nobody else changes any meanwhile."""
+        """Lock the centre; yields the queues that exist among those named."""
         with self._lock:
             yield [queue for each in queue_ids if (queue := self._queues.get(each)) is not None]
 
     @contextmanager
     def at(self, now: float, queue_ids: Iterable[str]) -> Iterator[list[Queue]]:
-        """The same, advanced to `now`."""
+        """The same as held(), with the queues advanced to `now`."""
         with self.held(queue_ids) as queues:
             for queue in queues:
-                queue.floor.advance(now)
+                queue.model.advance(now)
             yield queues
 
     def prepare_accounts(self, queue_ids: Iterable[str], since: float, until: float) -> None:
-        """Replay the queues up to `until`, one at a time, so that others get their turn in between."""
+        """Replay the queues up to `until`, and release the lock between two queues."""
         for queue_id in queue_ids:
             with self._lock:
                 queue = self._queues.get(queue_id)
@@ -209,16 +207,16 @@ class ContactCentre:
                     queue.account(since, until)
 
     def truth(self, now: float, media_names: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
-        """What is so at an instant, past ones too, by queue id."""
+        """The true numbers at an instant, also a past one, by queue id."""
         truth = {}
         for queue in self.queues:
             with self._lock:
-                floor = queue.floor
-                if floor.now > now:
-                    # Replay the past apart, or the next request would have to replay the present.
-                    floor = Floor(self.seed, floor.profile)
-                floor.advance(now)
-                truth[queue.id] = _true_numbers(floor, queue.targets, media_names or {})
+                model = queue.model
+                if model.now > now:
+                    # Use another model for the past: the queue's own is needed for the present.
+                    model = QueueModel(self.seed, model.profile)
+                model.advance(now)
+                truth[queue.id] = _true_numbers(model, queue.targets, media_names or {})
         return truth
 
     def stats(
@@ -235,7 +233,7 @@ class ContactCentre:
 
 
 def true_stats(account: Account) -> dict[str, Any]:
-    """The account's numbers in the words of the contract; durations in milliseconds."""
+    """The account's numbers under the names of `queue.stats`; durations in milliseconds."""
     everything = Tally()
     for tally in account.tallies.values():
         everything.merge(tally)
@@ -262,15 +260,15 @@ def _stats(tally: Tally) -> dict[str, Any]:
 
 
 def _true_numbers(
-    floor: Floor, targets: dict[str, dict[str, float]], media_names: dict[str, str]
+    model: QueueModel, targets: dict[str, dict[str, float]], media_names: dict[str, str]
 ) -> dict[str, Any]:
     media: dict[str, dict[str, Any]] = {}
     for name in MEDIA:
-        waiting, interacting = floor.waiting[name], floor.interacting[name]
+        waiting, interacting = model.waiting[name], model.interacting[name]
         media[media_names.get(name, name)] = {
             "waiting": len(waiting),
             "interacting": len(interacting),
-            "alerting": floor.alerting[name],
+            "alerting": model.alerting[name],
             "oldest_wait_epoch_ms": epoch_ms(waiting[0].arrived) if waiting else None,
             "oldest_interaction_epoch_ms": (
                 epoch_ms(next(iter(interacting.values()))) if interacting else None
@@ -278,19 +276,19 @@ def _true_numbers(
             "wait_target_ms": targets.get(name, {}).get("durationMs"),
         }
     oldest = [at for numbers in media.values() if (at := numbers["oldest_wait_epoch_ms"]) is not None]
-    members, on_queue = floor.profile.members, floor.on_queue
-    statuses = {status.lower(): count for status, count in on_queue_statuses(floor)}
+    members, on_queue = model.profile.members, model.on_queue
+    statuses = {status.lower(): count for status, count in on_queue_statuses(model)}
     numbers = {
-        "waiting": floor.waiting_total,
-        "agents_available": floor.idle,
-        "interacting": sum(map(len, floor.interacting.values())),
-        "alerting": sum(floor.alerting.values()),
+        "waiting": model.waiting_total,
+        "agents_available": model.idle,
+        "interacting": sum(map(len, model.interacting.values())),
+        "alerting": sum(model.alerting.values()),
         "oldest_wait_epoch_ms": min(oldest, default=None),
         "agents_on_queue": on_queue,
         "agents_by_status": {**statuses, "off_queue": members - on_queue},
         "off_queue_by_presence": off_queue_by_system(members - on_queue),
         "members": members,
-        "joined": floor.profile.joined,
+        "joined": model.profile.joined,
     }
     return {**numbers, "media": {**media, "video": {"interacting": 0}}}
 

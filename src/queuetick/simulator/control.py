@@ -1,4 +1,4 @@
-"""The control address: faults, truth and the log, on a port of its own so that no client meets it.
+"""The control address: faults, truth and the log, on its own port, so that no client of the API reaches it.
 
 Plain JSON in and out, no login: it listens on loopback whatever the API listens on.
 """

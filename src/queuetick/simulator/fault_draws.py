@@ -12,7 +12,7 @@ _RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What chance decided about one request."""
+    """What was drawn for one request."""
 
     fault: str | None = None
     """A name of ANSWER_FAULTS, or a status as text."""

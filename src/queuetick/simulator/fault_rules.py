@@ -45,9 +45,9 @@ class Rule:
     metric: str = ""
     """Only queries that ask for this metric."""
     after: int = 0
-    """The first so many matching requests are spared."""
+    """How many matching requests the rule skips first."""
     times: int = 0
-    """The rule ends after so many requests; 0: never. Counted from when the rules were set."""
+    """How many requests the rule applies to before it ends; 0: no end. Counted from when the rules were set."""
     chance: float = 1.0
     """Probability that the rule applies to a matching request."""
 
@@ -152,7 +152,7 @@ class Asked:
 
 
 class RuleDraws:
-    """Which rules a request meets: counts `after` and `times`. Used by the serving thread alone."""
+    """Which rules apply to a request: counts `after` and `times`. Only the serving thread uses it."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -195,7 +195,7 @@ class RuleDraws:
         return not rule.metric or rule.metric in asked.metrics
 
     def concerned(self, rule: Rule, queue_ids: Iterable[str]) -> list[str]:
-        """Those of the ids that `queues` of the rule means."""
+        """The ids that `queues` of the rule selects."""
         return [each for each in queue_ids if concerns(each, rule.queues, self._seed, f"rule {rule.name}")]
 
 

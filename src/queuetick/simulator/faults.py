@@ -1,4 +1,4 @@
-"""Every way in which the simulator can be asked to be difficult, by name. All off by default.
+"""Every fault of the simulator, by name. All are off by default.
 
 A probability is drawn per API request, and one request meets at most one of them; what `only` does
 not name meets none. Latency comes on top. Every default is what a well-behaved Genesys Cloud does.
@@ -110,7 +110,7 @@ class Faults:
 
     # --- queues ---
     missing_queues: float | tuple[str, ...] = ()
-    """Queue ids, or a share of all queues, that observations leave out without a word."""
+    """Queue ids, or a share of all queues, that answers silently leave out."""
     queues_without_data: float | tuple[str, ...] = ()
     """Queue ids, or a share, whose groups come without `data`."""
     bad_ids: tuple[str, ...] = ()

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from queuetick.simulator.arrivals import Contact, Profile
-from queuetick.simulator.queue_model import Floor
+from queuetick.simulator.queue_model import QueueModel
 
 SHORT_ABANDON_MS = 10_000
-"""Who gives up sooner has abandoned shortly; counted among the abandoned as well."""
+"""An abandoned contact that waited less is also a short abandon."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Tally:
     short: Durations = field(default_factory=Durations)
     flowed_out: Durations = field(default_factory=Durations)
     waited: Durations = field(default_factory=Durations)
-    """The waits of all who no longer wait."""
+    """Waits of all contacts that were answered, abandoned or flowed out."""
     transferred: int = 0
     over_target: int = 0
     """Answered contacts that had waited longer than the queue's target."""
@@ -73,7 +73,7 @@ class Tally:
 class Account:
     """One queue since an instant (epoch seconds). Implements the model's Ledger."""
 
-    __slots__ = ("_floor", "_open", "_targets", "_unbooked", "tallies")
+    __slots__ = ("_model", "_open", "_targets", "_unbooked", "tallies")
 
     def __init__(
         self, seed: int, profile: Profile, targets: Mapping[str, Mapping[str, float]], since: float
@@ -81,16 +81,16 @@ class Account:
         self._targets = targets
         self.tallies: dict[str, Tally] = {}
         """By medium; a medium without contacts is absent."""
-        self._floor = Floor(seed, profile)
-        self._floor.advance(since)
+        self._model = QueueModel(seed, profile)
+        self._model.advance(since)
         # Contacts by the instant of their arrival, which no two contacts of a queue share.
-        self._unbooked = {contact.arrived for contact in self._floor.pending()}
+        self._unbooked = {contact.arrived for contact in self._model.pending()}
         self._open: dict[float, str] = {}
-        self._floor.ledger = self
+        self._model.ledger = self
 
     @property
     def now(self) -> float:
-        return self._floor.now
+        return self._model.now
 
     @property
     def pending(self) -> int:
@@ -99,18 +99,18 @@ class Account:
 
     def advance(self, to: float) -> None:
         """Bring the account to an instant that is not before `now`."""
-        floor = self._floor
-        while to >= floor.window_end:
-            turn = floor.window_end
-            floor.advance(math.nextafter(turn, -math.inf))
-            floor.ledger = None
-            floor.advance(turn)
-            floor.ledger = self
+        model = self._model
+        while to >= model.window_end:
+            turn = model.window_end
+            model.advance(math.nextafter(turn, -math.inf))
+            model.ledger = None
+            model.advance(turn)
+            model.ledger = self
             self._turn_window(turn)
-        floor.advance(to)
+        model.advance(to)
 
     def _turn_window(self, at: float) -> None:
-        pending = {contact.arrived: contact for contact in self._floor.pending()}
+        pending = {contact.arrived: contact for contact in self._model.pending()}
         for arrived in [each for each in self._open if each not in pending]:
             self._book_flow_out(self._open.pop(arrived), arrived, at)
         self._unbooked &= pending.keys()

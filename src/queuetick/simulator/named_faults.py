@@ -1,4 +1,4 @@
-"""Faults by name: what went wrong at other people's, each as the knobs that make it happen.
+"""Faults by name: troubles that were met elsewhere, each with the knobs that reproduce it.
 
 `named = ["forbidden_queues", "slow"]` in a faults file, `--fault NAME` on the command line. Names add up:
 their rules follow one another, of any other knob the last name's value holds.

@@ -1,10 +1,13 @@
 """Names and ids of queues, as a company in eleven countries would have them."""
-# ruff: noqa: RUF001 - names are written as their people write them
+# ruff: noqa: RUF001 - names in the scripts of their languages
 
 import random
 import uuid
 from collections.abc import Container
 from dataclasses import dataclass
+
+MAX_QUEUES = 5000
+"""Queues one organization may have (genesys-cloud-facts.md, section 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def divisions(seed: int) -> tuple[Division, ...]:
 
 
 def queue_name(division: Division, rng: random.Random, taken: Container[str]) -> str:
-    """Name a queue of the division as nobody has named one before.
+    """Return an unused name for a queue of the division.
 
     The short names go first; a product, then a tier, then a number tell later queues apart.
     """

@@ -21,14 +21,14 @@ from queuetick.simulator.queries import (
     USER_METRICS,
     GroupTest,
 )
-from queuetick.simulator.queue_model import Floor
+from queuetick.simulator.queue_model import QueueModel
 
 _MAPPINGS = json.dumps(presence_mappings(), separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every group of an answer holds. Equal plans give equal bytes for an unchanged floor."""
+    """What every group of an answer holds. Equal plans give equal bytes for an unchanged model."""
 
     metrics: frozenset[str]
     unknown_media: str = ""
@@ -43,12 +43,12 @@ def observation_body(
     plan: Plan,
     wants: GroupTest | None,
     without_data: Callable[[str], bool] | None,
-    strangers: Iterable[str] = (),
+    unknown_ids: Iterable[str] = (),
 ) -> bytes:
     """The whole answer.
 
     `wants` filters groups; `without_data` tells whose groups lack `data`, as the official tutorial
-    guards against; `strangers` are ids nobody has that get such a group too.
+    guards against; `unknown_ids` are ids nobody has that get such a group too.
     """
     parts: list[bytes] = []
     for queue in queues:
@@ -60,7 +60,7 @@ def observation_body(
                 parts.append(",".join(groups).encode())
         elif rendered := _rendered(queue, plan):
             parts.append(rendered)
-    parts += map(_bare_group, strangers)
+    parts += map(_bare_group, unknown_ids)
     head = f'"systemToOrganizationMappings":{_MAPPINGS},' if plan.metrics & PRESENCE_METRICS else ""
     return b'{%s"results":[%s]}' % (head.encode(), b",".join(parts))
 
@@ -71,7 +71,7 @@ def _bare_group(queue_id: str) -> bytes:
 
 def _rendered(queue: Queue, plan: Plan) -> bytes:
     """All groups of one queue; made anew only when a number may have changed."""
-    version = queue.floor.version
+    version = queue.model.version
     kept = queue.rendered
     if kept is not None and kept[1] == version and kept[0] == plan:
         return kept[2]
@@ -82,13 +82,13 @@ def _rendered(queue: Queue, plan: Plan) -> bytes:
 
 def _groups(queue: Queue, plan: Plan) -> Iterator[tuple[str | None, str]]:
     """Each group's media type (None: the queue alone) and JSON; a group with nothing asked is not there."""
-    floor, metrics = queue.floor, plan.metrics
-    if data := _user_data(floor, metrics):
+    model, metrics = queue.model, plan.metrics
+    if data := _user_data(model, metrics):
         yield None, f'{{"group":{{"queueId":"{queue.id}"}},"data":[{data}]}}'
     if not metrics.isdisjoint(MEDIA_METRICS):
         for media in MEDIA:
             name = plan.media_name(media)
-            if data := _media_data(floor, media, metrics):
+            if data := _media_data(model, media, metrics):
                 yield name, f'{{"group":{{"queueId":"{queue.id}","mediaType":"{name}"}},"data":[{data}]}}'
         if "oInteracting" in metrics:
             data = _count("oInteracting", 0)
@@ -113,20 +113,20 @@ def _since(metric: str, began: float) -> str:
     return f'{{"metric":"{metric}","stats":{{"count":1,"calculatedMetricValue":{epoch_ms(began)}}}}}'
 
 
-def _user_data(floor: Floor, metrics: frozenset[str]) -> str:
+def _user_data(model: QueueModel, metrics: frozenset[str]) -> str:
     if metrics.isdisjoint(USER_METRICS):
         return ""
     parts: list[str] = []
-    members, on_queue = floor.profile.members, floor.on_queue
+    members, on_queue = model.profile.members, model.on_queue
     if "oMemberUsers" in metrics:
         parts.append(_count("oMemberUsers", members))
     if "oActiveUsers" in metrics:
-        parts.append(_count("oActiveUsers", floor.profile.joined))
+        parts.append(_count("oActiveUsers", model.profile.joined))
     if "oUserRoutingStatuses" in metrics:
-        parts += _split("oUserRoutingStatuses", on_queue_statuses(floor))
+        parts += _split("oUserRoutingStatuses", on_queue_statuses(model))
         parts += _split("oUserRoutingStatuses", [("OFF_QUEUE", members - on_queue)])
     if "oOnQueueUsers" in metrics:
-        parts += _split("oOnQueueUsers", on_queue_statuses(floor))
+        parts += _split("oOnQueueUsers", on_queue_statuses(model))
     if "oUserPresences" in metrics:
         parts += _split("oUserPresences", on_queue_presence(on_queue))
         parts += _split("oUserPresences", off_queue_presences(members - on_queue))
@@ -135,15 +135,15 @@ def _user_data(floor: Floor, metrics: frozenset[str]) -> str:
     return ",".join(parts)
 
 
-def _media_data(floor: Floor, media: str, metrics: frozenset[str]) -> str:
+def _media_data(model: QueueModel, media: str, metrics: frozenset[str]) -> str:
     parts: list[str] = []
-    waiting, interacting = floor.waiting[media], floor.interacting[media]
+    waiting, interacting = model.waiting[media], model.interacting[media]
     if "oInteracting" in metrics:
         parts.append(_count("oInteracting", len(interacting)))
     if "oWaiting" in metrics:
         parts.append(_count("oWaiting", len(waiting)))
     if "oAlerting" in metrics:
-        parts.append(_count("oAlerting", floor.alerting[media]))
+        parts.append(_count("oAlerting", model.alerting[media]))
     if "oLongestWaiting" in metrics and waiting:
         parts.append(_since("oLongestWaiting", waiting[0].arrived))
     if "oLongestInteracting" in metrics and interacting:
@@ -157,11 +157,11 @@ def details_body(queues: Iterable[Queue], now: float) -> bytes:
     before, current = _instant(minute - 60.0), _instant(minute)
     groups = []
     for queue in queues:
-        floor = queue.floor
-        _, waiting, idle = floor.minute_mark
+        model = queue.model
+        _, waiting, idle = model.minute_mark
         rows = (
             (before, (waiting, idle)),
-            (current, (floor.waiting_total, floor.idle)),
+            (current, (model.waiting_total, model.idle)),
         )
         entities = [
             {"intervalStart": start, "metrics": dict(zip(DETAILS_METRICS, numbers, strict=True))}

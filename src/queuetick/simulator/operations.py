@@ -1,4 +1,4 @@
-"""The operations of the API: what a request that has passed the gateway is answered."""
+"""The operations of the API: answers to requests that have passed the gateway."""
 
 import json
 from collections.abc import Callable
@@ -77,11 +77,11 @@ class Operations:
         key = (query.metrics, faults.unknown_media)
         plan = self._plans.setdefault(key, Plan(*key))
         without_data = self._without_data(call)
-        strangers: list[str] = []
+        unknown_ids: list[str] = []
         if faults.unknown_queue == "no_data":
-            strangers = [each for each in query.queue_ids if self._centre.get(each) is None]
+            unknown_ids = [each for each in query.queue_ids if self._centre.get(each) is None]
         with self._centre.at(call.now, known) as queues:
-            return Answer(200, observation_body(queues, plan, query.wants, without_data, strangers))
+            return Answer(200, observation_body(queues, plan, query.wants, without_data, unknown_ids))
 
     def _details(self, call: Call) -> Answer:
         known = self._known(call, parse_details_query(_json(call)), frozenset(DETAILS_METRICS))

@@ -2,7 +2,7 @@
 
 Event by event, so an hour passes as cheaply as its contacts are few, and in one step or in many it
 passes the same. The state at an instant is defined as what a replay finds that starts WARM_UP seconds
-before the instant's window from an idle floor; windows last WINDOW seconds. So no jump of the clock,
+before the instant's window with all agents idle; windows last WINDOW seconds. So no jump of the clock,
 forward or back, costs more than one replay of WARM_UP + WINDOW seconds.
 """
 
@@ -29,21 +29,21 @@ NOT_RESPONDING_SECONDS = 75.0
 """How long an agent who let a contact ring out stays NOT_RESPONDING."""
 
 _ARRIVED = attrgetter("arrived")
-# Whom a free agent takes first: who hears music before who hears nothing.
+# Which media a free agent takes first: the ones where the customer is on the line.
 _ORDER = ("voice", "callback", "chat", "message", "email")
 
 _GIVES_UP, _ALERT_ENDS, _FINISHES, _CALL_ENDS, _RESPONDS = range(5)
 
 
 class Ledger(Protocol):
-    """Who books what happens to contacts; times are epoch seconds."""
+    """Receives what happens to contacts; times are epoch seconds."""
 
     def arrived(self, contact: Contact) -> None: ...
     def answered(self, contact: Contact, at: float) -> None: ...
     def gave_up(self, contact: Contact, at: float) -> None: ...
 
 
-class Floor:
+class QueueModel:
     """The contacts and agents of one queue at one instant. Not safe for two threads at once."""
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Floor:
         self.ledger: Ledger | None = None
 
     def advance(self, to: float) -> None:
-        """Bring the floor to an instant (epoch seconds)."""
+        """Bring the model to an instant (epoch seconds)."""
         if not self.now <= to < self.window_end:
             self._restart(to)
         minute = to - to % 60.0
@@ -133,7 +133,7 @@ class Floor:
         self._next = 0
         spare = self.on_queue - self.rota
         if spare > 0:
-            # Who is busy stays until done: see _free_agent.
+            # A busy agent stays until the contact ends: see _free_agent.
             self.idle -= min(self.idle, spare)
         else:
             self.idle -= spare
@@ -231,7 +231,7 @@ class Floor:
         return True
 
     def _free_agent(self) -> None:
-        """An agent has nothing to do: stays on the queue, unless the rota has ended meanwhile."""
+        """Make an agent idle, or let it go where the rota has become smaller."""
         if self.on_queue < self.rota:
             self.idle += 1
 

@@ -14,7 +14,7 @@ from queuetick.simulator.faults import Faults
 
 DEFAULT_PAGE_SIZE = 25
 MAX_PAGE_SIZE = 500
-"""A larger pageSize is cut down to this without a word: clients must go by pageCount."""
+"""A larger pageSize is reduced to this silently: clients must use pageCount."""
 
 # The settings of voice have a name of their own.
 _SETTING_NAMES = {"voice": "call"}
@@ -40,7 +40,7 @@ def queue_entity(queue: Queue, *, simplified: bool = False) -> dict[str, Any]:
     }
     entity: dict[str, Any] = {"id": queue.id, "name": queue.name, "division": division}
     if not simplified:
-        profile = queue.floor.profile
+        profile = queue.model.profile
         entity |= {
             "memberCount": profile.members,
             "userMemberCount": profile.members,

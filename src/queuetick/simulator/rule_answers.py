@@ -16,7 +16,7 @@ _LOGIN_CODES = {400: "invalid_request", 401: "invalid_client", 403: "unauthorize
 
 
 class RuleAnswer(Exception):
-    """A rule answers in place of the API. Raised below the front, turned into an Answer there."""
+    """A rule answers in place of the API; Api.respond() turns it into an Answer."""
 
     def __init__(self, rule: Rule) -> None:
         super().__init__(rule.name)

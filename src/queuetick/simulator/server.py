@@ -1,4 +1,4 @@
-"""The API on a socket: aiohttp in, Outcome out, and the faults that only a connection can have."""
+"""The API on a socket, with aiohttp, and the faults of the connection."""
 
 import asyncio
 import errno
@@ -41,7 +41,7 @@ def api_server(api: Api, lock: threading.Lock) -> web.Server:
             return await _break(request, outcome)
         return response(outcome.answer)
 
-    # Cancelled when the client leaves, or every hung request would stay for ever.
+    # Cancel a request when its client disconnects; hung requests would otherwise never end.
     return web.Server(answer, handler_cancellation=True)
 
 
@@ -66,7 +66,7 @@ def _headers(answer: Answer) -> list[tuple[str, str]]:
 async def _break(request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
     transport = request.transport
     if outcome.broken == "hang":
-        # Until the client has had enough, or the simulator stops: either cancels this.
+        # The client's disconnect, or the end of the simulator, cancels this wait.
         await asyncio.Event().wait()
     elif outcome.broken == "reset":
         if transport is not None:

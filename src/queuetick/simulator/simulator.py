@@ -20,11 +20,11 @@ LOOPBACK = "127.0.0.1"
 class Simulator:
     """A Genesys Cloud on loopback. Use it as a context manager; everything may be called from any thread.
 
-    `clock` gives the simulator's time in epoch seconds: contacts, tokens and rate limits live by it.
-    Latency and hanging happen in real time all the same, since the client's timeouts do.
+    `clock` gives the simulator's time in epoch seconds: contacts, tokens and rate limits use it.
+    Latency and hanging use real time, as the client's timeouts do.
 
-    `hour` (0 to below 24) is the hour of a working day at which every queue begins, whatever the clock says;
-    None: each queue lives by the clock and its division's time zone. `trouble` is the share of queues (0 to 1)
+    `hour` (0 to below 24) is the hour of a working day at which every queue begins, at any time of the clock;
+    None: each queue uses the clock and its division's time zone. `trouble` is the share of queues (0 to 1)
     where many of the staff are away. Raises ValueError for values outside their range.
     """
 
@@ -48,7 +48,7 @@ class Simulator:
         offset = None if hour is None else offset_for(clock(), hour)
         self._centre = ContactCentre(seed, queues, offset, trouble)
         self._api = Api(self._centre, clock, self._initial_faults, (self.client_id, self.client_secret))
-        # Held by whoever answers a request or changes what a request meets.
+        # Protects what a request reads: faults, tokens, log.
         self._lock = threading.Lock()
         self._host = host
         self._ports = (port, control_port)

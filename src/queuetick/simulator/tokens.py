@@ -45,7 +45,7 @@ class Allowance:
 
 
 class Tokens:
-    """The tokens that are alive. Used by the serving thread alone, but for revoke_all."""
+    """The valid tokens. Only the serving thread uses it, except for revoke_all."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

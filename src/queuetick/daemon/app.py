@@ -166,6 +166,7 @@ class App:
             budget_allowed=session.throttle.budget,
             budget_needed=runner.requests_per_minute().needed,
             org=config.genesys.org,
+            route_limits=session.throttle.stated_limits,
             thresholds=config.thresholds,
             heartbeat=config.output.heartbeat if config.output.snapshots == "changed" else 0.0,
             stats_every=config.stats.every if config.stats.enabled else None,

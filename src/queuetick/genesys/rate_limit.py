@@ -117,6 +117,11 @@ class RateLimiter:
         """Requests a minute for observations: the smaller of the setting and the limit that the API states."""
         return int(min(self._configured, self._allowed("observations")))
 
+    @property
+    def stated_limits(self) -> dict[str, int]:
+        """Requests a minute by route, of those limits that the API states and that are believed."""
+        return {route: limit.allowed for route, limit in self._limits.items() if limit.allowed is not None}
+
     def _allowed(self, route: Route) -> float:
         """Requests a minute that `route` may send.
 

@@ -216,15 +216,20 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def scraping(daemon: Running, directory: Path, change: Callable[[str], str] = str) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes `daemon` each second, with the rules of deploy/ after `change`."""
+def scraping(
+    daemon: Running, directory: Path, change: Callable[[str], str] = str, also: tuple[str, ...] = ()
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes `daemon`, and `also`, each second, with the rules of deploy/ after `change`."""
     program = required("prometheus")
     directory.mkdir()
     rules = (DEPLOY / "prometheus" / "queuetick.rules.yml").read_text()
     (directory / "queuetick.rules.yml").write_text(change(rules))
     settings = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
     for shipped, here in (
-        ("127.0.0.1:9477", daemon.url().removeprefix("http://")),
+        (
+            "- 127.0.0.1:9477",
+            "\n          ".join(f"- {target.removeprefix('http://')}" for target in (daemon.url(), *also)),
+        ),
         ("evaluation_interval: 15s", "evaluation_interval: 1s"),
         ("scrape_interval: 15s", "scrape_interval: 1s"),
         ("scrape_timeout: 5s", "scrape_timeout: 1s"),
@@ -254,7 +259,7 @@ def scraping(daemon: Running, directory: Path, change: Callable[[str], str] = st
             try:
                 if get(f"{running.url}/-/ready")[0] != 200:
                     return False
-                return [sample["value"][1] for sample in running.query("up")] == ["1"]
+                return [sample["value"][1] for sample in running.query("up")] == ["1", *("1" for _ in also)]
             except OSError:
                 return False
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
+import time
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 import pytest
 
+from queuetick.metrics.pages import Pages
+from queuetick.metrics.server import Listener, bind
+
+from .recorded import IN_FORCE, SNAPSHOT, STATS, Recorded, replace
 from .scraping import DEPLOY, config, scraping, wait_for
 
 DASHBOARD = json.loads((DEPLOY / "grafana" / "queuetick.json").read_text())
@@ -77,6 +84,14 @@ def test_inhibition_names_alerts_that_exist_and_labels_that_they_have() -> None:
     }
 
 
+EVERYTHING = """[genesys]
+org = "emea"
+[stats]
+enabled = true
+every = 15
+[[thresholds]]
+longest_wait = [20, 60]
+"""
 BUSY = """[queues]
 refresh = 2
 [[thresholds]]
@@ -130,15 +145,28 @@ def test_alerts_fire_and_resolve_in_a_real_prometheus(start, simulator, tmp_path
         assert prometheus.alerts("QueuetickAbsent") == []
 
 
+@contextlib.contextmanager
+def second_org() -> Iterator[str]:
+    """Metrics of another organisation, with numbers of the day."""
+    recorded = Recorded(replace(IN_FORCE, org="apac", stats_every=60.0))
+    recorded(SNAPSHOT, STATS)
+    pages = Pages(recorded.metrics, monotonic=time.monotonic, mask=str)
+    listener = Listener("127.0.0.1:0", bind("127.0.0.1:0"), pages, None)
+    listener.start()
+    with contextlib.closing(listener):
+        yield listener.url
+
+
 @pytest.mark.slow
 def test_every_query_of_the_dashboard_answers_in_a_real_prometheus(start, tmp_path) -> None:
     """With the defaults of its variables, none is empty, and each legend names labels that the answer has."""
-    daemon = start(config())
-    with scraping(daemon, tmp_path / "prometheus") as prometheus:
+    daemon = start(config(more=EVERYTHING))
+    with second_org() as url, scraping(daemon, tmp_path / "prometheus", also=(url,)) as prometheus:
         wait_for(
             lambda: (
                 prometheus.query("increase(queuetick_cycles_total[5s])")
                 and prometheus.query("genesys_queue_longest_wait_seconds")
+                and prometheus.query("genesys_queue_today_service_level_ratio")
             ),
             "two scrapes",
             30,
@@ -159,9 +187,11 @@ def test_every_query_of_the_dashboard_answers_in_a_real_prometheus(start, tmp_pa
         }
         first = PANELS[0]["targets"][0]["expr"].replace("$queue", as_grafana_escapes(chosen))
         assert prometheus.query(filled_in(first)), "a queue can be chosen by its name"
-        assert {"Worst queues", "Versions"} == {
+        assert {"Worst queues", "Service level today", "Versions"} == {
             panel["title"] for panel in PANELS if panel["type"] == "table"
         }
+        orgs = prometheus.query("count by (org) (queuetick_build_info)")
+        assert {"emea", "apac"} == {series["metric"]["org"] for series in orgs}, "kept apart"
         assert 20 == len(prometheus.query(filled_in(worst_queues()[0])))
 
 
@@ -169,6 +199,7 @@ def filled_in(expression: str) -> str:
     for variable, value in {
         "$__rate_interval": "30s",
         "$instance": ".*",
+        "$org": ".*",
         "$division": ".*",
         "$queue": ".*",
     }.items():

@@ -97,7 +97,7 @@ def test_every_problem_of_a_bad_config_is_named_at_once(check, credentials, tmp_
     assert set(items) == {"poll.batch_sizes", "poll.interval", "output.path"}
     assert items["poll.batch_sizes"]["fix"] == "did you mean poll.batch_size?"
     assert items["output.path"]["message"].endswith("nowhere does not exist")
-    assert diagnosis.skipped == ["everything else"]
+    assert diagnosis["output"]["message"] == "config failed"
 
 
 def test_a_closed_port_is_named_and_nothing_later_is_tried(check, credentials, closed_port):
@@ -387,3 +387,60 @@ def test_the_tutorials_endpoint_is_checked_with_its_own_permission(check, creden
     diagnosis = check(env=credentials, config='[genesys]\nendpoint = "details"\n')
     assert diagnosis.code == 0
     assert diagnosis["permission statistics:queue:read"]["status"] == "pass"
+
+
+def _names(diagnosis) -> list[str]:
+    return [check["name"] for check in diagnosis.document["checks"]]
+
+
+def test_the_order_is_the_same_whatever_fails(check, credentials, simulator, closed_port):
+    sound = _names(check(env=credentials))
+    assert _names(check(env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{closed_port}"})) == sound
+    assert _names(check(env={**credentials, "GENESYS_CLIENT_SECRET": "another"})) == sound
+    assert _names(check(env={**credentials, "GENESYS_REGION": "nowhere"})) == sound
+    for faults in (
+        {"denied_permissions": ("routing:queue:view",)},
+        {"denied_permissions": ("analytics:queueObservation:view",)},
+        {"status": {503: 1.0}},
+        {"html": 1.0},
+    ):
+        simulator.set_faults(**faults)
+        assert _names(check(env=credentials)) == sound
+        simulator.reset()
+
+
+def test_what_a_pause_left_over_is_not_asked_and_no_problem(check, credentials, simulator):
+    simulator.set_faults(rate_limit=20)
+    diagnosis = check(env=credentials, config="[poll]\nbatch_size = 1\n")
+    queues = diagnosis["queues"]
+    assert queues["status"] == "warn"
+    assert "problem" not in queues["message"]
+    left = queues["evidence"]["not_asked"]
+    assert 0 < left < 45
+    assert f"{45 - left} of 45 ids are answered; {left} were not asked" in queues["message"]
+
+
+def test_patience_grows_with_the_queues_and_the_time_that_an_answer_takes(check, credentials, simulator):
+    """45 requests of 0.6 s, two at once, take longer than the ten seconds that were once allowed for all."""
+    simulator.set_faults(latency=0.6)
+    diagnosis = check(env=credentials, config="[poll]\nbatch_size = 1\nconcurrency = 2\n")
+    assert diagnosis["queues"]["status"] == "pass"
+    assert diagnosis["queues"]["evidence"]["answered"] == 45
+    assert diagnosis["budget"]["evidence"]["request_seconds"] == pytest.approx(0.6, abs=0.2)
+    assert diagnosis["budget"]["status"] == "fail"
+    assert "set poll.batch_size to " in diagnosis["budget"]["fix"]
+
+
+def test_every_source_is_named_with_what_it_sets(check, credentials, tmp_path):
+    (tmp_path / ".env").write_text("GENESYS_REGION=eu-west-1\nHTTPS_PROXY=http://127.0.0.1:9\n")
+    env = {name: value for name, value in credentials.items() if name != "GENESYS_CLIENT_ID"}
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "genesys_client_id").write_text(credentials["GENESYS_CLIENT_ID"])
+    config = "[poll]\ninterval = 30\nbatch_size = 50\n"
+    diagnosis = check(env={**env, "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}, config=config)
+    sources = {item["subject"]: item["message"] for item in diagnosis["config"]["items"]}
+    assert sources[f"{tmp_path}/config.toml"] == "sets poll.batch_size, poll.interval"
+    assert sources[f"{tmp_path}/.env"] == "ignored ($CREDENTIALS_DIRECTORY is given)"
+    assert sources["environment"] == "sets GENESYS_CLIENT_SECRET, genesys.api_url"
+    assert sources[f"{tmp_path}/credentials/genesys_client_id"] == "sets GENESYS_CLIENT_ID"
+    assert diagnosis["config"]["evidence"]["origins"]["poll.interval"] == f"{tmp_path}/config.toml"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from queuetick.check.probe import Heard, clock
+from queuetick.check.probe import Probe, clock
 from queuetick.check.result import Check, Item, exit_of, failed, passed, warned
 from queuetick.cli.check_text import as_text, painter, summary
 from queuetick.exit_codes import ExitCode
@@ -41,7 +41,8 @@ def test_a_pipe_gets_plain_text(queuetick, credentials):
 
 def test_offline_reads_the_config_and_sends_nothing(queuetick, credentials, simulator):
     done = queuetick("check", "--offline", env=credentials)
-    assert (done.code, done.stdout) == (0, "pass    config: no file: defaults and environment\n")
+    assert done.code == 0
+    assert done.stdout.startswith("pass    config: no file: defaults and environment\n")
     assert simulator.requests == []
 
 
@@ -81,7 +82,7 @@ def test_200_queues_take_under_3_seconds(queuetick, environment):
 
 def test_a_name_cannot_steer_the_terminal():
     item = Item("id \x1b[2J\x07", "fail", "gone\nforged line", "remove it")
-    text = as_text(Check("queues", "fail", "2 of 2 ids", items=(item, item)), PLAIN)
+    text = as_text([Check("queues", "fail", "2 of 2 ids", items=(item, item))], PLAIN)
     assert "\x1b" not in text
     assert "\x07" not in text
     assert not any(line.startswith("forged") for line in text.splitlines())
@@ -89,7 +90,7 @@ def test_a_name_cannot_steer_the_terminal():
 
 def test_many_items_are_cut_in_text_and_said_so():
     items = tuple(Item(str(number), "fail", "unknown id", "remove it") for number in range(30))
-    text = as_text(Check("queues", "fail", "30 of 30 ids", items=items), PLAIN)
+    text = as_text([Check("queues", "fail", "30 of 30 ids", items=items)], PLAIN)
     assert "and 10 more; --json lists all" in text
 
 
@@ -118,15 +119,15 @@ def test_the_summary_counts_and_names_the_exit_code():
 
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
 def test_an_answer_without_a_readable_date_says_nothing_of_the_clock(headers):
-    heard = Heard(lambda: 1_000_000.0)
-    heard.answer(Response(200, "OK", headers, b""))
-    assert clock(heard).status == "skipped"
+    probe = Probe(lambda: 1_000_000.0)
+    probe.note_answer("GET", "", Response(200, "OK", headers, b""))
+    assert clock(probe).status == "skipped"
 
 
 def test_of_several_answers_the_least_skew_counts():
     """One slow answer makes the clock seem late; no answer makes it seem better than it is."""
-    heard = Heard(iter((784111777.0 + 30, 784111777.0 + 1)).__next__)
+    probe = Probe(iter((784111777.0 + 30, 784111777.0 + 1)).__next__)
     for _ in range(2):
-        heard.answer(Response(200, "OK", {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, b""))
-    assert clock(heard).status == "pass"
-    assert clock(heard).evidence == {"skew_seconds": 0.5}
+        probe.note_answer("GET", "", Response(200, "OK", {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}, b""))
+    assert clock(probe).status == "pass"
+    assert clock(probe).evidence == {"skew_seconds": 0.5}

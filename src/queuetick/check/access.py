@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from queuetick.check.asking import Asker
-from queuetick.check.probe import Heard
+from queuetick.check.probe import Probe
+from queuetick.check.queues import Answers, batch_size
 from queuetick.check.result import (
     SCOPES,
     Check,
@@ -44,7 +45,7 @@ class Listing(Struct, frozen=True):
     queues: list[Queue] | None
 
 
-def login(session: Session, heard: Heard) -> Check:
+def login(session: Session, probe: Probe) -> Check:
     """Log in as the daemon does. An unknown client (400) and a wrong secret (401) are told apart."""
     try:
         session.client.login()
@@ -62,7 +63,7 @@ def login(session: Session, heard: Heard) -> Check:
         if isinstance(cause, Transient):
             fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
         return failed("login", error.reason.removeprefix("login: "), fix, exits=exit_for(error), **evidence)
-    lifetime = heard.token_lifetime or 0.0
+    lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
     return passed("login", message, token_lifetime_seconds=lifetime)
 
@@ -137,27 +138,28 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
 
 
 def observation(
-    session: Session, asker: Asker, queues: list[Queue], heard: Heard, *, batch_size: int, deadline: float
+    session: Session, asker: Asker, queues: list[Queue], answers: Answers, probe: Probe, *, deadline: float
 ) -> Check:
-    """Whether queues can be observed: the first batch as the daemon sends it. What it answered is in `heard`."""
+    """Whether queues can be observed: the first batch as the daemon sends it. What it answered goes to `answers`."""
     permission = session.client.permission
     name = f"permission {permission}"
-    first = list(chunk(queues or [MADE_UP], batch_size)[0].queues)
-    result = asker.ask(first, batch_size=batch_size, deadline=deadline)
-    report, error = result.report, result.last_error
+    size = batch_size(session.config.poll.batch_size, len(queues))
+    result = asker.ask(chunk(queues or [MADE_UP], size)[0].queues, batch_size=size, deadline=deadline)
+    error, report = result.last_error, result.report
     if isinstance(error, Forbidden):
         message = f"{permission} is missing: {error.reason}"
         return Check(
             name, "fail", message, grant(permission), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
         )
-    if report.snapshots + report.missing + report.invalid:
+    if result.answered or result.missing or result.invalid:
+        answers.add(result, 1)
         message = "the query was answered" if queues else "the query for a made-up id was not forbidden"
         return passed(name, f"{message} in {report.duration_seconds:.2f} s", seconds=report.duration_seconds)
-    if heard.pause is not None:
-        seconds = heard.pause.retry_after_seconds
+    if probe.pause is not None:
+        seconds = probe.pause.retry_after_seconds
         fix = f"{wait_words(seconds)} and check again; nothing more was sent"
         message = "429: the API's rate limit for this client is used up"
-        evidence = {"status": 429, "retry_after_seconds": seconds, "source": heard.pause.source}
+        evidence = {"status": 429, "retry_after_seconds": seconds, "source": probe.pause.source}
         return failed(name, message, fix, exits=ExitCode.TEMPFAIL, **evidence)
     return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
 

@@ -1,9 +1,11 @@
-"""The sum: requests that queues, batch size and interval need, against what the token may send."""
+"""The sums: requests against what the token may send, and a cycle's requests against the interval."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+from msgspec import Struct
 
 from queuetick.check.result import Check, failed, passed, warned
 from queuetick.config import Config
@@ -14,50 +16,121 @@ from queuetick.polling.capacity import (
     interval_in_force,
     shortest_interval,
 )
+from queuetick.polling.runner import CYCLE_SHARE
 
 MONTH = 30 * 86400
 """Seconds, as the facts page counts fair use."""
 
 TIGHT = 0.8
-"""Share of the budget above which retries have too little room; what is advised keeps below it."""
+"""Share of the budget, or of a cycle, above which retries have too little room; what is advised keeps below it."""
+
+STATS_BATCH = 100
+"""Queues in one request for queue.stats."""
+
+MAX_CONCURRENCY = 64
 
 
-def budget(config: Config, queues: int, listed: int | None, allowed: int, stated: int | None) -> Check:
-    """`allowed` requests a minute are in force; `stated` is what the API's own headers say, where they do."""
-    poll = config.poll
+class Measured(Struct, frozen=True):
+    """What a check knows about the org: see `budget`."""
+
+    queues: int
+    """Queues that are selected."""
+    listed: int | None
+    """Queues in the listing, where there is one."""
+    allowed: int
+    """Requests a minute that are in force."""
+    stated: int | None
+    """Requests a minute that the API's own headers state, where they do."""
+    latency: float | None
+    """Seconds that one query took."""
+
+
+def stats_per_minute(config: Config, queues: int) -> float:
+    """Requests a minute that queue.stats needs."""
+    return math.ceil(queues / STATS_BATCH) * 60 / config.stats.every
+
+
+def budget(config: Config, known: Measured) -> Check:
+    """Whether the token's budget and the interval have room for what is configured, and which setting would fit."""
+    poll, queues, allowed = config.poll, known.queues, known.allowed
     batches = math.ceil(queues / poll.batch_size)
+    stats = stats_per_minute(config, queues)
     needed = batches * 60 / poll.interval
-    share = needed / allowed
-    room = max(1, int(allowed * TIGHT))
+    used = needed + (stats if config.stats.enabled else 0.0)
+    share = used / allowed
+    room = max(1, int(allowed * TIGHT - (used - needed)))
     size = fitting_batch_size(queues, poll.interval, room)
     interval = max(float(poll.interval), shortest_interval(batches, room) if batches else 0.0)
     month = round(batches * MONTH / poll.interval)
-    pages = math.ceil((listed or 0) / PAGE_SIZE)
+    pages = math.ceil((known.listed or 0) / PAGE_SIZE)
+    seconds = None if known.latency is None else _cycle_seconds(batches, poll.concurrency, known.latency)
     evidence: dict[str, Any] = {
         "queues": queues,
         "batches": batches,
-        "requests_per_minute_needed": round(needed, 1),
+        "requests_per_minute_needed": round(used, 1),
+        "requests_per_minute_stats": round(stats, 1),
         "requests_per_minute_allowed": allowed,
-        "requests_per_minute_stated": stated,
+        "requests_per_minute_stated": known.stated,
         "share": round(share, 3),
         "requests_per_month": month,
         "listing_requests_per_month": round(pages * MONTH / config.queues.refresh),
         "fitting_batch_size": size,
         "fitting_interval": interval,
+        "request_seconds": None if known.latency is None else round(known.latency, 3),
+        "cycle_seconds": None if seconds is None else round(seconds, 3),
     }
-    limit = f"{allowed} a minute" + (" (the API's own limit)" if stated == allowed else "")
+    limit = f"{allowed} a minute" + (" (the API's own limit)" if known.stated == allowed else "")
     message = (
         f"{queues} queues in batches of {poll.batch_size} every {poll.interval:g} s are {needed:.4g} requests "
-        f"a minute, {100 * share:.3g} % of {limit}; {month:,} in 30 days"
+        f"a minute"
     )
+    if config.stats.enabled:
+        message += f" and queue.stats {stats:.4g}"
+    message += f", {100 * share:.3g} % of {limit}; {month:,} in 30 days"
     if share > 1:
         stretched = interval_in_force(batches, float(poll.interval), allowed)
         message += f": the daemon would stretch the interval to {stretched:g} s"
         return failed("budget", message, _fix(size, interval, queues, room), **evidence)
+    if seconds is not None and seconds > CYCLE_SHARE * poll.interval:
+        message = _too_slow(config, batches, known.latency or 0.0, seconds)
+        return failed("budget", message, _faster(config, queues, known.latency or 0.0), **evidence)
     if share > TIGHT:
         message += ": that leaves little room for retries"
         return warned("budget", message, _fix(size, interval, queues, room), **evidence)
+    if seconds is not None and seconds > TIGHT * CYCLE_SHARE * poll.interval:
+        message = f"{_too_slow(config, batches, known.latency or 0.0, seconds)}, with little room for retries"
+        return warned("budget", message, _faster(config, queues, known.latency or 0.0), **evidence)
+    if not config.stats.enabled and queues:
+        message += f"; queue.stats ([stats] enabled) would add {stats:.4g} a minute"
     return passed("budget", message, **evidence)
+
+
+def _cycle_seconds(batches: int, concurrency: int, latency: float) -> float:
+    return math.ceil(batches / concurrency) * latency
+
+
+def _too_slow(config: Config, batches: int, latency: float, seconds: float) -> str:
+    poll = config.poll
+    return (
+        f"{batches} requests of {latency:.2g} s each, {poll.concurrency} at once, take {seconds:.3g} s, and a cycle of "
+        f"{poll.interval:g} s begins requests for {CYCLE_SHARE * poll.interval:.3g} s"
+    )
+
+
+def _faster(config: Config, queues: int, latency: float) -> str:
+    """The smallest batch size, and the smallest concurrency, with which a cycle keeps below its share."""
+    poll = config.poll
+    rounds = math.floor(TIGHT * CYCLE_SHARE * poll.interval / latency)
+    fixes = []
+    size = math.ceil(queues / (rounds * poll.concurrency)) if rounds else MAX_BATCH_SIZE + 1
+    if size <= MAX_BATCH_SIZE:
+        fixes.append(f"set poll.batch_size to {size}")
+    threads = math.ceil(math.ceil(queues / poll.batch_size) / rounds) if rounds else MAX_CONCURRENCY + 1
+    if threads <= MAX_CONCURRENCY:
+        fixes.append(f"set poll.concurrency to {threads}")
+    widest = math.ceil(math.ceil(queues / MAX_BATCH_SIZE) / MAX_CONCURRENCY) * latency / (TIGHT * CYCLE_SHARE)
+    slower = f"set poll.batch_size to {MAX_BATCH_SIZE}, poll.concurrency to {MAX_CONCURRENCY} and poll.interval to "
+    return " or ".join(fixes) or f"{slower}{max(poll.interval, math.ceil(widest)):g}"
 
 
 def _fix(size: int | None, interval: float, queues: int, room: int) -> str:

@@ -1,4 +1,4 @@
-"""What came back during a check: the facts that the client path emits, and the clock of every answer."""
+"""What a check notes beside the results of its requests: pauses, the token's lifetime, the clock of every answer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ import email.utils
 import threading
 from collections.abc import Callable
 
+from queuetick.check.report import Answers
 from queuetick.check.result import Check, passed, skipped, warned
-from queuetick.events import (
-    BatchFailed,
-    Fact,
-    QueueInvalid,
-    QueueMissing,
-    QueueSnapshot,
-    RateLimitPaused,
-    TokenRenewed,
-)
+from queuetick.events import Fact, RateLimitPaused, TokenRenewed
 from queuetick.genesys.transport import Response
 
 SKEW_WARNING = 5.0
@@ -24,39 +17,32 @@ the skew; a third of the default interval is where that is seen on a screen. Dat
 to one."""
 
 
-class Heard:
-    """Listens to a session, from any thread."""
+class Probe:
+    """Notes what passes through a session, from any thread."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], *, keep_answers: bool = False) -> None:
         self._now = now
+        self._keep_answers = keep_answers
         self._lock = threading.Lock()
-        self.missing: dict[str, QueueMissing] = {}
-        self.invalid: dict[str, QueueInvalid] = {}
-        self.failed: dict[str, BatchFailed] = {}
-        self.answered: set[str] = set()
         self.pause: RateLimitPaused | None = None
         """The first pause that the API asked for."""
         self.token_lifetime: float | None = None
+        self.answers = Answers()
+        """Every answer, for the report."""
         self.skews: list[float] = []
         """This machine's clock minus the server's, one per answer with a Date header, in seconds."""
 
-    def take(self, *facts: Fact) -> None:
+    def note(self, *events: Fact) -> None:
         with self._lock:
-            for fact in facts:
-                if isinstance(fact, QueueSnapshot):
-                    self.answered.add(fact.queue_id)
-                elif isinstance(fact, QueueMissing):
-                    self.missing[fact.queue_id] = fact
-                elif isinstance(fact, QueueInvalid):
-                    self.invalid[fact.queue_id] = fact
-                elif isinstance(fact, BatchFailed):
-                    self.failed.update(dict.fromkeys(fact.queue_ids, fact))
-                elif isinstance(fact, RateLimitPaused):
-                    self.pause = self.pause or fact
-                elif isinstance(fact, TokenRenewed):
-                    self.token_lifetime = fact.expires_in_seconds
+            for event in events:
+                if isinstance(event, RateLimitPaused):
+                    self.pause = self.pause or event
+                elif isinstance(event, TokenRenewed):
+                    self.token_lifetime = event.expires_in_seconds
 
-    def answer(self, response: Response) -> None:
+    def note_answer(self, method: str, url: str, response: Response) -> None:
+        if self._keep_answers:
+            self.answers.note(method, url, response)
         arrived = self._now()
         try:
             date = email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()
@@ -65,11 +51,11 @@ class Heard:
         self.skews.append(arrived - (date + 0.5))  # Date cuts off the fraction of the second
 
 
-def clock(heard: Heard) -> Check:
+def clock(probe: Probe) -> Check:
     """This machine's clock against the Date header of the answers so far; the answer with the least skew counts."""
-    if not heard.skews:
+    if not probe.skews:
         return skipped("clock", "no answer with a Date header came")
-    skew = min(heard.skews, key=abs)
+    skew = min(probe.skews, key=abs)
     seconds = round(skew, 1)
     if abs(skew) > SKEW_WARNING:
         direction = "ahead of" if skew > 0 else "behind"

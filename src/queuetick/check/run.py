@@ -1,217 +1,257 @@
-"""The checks in their order. One that fails lets those that need it be skipped, each saying why."""
+"""The checks in their order. One that needs a check that failed is skipped, and says which."""
 
 from __future__ import annotations
 
-import math
+import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from queuetick.check import access, network, selection
+from queuetick.check import access, configuration, network, queues, selection
 from queuetick.check.asking import Asker
-from queuetick.check.budget import budget
+from queuetick.check.budget import Measured, budget
 from queuetick.check.output import output
-from queuetick.check.probe import Heard, clock
-from queuetick.check.result import Check, Item, passed, skipped
+from queuetick.check.probe import Probe, clock
+from queuetick.check.report import document
+from queuetick.check.result import Check, failed, passed, skipped
+from queuetick.check.unit import UnitSetUp, UnitUnreadable, set_up_of
 from queuetick.clock import Clock
-from queuetick.config import Config, ConfigError
-from queuetick.config import load as configuration
-from queuetick.config.rules import check_warnings
+from queuetick.config import Config
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
-from queuetick.genesys import sdk
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines.redaction import Redaction
-from queuetick.polling.capacity import MAX_BATCH_SIZE
 from queuetick.polling.selection import explicit, select
 
-NETWORK = ("proxy", "dns", "connection", "tls")
+LISTING = f"permission {access.LISTING}"
 
-PATIENCE = 10.0
-"""Seconds that listing and observing may take together, retries included."""
+LISTING_PATIENCE = 60.0
+FIRST_PATIENCE = 10.0
+"""Seconds that the listing, and the first query, may take, retries included."""
 
-MOST_BATCHES = 50
-"""Requests that the queues may cost a check: above, its batches are wider than the daemon's."""
+
+class Step(NamedTuple):
+    """One check, and the checks that it needs."""
+
+    name: str
+    needs: tuple[str, ...]
+    run: Callable[[], Check]
+
+
+def run_steps(steps: list[Step]) -> Iterator[Check]:
+    """Each step's check in their order. Where one that a step needs has failed, the step is skipped."""
+    causes: dict[str, str] = {}
+    for step in steps:
+        cause = next((causes[need] for need in step.needs if need in causes), None)
+        check = step.run() if cause is None else skipped(step.name, f"{cause} failed")
+        if check.status == "fail":
+            causes[step.name] = step.name
+        elif cause is not None:
+            causes[step.name] = cause
+        yield check
 
 
 class Examination:
     """One run of all checks. `results()` gives each when it is done; `redaction` masks what none may show."""
 
     def __init__(
-        self, path: Path | None, *, environ: Mapping[str, str], clock: Clock, directory: Path | None = None
+        self,
+        path: Path | None,
+        *,
+        environ: Mapping[str, str],
+        clock: Clock,
+        directory: Path | None = None,
+        unit: str | None = None,
+        keep_answers: bool = False,
     ) -> None:
-        """`path` and `directory` are as in `config.load`. `clock.wait` serves the waits between retries."""
+        """`path` and `directory` are as in `config.load`. `clock.wait` serves the waits between retries.
+
+        With `unit`, file, environment and credentials are those of a systemd unit. `report` needs `keep_answers`.
+        """
         self.redaction = Redaction()
+        self._config: Config | None = None
+        self._probe = Probe(clock.now, keep_answers=keep_answers)
+        self._private: set[str] = set()
         self._path = path
         self._directory = directory
         self._environ = environ
         self._clock = clock
+        self._unit = unit
 
     def results(self, *, offline: bool = False) -> Iterator[Check]:
         """Run the checks; `offline` ends after the configuration."""
-        try:
-            config = configuration.load(
-                self._path, regions=sdk.region_hosts(), environ=self._environ, directory=self._directory
-            )
-        except ConfigError as error:
-            yield _broken_config(error)
-            if not offline:
-                yield skipped("everything else", "the configuration does not hold")
+        with contextlib.ExitStack() as stack:
+            if self._unit is None:
+                yield from self._results(None, offline=offline)
+                return
+            try:
+                set_up = stack.enter_context(set_up_of(self._unit))
+            except UnitUnreadable as error:
+                yield failed("unit", error.problem, error.fix)
+                yield from self._all_skipped("unit", offline=offline)
+                return
+            named = f"--config {set_up.config}" if set_up.config else "no --config"
+            yield passed("unit", f"{set_up.name}: {named}, as user {set_up.user}", unit=set_up.name)
+            yield from self._results(set_up, offline=offline)
+
+    def report(self, checks: Sequence[Check]) -> dict[str, Any]:
+        """What may be shown to strangers of the `checks` that ended: see report.py."""
+        return document(checks, self._config, self._probe.answers, self._private)
+
+    def _results(self, set_up: UnitSetUp | None, *, offline: bool) -> Iterator[Check]:
+        path, environ, directory = self._path, self._environ, self._directory
+        labels: Mapping[str, str] = {}
+        if set_up is not None:
+            path, environ, directory = set_up.config, set_up.environ, set_up.directory
+            labels = set_up.labels
+        check, config = configuration.read(path, environ=environ, directory=directory)
+        yield configuration.relabelled(check, labels)
+        if config is None:
+            yield from self._all_skipped("config", offline=offline)
             return
-        pair = config.credentials
-        self.redaction.add([pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets()])
-        yield _good_config(config)
-        if offline:
-            return
-        session, heard = self._session(config)
-        try:
-            yield from self._online(config, session, heard)
-        finally:
-            session.close()
-        yield output(config, self._environ)
+        self._config = config
+        self.redaction.add(config.secrets())
+        if not offline:
+            yield from self._online(config, environ)
 
-    def _session(self, config: Config) -> tuple[Session, Heard]:
-        heard = Heard(self._clock.now)
+    def _all_skipped(self, cause: str, *, offline: bool) -> Iterator[Check]:
+        names = ["config"] if cause == "unit" else []
+        if not offline:
+            names += _names(f"permission {ENDPOINTS['observations'].permission}")
+        for name in names:
+            yield skipped(name, f"{cause} failed")
 
-        def wait(seconds: float) -> bool:
-            return heard.pause is not None or self._clock.wait(seconds)  # a check never waits out a pause
-
-        session = Session(
-            config,
-            clock=Clock(wait=wait, monotonic=self._clock.monotonic, now=self._clock.now),
-            emit=heard.take,
-            redact=lambda token: self.redaction.add([token]),
-        )
-        session.transport.on_answer = heard.answer
-        return session, heard
-
-    def _online(self, config: Config, session: Session, heard: Heard) -> Iterator[Check]:
-        listed: list[Queue] | None = None
-        selected = explicit(config.queues)
-        yield network.region(session)
-        blocked = None
-        for check in self._network(config, session):
-            blocked = check.name if check.status == "fail" else blocked
-            yield check
-        if blocked is None:
-            check = access.login(session, heard)
-            blocked = "login" if check.status == "fail" else None
-            yield check
-            yield clock(heard)
-        else:
-            yield skipped("login", f"{blocked} failed")
-            yield skipped("clock", f"{blocked} failed")
-        permission = f"permission {ENDPOINTS[config.genesys.endpoint].permission}"
-        if blocked is not None:
-            for name in (f"permission {access.LISTING}", permission, "selection", "queues"):
-                yield skipped(name, f"{blocked} failed")
-        else:
-            deadline = self._clock.monotonic() + PATIENCE
-            listing = access.listing(session, deadline=deadline)
-            yield listing.check
-            listed = listing.queues
-            if listed is not None:
-                selected = select(config.queues, listed)
-            yield from self._observe(
-                config,
-                session,
-                heard,
-                permission=permission,
-                listing=listing,
-                selected=selected,
-                deadline=deadline,
-            )
-        if listed is None and config.queues.name_globs:
-            yield skipped("budget", "how many queues there are is not known")
-        else:
-            stated = session.throttle.rate_limit.allowed if session.throttle.rate_limit else None
-            known = len(listed) if listed is not None else None
-            yield budget(config, len(selected), known, session.throttle.budget, stated)
-
-    def _network(self, config: Config, session: Session) -> Iterator[Check]:
-        found = network.targets(session)
-        patience = min(network.PATIENCE, config.genesys.timeout)
-        blocked = None
-        for name in NETWORK:
-            if blocked is not None:
-                yield skipped(name, f"{blocked} failed")
-                continue
-            if name == "proxy":
-                check = network.proxy(found, patience)
-            elif name == "dns":
-                check = network.names(found, patience)
-            elif name == "connection":
-                check = network.connections(found, patience)
-            else:
-                check = network.tls(found, session.transport.ssl_context, patience, now=self._clock.now())
-            blocked = name if check.status == "fail" else None
-            yield check
-
-    def _observe(
-        self,
-        config: Config,
-        session: Session,
-        heard: Heard,
-        *,
-        permission: str,
-        listing: access.Listing,
-        selected: list[Queue],
-        deadline: float,
-    ) -> Iterator[Check]:
-        listed = listing.queues
-        if listed is None:
-            yield selection.not_listed(config.queues)
-        else:
-            yield selection.selection(config.queues, listed, selected)
-        if listed is None and listing.check.exit is not ExitCode.NOPERM:
-            why = f"{listing.check.name} failed"
-            yield skipped(permission, why)
-            yield skipped("queues", why)
-            return
-        size = min(MAX_BATCH_SIZE, max(config.poll.batch_size, math.ceil(len(selected) / MOST_BATCHES)))
-        clock = Clock(
-            wait=lambda seconds: heard.pause is not None or self._clock.wait(seconds),
+    def _online(self, config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
+        probe = self._probe
+        one_clock = Clock(
+            wait=lambda seconds: (
+                probe.pause is not None or self._clock.wait(seconds)
+            ),  # no pause is waited out
             monotonic=self._clock.monotonic,
             now=self._clock.now,
         )
-        asker = Asker(session, clock=clock, emit=heard.take)
+        session = Session(
+            config,
+            clock=one_clock,
+            emit=probe.note,
+            redact=lambda token: self.redaction.add([token]),
+        )
+        session.transport.on_answer = probe.note_answer
+        asker = Asker(session, clock=one_clock, emit=probe.note)
         try:
-            check = access.observation(session, asker, selected, heard, batch_size=size, deadline=deadline)
-            yield check
-            if check.status != "pass":
-                yield skipped("queues", f"{permission} failed")
-            elif not selected:
-                yield skipped("queues", "no queue is selected")
-            else:
-                yield selection.each_queue(
-                    session, asker, selected, listed, heard, batch_size=size, deadline=deadline
-                )
+            online = _Online(session, asker, probe, one_clock, environ)
+            yield from run_steps(online.steps())
+            self._private.update(online.names())
         finally:
             asker.close()
+            session.close()
+
+
+class _Online:
+    """The steps from the region to the output, and what an earlier one leaves for a later one."""
+
+    def __init__(
+        self, session: Session, asker: Asker, probe: Probe, clock: Clock, environ: Mapping[str, str]
+    ) -> None:
+        self._session = session
+        self._config = session.config
+        self._asker = asker
+        self._probe = probe
+        self._clock = clock
+        self._environ = environ
+        self._targets = network.targets(session)
+        self._patience = min(network.PATIENCE, session.config.genesys.timeout)
+        self._listing: access.Listing | None = None
+        self._observed = False
+        self._answers = queues.Answers()
+        self._selected = explicit(session.config.queues)
+
+    def steps(self) -> list[Step]:
+        permission = f"permission {self._session.client.permission}"
+        targets, patience = self._targets, self._patience
+        context = self._session.transport.ssl_context
+        runs: dict[str, tuple[tuple[str, ...], Callable[[], Check]]] = {
+            "region": ((), lambda: network.region(self._session)),
+            "proxy": ((), lambda: network.proxy(targets, patience)),
+            "dns": (("proxy",), lambda: network.names(targets, patience)),
+            "connection": (("dns",), lambda: network.connections(targets, patience)),
+            "tls": (
+                ("connection",),
+                lambda: network.tls(targets, context, patience, now=self._clock.now()),
+            ),
+            "login": (("tls",), lambda: access.login(self._session, self._probe)),
+            "clock": (("tls",), lambda: clock(self._probe)),
+            LISTING: (("login",), self._list),
+            "selection": (("login",), self._select),
+            permission: (("login",), lambda: self._observe(permission)),
+            "queues": (("login",), lambda: self._each_queue(permission)),
+            "budget": ((), self._budget),
+            "output": ((), lambda: output(self._config, self._environ)),
+        }
+        return [Step(name, *runs[name]) for name in _names(permission)]
+
+    def names(self) -> Iterator[str]:
+        """The names of the org's queues and divisions, as far as they were listed."""
+        for queue in self._listed or ():
+            yield from (name for name in (queue.name, queue.division) if name)
+
+    def _list(self) -> Check:
+        deadline = self._clock.monotonic() + LISTING_PATIENCE
+        self._listing = access.listing(self._session, deadline=deadline)
+        if self._listing.queues is not None:
+            self._selected = select(self._config.queues, self._listing.queues)
+        return self._listing.check
+
+    @property
+    def _listed(self) -> list[Queue] | None:
+        return self._listing.queues if self._listing is not None else None
+
+    def _select(self) -> Check:
+        if self._listed is None:
+            return selection.not_listed(self._config.queues)
+        return selection.selection(self._config.queues, self._listed, self._selected)
+
+    def _observe(self, name: str) -> Check:
+        refused = self._listing is not None and self._listing.check.exit is ExitCode.NOPERM
+        if self._listed is None and not refused:
+            return skipped(name, f"{LISTING} failed")
+        deadline = self._clock.monotonic() + FIRST_PATIENCE
+        check = access.observation(
+            self._session, self._asker, self._selected, self._answers, self._probe, deadline=deadline
+        )
+        self._observed = check.status == "pass"
+        return check
+
+    def _each_queue(self, permission: str) -> Check:
+        if not self._observed:
+            return skipped("queues", f"{permission} did not pass")
+        if not self._selected:
+            return skipped("queues", "no queue is selected")
+        return queues.each_queue(
+            self._session, self._asker, self._answers, self._selected, self._listed, clock=self._clock
+        )
+
+    def _budget(self) -> Check:
+        listed, limiter = self._listed, self._session.throttle
+        if listed is None and self._config.queues.name_globs:
+            return skipped("budget", "how many queues there are is not known")
+        measured = Measured(
+            queues=len(self._selected),
+            listed=len(listed) if listed is not None else None,
+            allowed=limiter.budget,
+            stated=limiter.rate_limit.allowed if limiter.rate_limit else None,
+            latency=self._answers.latency,
+        )
+        return budget(self._config, measured)
+
+
+def _names(permission: str) -> list[str]:
+    """Every check after config, in its order; `permission` is that of the endpoint."""
+    network_checks = ["region", "proxy", "dns", "connection", "tls", "login", "clock"]
+    return [*network_checks, LISTING, "selection", permission, "queues", "budget", "output"]
 
 
 def real_clock() -> Clock:
     return Clock(wait=threading.Event().wait)
-
-
-def _broken_config(error: ConfigError) -> Check:
-    items = tuple(Item(problem.key, "fail", problem.problem, problem.fix) for problem in error.problems)
-    message = f"{items[0].subject} {items[0].message}"
-    if len(items) > 1:
-        message = f"{len(items)} problems"
-    fix = items[0].fix if len(items) == 1 else "mend each one below"
-    return Check("config", "fail", message, fix, items=items if len(items) > 1 else (), exit=ExitCode.CONFIG)
-
-
-def _good_config(config: Config) -> Check:
-    where = config.source or "no file: defaults and environment"
-    warnings = check_warnings(config)
-    items = tuple(Item(warning.key, "warn", warning.problem, warning.fix) for warning in warnings)
-    if not items:
-        return passed("config", where, source=config.source)
-    message = f"{where}; {items[0].subject}: {items[0].message}"
-    evidence = {"source": config.source}
-    return Check(
-        "config", "warn", message, items[0].fix, evidence=evidence, items=items if len(items) > 1 else ()
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: argparse._ActionsContainer) -> None:
     """Declare `--config FILE`."""
     parser.add_argument(
         "--config",

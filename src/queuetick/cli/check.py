@@ -15,7 +15,9 @@ SUMMARY = "test the set-up, from config to the last queue id; each problem with 
 MORE = """\
 examples:
   queuetick check                        the configuration that `run` would read here
+  sudo queuetick check --unit queuetick  what the unit would read, credentials included
   queuetick check --offline              the configuration alone; sends nothing
+  queuetick check --report > report.json what may be shown to strangers, for an issue
   queuetick check --json | jq -e '.checks[] | select(.status == "fail") | .fix'
 
 exit codes (with several failures the first of 78, 77, 75, 1):
@@ -30,9 +32,21 @@ Read docs/check.md.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
+    source = parser.add_mutually_exclusive_group()
+    add_config(source)
+    source.add_argument(
+        "--unit",
+        metavar="NAME",
+        help="take all as this systemd unit has it: queuetick, or queuetick@ORG; as root",
+    )
     parser.add_argument("--offline", action="store_true", help="stop after the configuration; sends nothing")
-    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    form.add_argument(
+        "--report",
+        action="store_true",
+        help="one JSON document of shapes and headers, without names and numbers, to attach to an issue",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,15 +72,29 @@ def _check(arguments: argparse.Namespace) -> ExitCode:
     from queuetick.cli.terminal import coloured
 
     clock = real_clock()
-    examination = Examination(arguments.config, environ=os.environ, clock=clock)
+    examination = Examination(
+        arguments.config, environ=os.environ, clock=clock, unit=arguments.unit, keep_answers=arguments.report
+    )
     paint = painter(colour=coloured(sys.stdout, os.environ))
     checks: list[Check] = []
+    skips: list[Check] = []
     for result in examination.results(offline=arguments.offline):
         check = examination.redaction.clean(result)
         checks.append(check)
-        if not arguments.json:
-            _write(as_text(check, paint))
-    if arguments.json:
+        if arguments.json or arguments.report:
+            continue
+        if skips and (check.status != "skipped" or check.message != skips[0].message):
+            _write(as_text(skips, paint))
+            skips = []
+        if check.status == "skipped":
+            skips.append(check)
+        else:
+            _write(as_text([check], paint))
+    if skips:
+        _write(as_text(skips, paint))
+    if arguments.report:
+        _write(streams.json_document(examination.redaction.clean(examination.report(checks))))
+    elif arguments.json:
         _write(as_json(checks, now=clock.now()))
     elif not arguments.offline:
         _write(summary(checks, paint))

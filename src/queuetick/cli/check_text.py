@@ -32,9 +32,11 @@ def painter(*, colour: bool) -> Colour:
     return lambda text, status: f"\x1b[{_COLOURS[status]}m{text}\x1b[0m"
 
 
-def as_text(check: Check, paint: Colour) -> str:
-    """One check with its fix, its evidence and its items, each on a line."""
-    lines = [f"{paint(f'{check.status:<8}', check.status)}{check.name}: {visible(check.message)}"]
+def as_text(checks: Sequence[Check], paint: Colour) -> str:
+    """One check with its fix, its evidence and its items, each on a line; or several that one cause skipped."""
+    check = checks[0]
+    names = ", ".join(each.name for each in checks)
+    lines = [f"{paint(f'{check.status:<8}', check.status)}{names}: {visible(check.message)}"]
     if check.status in ("warn", "fail"):
         items = [item for item in check.items if item.status != "pass"]
         if len(items) < 2:  # the check itself says what its one item says
@@ -46,6 +48,9 @@ def as_text(check: Check, paint: Colour) -> str:
             lines += _item(item, paint)
         if len(items) > SHOWN_ITEMS:
             lines.append(f"{'':8}… and {len(items) - SHOWN_ITEMS} more; --json lists all")
+    if check.name == "config":
+        sources = (item for item in check.items if item.status == "pass")
+        lines += [f"{'':8}{visible(source.subject)}: {visible(source.message)}" for source in sources]
     return "\n".join(lines) + "\n"
 
 

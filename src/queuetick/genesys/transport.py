@@ -56,8 +56,8 @@ class Transport:
     def __init__(
         self, *, connections: int, proxy_for: Callable[[str], Proxy | None], ca_bundle: str | None
     ) -> None:
-        self.on_answer: Callable[[Response], None] = lambda _: None
-        """Hears every whole HTTP answer as it arrives, on the thread that asked."""
+        self.on_answer: Callable[[str, str, Response], None] = lambda *_: None
+        """Called with method, URL and every whole HTTP answer as it arrives, on the thread that asked."""
         self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
         if ca_bundle is None:
             self.ssl_context.load_verify_locations(cafile=certifi.where())
@@ -100,7 +100,7 @@ class Transport:
             del self._flights[id(flight)]
         if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
-        self.on_answer(response)
+        self.on_answer(options.method, url, response)
         return response
 
     def _exchange(

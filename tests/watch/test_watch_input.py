@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuetick.watch.input import Asked, Keyboard, press
-from queuetick.watch.view import Sort, View
+from queuetick.watch.view import Pane, Sort, View
 
 SENT = {
     b"q": "q",
@@ -19,6 +19,10 @@ SENT = {
     b"\x1b[5~": "pageup",
     b"\x1b[6~": "pagedown",
     b"\x1b[1;5C": "unknown",
+    b"\x1b[<64;10;5M": "wheelup",
+    b"\x1b[<65;10;5M": "wheeldown",
+    b"\x1b[<0;10;5M": "click:9:4",
+    b"\x1b[<0;10;5m": "unknown",
     b"\r": "enter",
     b"\x7f": "backspace",
     b"\x15": "erase",
@@ -59,26 +63,50 @@ def pressed(*keys: str, view: View | None = None) -> View:
 
 
 @pytest.mark.parametrize(
-    ("key", "sort"), [("w", Sort.WAITING), ("l", Sort.LONGEST), ("a", Sort.AVAILABLE), ("n", Sort.NAME)]
+    ("key", "sort"),
+    [("s", Sort.SEVERITY), ("w", Sort.WAITING), ("l", Sort.LONGEST), ("a", Sort.AVAILABLE), ("n", Sort.NAME)],
 )
 def test_a_sort_key_sorts_and_shows_the_top(key: str, sort: Sort) -> None:
     """The worst are at the top, wherever the reader had scrolled to."""
-    view = pressed(key, view=View(sort=Sort.NAME, offset=7))
+    view = pressed(key, view=View(sort=Sort.SEEN, offset=7))
     assert (view.sort, view.offset) == (sort, 0)
 
 
 def test_toggles_go_back() -> None:
     """Pressed twice they are as before."""
-    assert pressed("r", "p") == View(reverse=True, problems=True)
+    assert pressed("r", "p", "d") == View(reverse=True, problems=True, grouped=True)
     assert pressed("r", "p", "r", "p") == View()
 
 
-def test_scrolling_stays_at_the_top_and_pages() -> None:
-    """`page` rows at a time."""
-    assert pressed("up", "k").offset == 0
-    assert pressed("down", "j", "pagedown").offset == 12
-    assert pressed("down", "pagedown", "pageup", "g").offset == 0
-    assert pressed("G").offset > 1_000_000
+def test_moving_the_cursor_is_left_to_the_screen() -> None:
+    """`page` rows at a time; the wheel three."""
+    assert pressed("up", "k").move == -2
+    assert pressed("down", "j", "pagedown").move == 12
+    assert pressed("wheeldown", "wheeldown", "wheelup").move == 3
+    assert pressed("g").move < -1_000_000 and pressed("G").move > 1_000_000
+
+
+def test_any_column_can_sort() -> None:
+    """One to the left or right of the one that does, round and round."""
+    columns = (Sort.SEVERITY, Sort.NAME, Sort.WAITING)
+    view = View()
+    found = []
+    for key in (">", ">", ">", "<"):
+        press(view, key, 9, columns)
+        found.append(view.sort)
+    assert found == [Sort.NAME, Sort.WAITING, Sort.SEVERITY, Sort.WAITING]
+
+
+def test_escape_takes_away_what_was_opened_last() -> None:
+    """The pane, then the cursor, then the filter."""
+    view = View(words="x", cursor=("", "q1"), pane=Pane.DETAIL)
+    states = []
+    for _ in range(3):
+        press(view, "escape", 9)
+        states.append((view.pane, view.cursor, view.words))
+    assert states == [(Pane.NONE, ("", "q1"), "x"), (Pane.NONE, None, "x"), (Pane.NONE, None, "")]
+    assert press(view, "enter", 9) is Asked.OPEN
+    assert pressed("e").pane is Pane.EVENTS and pressed("e", "e").pane is Pane.NONE
 
 
 def test_typing_a_filter_takes_letters_that_are_keys_elsewhere() -> None:
@@ -95,7 +123,7 @@ def test_typing_a_filter_takes_letters_that_are_keys_elsewhere() -> None:
 def test_help_closes_on_any_key_and_quits_on_q() -> None:
     """Nobody is caught in it."""
     view = pressed("?")
-    assert view.help and press(view, "x", 9) is Asked.REDRAW and not view.help
+    assert view.pane is Pane.HELP and press(view, "x", 9) is Asked.REDRAW and view.pane is Pane.NONE
     assert press(pressed("h"), "q", 9) is Asked.QUIT
 
 

@@ -14,8 +14,9 @@ from watch_lines import START, snapshot
 
 from queuetick.watch.follow import Stream
 from queuetick.watch.loop import AGE_EVERY, ESCAPE_WAIT, KEY_REDRAW_EVERY, REDRAW_EVERY, Live
+from queuetick.watch.state import Board
 from queuetick.watch.terminal import Doorbell, Painter, Terminal, doorbell, wait_readable
-from queuetick.watch.view import Thresholds, View
+from queuetick.watch.view import View
 
 
 class Bench:
@@ -36,7 +37,7 @@ class Bench:
             Stream(reading),
             self.terminal,
             self.view,
-            Thresholds(),
+            Board(),
             clock=lambda: START + self.now,
             monotonic=lambda: self.now,
             wait=self._wait,
@@ -169,7 +170,7 @@ def test_a_signal_ends_it_and_the_terminal_is_as_before(bench: Bench, number: si
     """Cursor, wrapping, echo, screen."""
     signal.raise_signal(number)
     bench.live.run(bench.bell)
-    assert bench.drawn().endswith("\x1b[?7h\x1b[?25h\x1b[?1049l")
+    assert bench.drawn().endswith("\x1b[?1006l\x1b[?1000l\x1b[?7h\x1b[?25h\x1b[?1049l")
     assert termios.tcgetattr(bench.inside) == bench.mode
 
 

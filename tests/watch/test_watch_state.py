@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot, stamp, stream
 
 from queuetick.watch.health import Trouble
+from queuetick.watch.history import GAP, HISTORY, UNKNOWN, History
+from queuetick.watch.instance import STALE_UNLEARNED, Instance
 from queuetick.watch.lines import Line, Reject, decode
-from queuetick.watch.state import STALE_UNLEARNED, TREND_CYCLES, Board
+from queuetick.watch.state import Board, Row
 
 QUEUES = ("a", "b", "c")
 
@@ -17,6 +19,24 @@ def board_of(*lines: bytes) -> Board:
     board = Board()
     board.feed(lines)
     return board
+
+
+def row(board: Board, queue_id: str = "q1", org: str = "") -> Row:
+    return board.rows[org, queue_id]
+
+
+def one(board: Board) -> Instance:
+    """The only organisation."""
+    (instance,) = board.instances.values()
+    return instance
+
+
+def trend(board: Board, cycles: int, queue_id: str = "q1") -> list[int]:
+    return row(board, queue_id).history.window(one(board).ordinal, cycles)
+
+
+def ids(board: Board) -> list[str]:
+    return [queue_id for _, queue_id in board.rows]
 
 
 @given(st.lists(st.tuples(st.sampled_from(QUEUES), st.integers(0, 50), st.integers(0, 99)), max_size=30))
@@ -29,7 +49,7 @@ def test_the_newest_line_of_a_queue_wins_in_whatever_order_they_come(
     for queue, at, waiting in said:
         if queue not in expected or at >= expected[queue][0]:
             expected[queue] = (at, waiting)
-    shown = {queue: row.snapshot.waiting for queue, row in board.rows.items() if row.snapshot}
+    shown = {row.queue_id: row.snapshot.waiting for row in board.rows.values() if row.snapshot}
     assert {queue: waiting for queue, (_, waiting) in expected.items()} == shown
 
 
@@ -105,13 +125,26 @@ def test_lines_that_are_not_for_the_table_are_told_apart() -> None:
 def test_a_trend_has_a_gap_where_a_cycle_has_no_snapshot() -> None:
     """Cycles 2 and 3 never said anything about the queue."""
     board = board_of(snapshot(cycle=1, waiting=4), snapshot(cycle=4, at=START + 45, waiting=9))
-    assert [(board.ordinal - 3, 4), (board.ordinal, 9)] == list(board.rows["q1"].trend)
+    assert trend(board, 5) == [GAP, 4, GAP, GAP, 9]
 
 
-def test_a_trend_holds_no_more_than_its_cycles() -> None:
-    """Memory stays flat over a night."""
-    board = board_of(*(snapshot(cycle=n, at=START + n, waiting=n) for n in range(1, 100)))
-    assert list(range(100 - TREND_CYCLES, 100)) == [waiting for _, waiting in board.rows["q1"].trend]
+@given(
+    st.lists(st.tuples(st.integers(1, 700), st.none() | st.integers(0, 9)), max_size=40), st.integers(1, 80)
+)
+def test_a_history_is_the_values_of_consecutive_cycles(
+    steps: list[tuple[int, int | None]], cycles: int
+) -> None:
+    """Whatever is left out is a gap, and memory stays flat over a night."""
+    history, expected, ordinal = History(), {}, 0
+    for step, waiting in steps:
+        ordinal += step
+        history.put(ordinal, waiting)
+        expected[ordinal] = UNKNOWN if waiting is None else waiting
+    for newest in (ordinal, ordinal + 7, max(0, ordinal - 3)):
+        window = range(newest - cycles + 1, newest + 1)
+        wanted = [expected.get(one, GAP) if one > ordinal - HISTORY else GAP for one in window]
+        assert history.window(newest, cycles) == wanted
+    assert len(history.values) <= 2 * HISTORY + 1
 
 
 @given(st.integers(1, 10**9), st.booleans())
@@ -121,9 +154,7 @@ def test_a_restarted_daemon_goes_on_in_the_next_column(first: int, told: bool) -
     started = [line("daemon.started", START + 20)] if told else []
     number = first if told else min(first, 500)
     board = board_of(*before, *started, snapshot(cycle=number, at=START + 30, waiting=3))
-    ordinals, values = zip(*board.rows["q1"].trend, strict=True)
-    assert values == (1, 2, 3)
-    assert (ordinals[0], ordinals[0] + 1, ordinals[0] + 2) == ordinals
+    assert trend(board, 3) == [1, 2, 3]
 
 
 def test_a_missing_queue_shows_no_numbers_until_it_comes_back() -> None:
@@ -133,11 +164,11 @@ def test_a_missing_queue_shows_no_numbers_until_it_comes_back() -> None:
         line("queue.missing", START + 15, queue_id="q1"),
         completed(2, at=START + 15, missing=1),
     )
-    row = board.rows["q1"]
-    assert row.status and Trouble.MISSING is row.status.trouble
-    assert row.latest is None
+    gone = row(board)
+    assert gone.status and Trouble.MISSING is gone.status.trouble
+    assert gone.latest is None
     board.feed([snapshot(at=START + 30, cycle=3, waiting=0)])
-    assert row.status is None and row.latest is not None
+    assert gone.status is None and gone.latest is not None
 
 
 def test_a_recovered_queue_is_no_longer_in_trouble() -> None:
@@ -145,13 +176,13 @@ def test_a_recovered_queue_is_no_longer_in_trouble() -> None:
     board = board_of(
         line("queue.invalid", START, queue_id="q1"), line("queue.recovered", START + 1, queue_id="q1")
     )
-    assert board.rows["q1"].status is None
+    assert row(board).status is None
 
 
 def test_trouble_that_is_older_than_the_numbers_is_over() -> None:
     """Lines of two files that were put together out of order."""
     board = board_of(snapshot(at=START + 30, cycle=3), line("queue.missing", START, queue_id="q1"))
-    assert board.rows["q1"].status is None
+    assert row(board).status is None
 
 
 def test_a_failed_batch_marks_its_own_queues_and_says_since_when() -> None:
@@ -162,16 +193,16 @@ def test_a_failed_batch_marks_its_own_queues_and_says_since_when() -> None:
         line("batch.failed", START + 15, queue_ids=["a"], status=503, code="bad.gateway", reason="upstream"),
         line("batch.failed", START + 30, queue_ids=["a", "new"], status="504", code=None, reason="timeout"),
     )
-    status = board.rows["a"].status
+    status = row(board, "a").status
     assert status and (status.since, status.reason) == (START + 15, "504 timeout")
-    assert board.rows["new"].status and board.rows["b"].status is None
+    assert row(board, "new").status and row(board, "b").status is None
 
 
 def test_a_queue_that_is_no_longer_polled_leaves_the_board() -> None:
     """All snapshots of the cycle came and none was put off: who is not among them is not asked for."""
     board = board_of(snapshot("a"), snapshot("b"), completed(snapshots=2))
     board.feed([snapshot("a", cycle=2, at=START + 15), completed(2, at=START + 15, snapshots=1)])
-    assert list(board.rows) == ["a"]
+    assert ids(board) == ["a"]
 
 
 def test_a_queue_that_discovery_removed_leaves_at_once() -> None:
@@ -179,14 +210,14 @@ def test_a_queue_that_discovery_removed_leaves_at_once() -> None:
     board = board_of(
         snapshot("a"), snapshot("b"), line("queues.refreshed", START + 1, removed_ids=["b", "x"])
     )
-    assert list(board.rows) == ["a"]
+    assert ids(board) == ["a"]
 
 
 def test_a_queue_whose_line_was_lost_stays_and_the_loss_is_counted() -> None:
     """The cycle counted two snapshots, one arrived: journald dropped the other."""
     board = board_of(snapshot("a"), snapshot("b"), completed(snapshots=2))
     board.feed([snapshot("a", cycle=2, at=START + 15), completed(2, at=START + 15, snapshots=2)])
-    assert (sorted(board.rows), board.snapshots_lost) == (["a", "b"], 1)
+    assert (sorted(ids(board)), one(board).snapshots_lost) == (["a", "b"], 1)
 
 
 def test_failed_deferred_missing_and_invalid_queues_stay() -> None:
@@ -197,26 +228,26 @@ def test_failed_deferred_missing_and_invalid_queues_stay() -> None:
             board.feed([line(f"queue.{trouble}", START + 15, queue_id="b")])
         account = completed(2, at=START + 15, snapshots=1, **{trouble: 1})
         board.feed([snapshot("a", cycle=2, at=START + 15), account])
-        assert {"a", "b"} == set(board.rows), trouble
+        assert {"a", "b"} == set(ids(board)), trouble
 
 
 def test_starting_in_the_middle_of_a_cycle_is_no_loss() -> None:
     """`journalctl -f` begins with the last ten lines."""
-    assert board_of(snapshot("a", cycle=8), completed(8, snapshots=45)).snapshots_lost == 0
+    assert one(board_of(snapshot("a", cycle=8), completed(8, snapshots=45))).snapshots_lost == 0
 
 
 def test_stale_is_three_intervals_as_configured_learned_or_stretched() -> None:
     """Until the interval is known nothing is called stale early."""
     board = board_of(*(completed(n, at=START + 60 * n) for n in (1, 2)))
-    assert board.stale_after == STALE_UNLEARNED
+    assert one(board).stale_after == STALE_UNLEARNED
     board.feed([completed(3, at=START + 180)])
-    assert board.stale_after == 180.0
+    assert one(board).stale_after == 180.0
     board.feed([line("daemon.started", START + 200, config={"poll": {"interval": 15}})])
-    assert board.stale_after == 45.0
+    assert one(board).stale_after == 45.0
     board.feed([line("interval.stretched", START + 201, **{"from": 15, "to": 25, "why": "budget"})])
-    assert board.stale_after == 75.0
+    assert one(board).stale_after == 75.0
     board.feed([line("interval.restored", START + 202, **{"from": 25, "to": 15})])
-    assert board.stale_after == 45.0
+    assert one(board).stale_after == 45.0
 
 
 def test_a_name_is_kept_while_lines_do_not_say_it() -> None:
@@ -224,8 +255,8 @@ def test_a_name_is_kept_while_lines_do_not_say_it() -> None:
     board = board_of(
         snapshot(queue_name="Support", division="Home"), snapshot(cycle=2, at=START + 15), snapshot("q2")
     )
-    assert (board.rows["q1"].name, board.rows["q1"].division) == ("Support", "Home")
-    assert board.rows["q2"].name == "q2"
+    assert (row(board).name, row(board).division) == ("Support", "Home")
+    assert row(board, "q2").name == "q2"
 
 
 def test_a_new_daemon_begins_without_the_troubles_of_the_last() -> None:
@@ -239,8 +270,8 @@ def test_a_new_daemon_begins_without_the_troubles_of_the_last() -> None:
         line("daemon.stopped", START + 2, reason="SIGTERM"),
         line("daemon.started", START + 3, requests_per_minute={"needed": 12, "allowed": 300}),
     )
-    assert list(board.rows) == ["a"] and board.rows["a"].status is None
-    health = board.health
+    assert ids(board) == ["a"] and row(board, "a").status is None
+    health = one(board).health
     assert (health.lost, health.stopped, health.paused_until) == (None, None, None)
     assert health.needed and (health.needed.needed, health.needed.allowed) == (12, 300)
 
@@ -253,7 +284,7 @@ def test_standing_troubles_of_the_daemon_come_and_go() -> None:
         line("cycle.skipped", START + 1, cycle=7, reason="rate limit", until=stamp(START + 30)),
         line("cycle.crashed", START + 1, cycle=8, error="KeyError"),
     )
-    health = board.health
+    health = one(board).health
     assert health.lost and health.lost.reason == "refused"
     assert (health.paused_until, health.paused_source) == (START + 30, "retry-after")
     assert f"cycle 7: rate limit until {stamp(START + 30)}" == health.skipped
@@ -272,11 +303,15 @@ def test_a_copy_stands_still() -> None:
     """What a paused screen shows does not change behind its back."""
     board = board_of(*stream(12, 3, start=START))
     frozen = board.copy()
-    before = {queue_id: (row.snapshot, list(row.trend), row.status) for queue_id, row in frozen.rows.items()}
-    board.feed([snapshot(q, cycle=9, at=START + 900, waiting=99) for q in board.rows])
-    board.feed([line("queue.missing", START + 901, queue_id=next(iter(board.rows))), b"junk", completed(9)])
+    before = {
+        queue_id: (row.snapshot, list(row.history.values), row.status)
+        for queue_id, row in frozen.rows.items()
+    }
+    board.feed([snapshot(q, cycle=9, at=START + 900, waiting=99) for q in ids(board)])
+    board.feed([line("queue.missing", START + 901, queue_id=ids(board)[0]), b"junk", completed(9)])
     assert before == {
-        queue_id: (row.snapshot, list(row.trend), row.status) for queue_id, row in frozen.rows.items()
+        queue_id: (row.snapshot, list(row.history.values), row.status)
+        for queue_id, row in frozen.rows.items()
     }
     assert frozen.skipped == 0
 
@@ -286,6 +321,111 @@ def test_the_order_of_queues_within_a_cycle_does_not_matter() -> None:
     lines = list(stream(20, 1, start=START))
     mixed = [lines[0], *reversed(lines[1:-1]), lines[-1]]
     one, other = board_of(*lines), board_of(*mixed)
-    assert {k: (r.snapshot, list(r.trend)) for k, r in one.rows.items()} == {
-        k: (r.snapshot, list(r.trend)) for k, r in other.rows.items()
+    assert {k: (r.snapshot, list(r.history.values)) for k, r in one.rows.items()} == {
+        k: (r.snapshot, list(r.history.values)) for k, r in other.rows.items()
     }
+
+
+TICK = {"scheduled_at": stamp(START)}
+NEXT = {"scheduled_at": stamp(START + 15)}
+
+
+def test_two_organisations_in_one_stream_do_not_touch_each_other() -> None:
+    """Rows, cycle numbers, health and staleness are each its own, even where queue ids are equal."""
+    board = board_of(
+        line("daemon.started", START, org="emea", config={"poll": {"interval": 15}}),
+        snapshot(org="emea", cycle=900, waiting=1),
+        snapshot(org="apac", cycle=3, waiting=2, at=START + 1),
+        completed(900, org="emea", at=START + 1),
+        completed(3, org="apac", at=START + 1),
+        snapshot(org="emea", cycle=901, waiting=3, at=START + 15),
+        snapshot(org="apac", cycle=4, waiting=4, at=START + 16),
+        line("api.lost", START + 17, org="apac", reason="refused"),
+        completed(901, org="emea", at=START + 17),
+    )
+    assert set(board.rows) == {("emea", "q1"), ("apac", "q1")}
+    emea, apac = board.instances["emea"], board.instances["apac"]
+    windows = [row(board, org=one.org).history.window(one.ordinal, 2) for one in (emea, apac)]
+    assert windows == [[1, 3], [2, 4]]
+    assert apac.health.lost and emea.health.lost is None
+    assert (emea.stale_after, apac.stale_after) == (45.0, STALE_UNLEARNED)
+    board.feed([line("daemon.started", START + 20, org="apac")])
+    assert emea.health.cycle and emea.health.cycle.cycle == 901
+
+
+def test_a_hot_pair_shows_each_queue_and_each_tick_once() -> None:
+    """Two daemons write the same queues: (queue_id, scheduled_at) is the key, cycle numbers are each its own."""
+    lines: list[bytes] = [line("daemon.started", START - 60, config={"poll": {"interval": 15}})]
+    for number, tick in enumerate((TICK, NEXT)):
+        at = START + 15 * number
+        for daemon, (cycle, delay) in enumerate(((700, 0.1), (4, 0.6))):
+            lines += [
+                snapshot(q, at=at + delay, cycle=cycle + number, waiting=number + 1 + daemon, **tick)
+                for q in "ab"
+            ]
+            lines.append(completed(cycle + number, at=at + delay + 0.1, snapshots=2, **tick))
+    board = board_of(*lines)
+    assert ids(board) == ["a", "b"]
+    assert trend(board, 3, "a") == [GAP, 1, 2]
+    assert (one(board).snapshots_lost, row(board, "a").status) == (0, None)
+
+
+def test_of_a_hot_pair_the_better_outcome_of_a_tick_counts() -> None:
+    """The rows show what was answered. One daemon that stops, or loses the API, is not the end of the other."""
+    board = board_of(
+        completed(1, **TICK), completed(9, at=START + 1, outcome="failed", snapshots=0, failed=1, **TICK)
+    )
+    health = one(board).health
+    assert health.cycle and health.cycle.outcome == "ok"
+    board.feed([line("daemon.stopped", START + 2), line("api.lost", START + 3)])
+    assert health.stopped and health.lost
+    board.feed([completed(2, at=START + 15, **NEXT)])
+    assert (health.stopped, health.lost) == (None, None)
+
+
+def test_a_tick_that_was_left_out_is_a_gap_on_the_grid() -> None:
+    """Also where the numbers of cycles do not tell, as after a restart."""
+    board = board_of(
+        line("daemon.started", START, config={"poll": {"interval": 15}}),
+        snapshot(cycle=7, waiting=1, **TICK),
+        line("daemon.started", START + 50, config={"poll": {"interval": 15}}),
+        snapshot(cycle=1, at=START + 60, waiting=2, scheduled_at=stamp(START + 60)),
+    )
+    assert trend(board, 5) == [1, GAP, GAP, GAP, 2]
+
+
+def test_queues_without_a_line_are_neither_gone_nor_stale_where_only_changes_are_written() -> None:
+    """`[output] snapshots = "changed"`: a line comes at the latest every heartbeat."""
+    config = {"poll": {"interval": 15}, "output": {"snapshots": "changed", "heartbeat": 60}}
+    board = board_of(
+        line("daemon.started", START, config=config),
+        snapshot("a", **TICK),
+        snapshot("b", **TICK),
+        completed(1, snapshots=2, **TICK),
+        line("batch.failed", START + 2, queue_ids=["b"], status=503),
+        snapshot("a", cycle=2, at=START + 15, waiting=1, **NEXT),
+        completed(2, at=START + 15, snapshots=1, unchanged=1, **NEXT),
+    )
+    assert ids(board) == ["a", "b"] and row(board, "b").status is None
+    assert one(board).stale_after == 90.0
+
+
+def test_the_last_events_are_kept_for_the_board_and_for_each_queue() -> None:
+    """Each change that matters, in its order."""
+    board = board_of(
+        snapshot("a"),
+        snapshot("a", at=START + 15, cycle=2, waiting=3),
+        line("api.lost", START + 16, "error", reason="refused"),
+        line("queue.missing", START + 17, "warning", queue_id="a"),
+    )
+    assert [entry.mark for entry in board.events] == ["", "!!", "!"]
+    assert [entry.at for entry in board.events_of(("", "a"), 9)] == [START + 15, START + 17]
+
+
+def test_statistics_of_today_are_kept_with_their_queue() -> None:
+    """`queue.stats` of a queue that has no snapshot yet says nothing about a row."""
+    board = board_of(snapshot("a"), line("queue.stats", START, queue_id="a", offered=205))
+    board.feed([line("queue.stats", START, queue_id="other", offered=1)])
+    assert ids(board) == ["a"] and board.has_stats
+    stats = row(board, "a").stats
+    assert stats and stats.offered == 205

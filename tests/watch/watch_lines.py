@@ -39,6 +39,7 @@ TEAMS = (
     "Fraud",
     "Onboarding",
 )
+TARGETS = (20.0, 60.0, 120.0, 300.0)
 DIVISIONS = ("Home", "Retail Banking", "Insurance")
 
 
@@ -111,7 +112,14 @@ class ContactCentre:
         self._load = [max(0.0, self._random.gauss(1.5, 4)) for _ in range(queues)]
         self._busy = [self._random.random() < 0.3 for _ in range(queues)]
 
-    def cycle(self, number: int, at: float, *, leave_out: frozenset[int] = frozenset()) -> Iterator[bytes]:
+    def cycle(
+        self,
+        number: int,
+        at: float,
+        *,
+        leave_out: frozenset[int] = frozenset(),
+        scheduled_at: float | None = None,
+    ) -> Iterator[bytes]:
         """One cycle's snapshots, without those in `leave_out`, and its account is left to the caller."""
         draw = self._random
         for index, queue_id in enumerate(self.ids):
@@ -133,6 +141,8 @@ class ContactCentre:
                 division=DIVISIONS[index % len(DIVISIONS)],
                 waiting=waiting,
                 agents_available=idle,
+                scheduled_at=stamp(at - at % 0.5) if scheduled_at is None else stamp(scheduled_at),
+                over_target=longest is not None and longest > TARGETS[index % len(TARGETS)],
                 interacting=draw.randrange(0, 12),
                 alerting=draw.randrange(0, 3),
                 agents_on_queue=idle + draw.randrange(0, 12),
@@ -142,7 +152,8 @@ class ContactCentre:
                         "waiting": voice,
                         "interacting": 3,
                         "alerting": 1,
-                        "longest_wait_seconds": longest,
+                        **({} if longest is None else {"longest_wait_seconds": longest}),
+                        "wait_target_seconds": TARGETS[index % len(TARGETS)],
                     },
                     "chat": {"waiting": chat, "interacting": 1, "alerting": 0},
                     "email": {"waiting": waiting - voice - chat, "interacting": 2, "alerting": 0},
@@ -164,12 +175,13 @@ def stream(
         gone = frozenset({3} if number >= 10 and queues > 10 else ())
         if gone and number == 10:
             yield line("queue.missing", at, "warning", queue_id=centre.ids[3], queue_name=centre.names[3])
-        yield from centre.cycle(number, at + 0.4, leave_out=gone)
+        yield from centre.cycle(number, at + 0.4, leave_out=gone, scheduled_at=at)
         batches = -(-queues // 20)
         budget = {"allowed": 300, "used": min(299, batches * int(60 / interval)), "reset_seconds": 12}
         yield completed(
             number,
             at=at + 0.5,
+            scheduled_at=stamp(at),
             snapshots=queues - len(gone),
             missing=len(gone),
             batches=batches,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import operator
 import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
@@ -164,7 +165,9 @@ CRITICAL_TARGETS = 3
 ASYNCHRONOUS = frozenset({"email", "message", "workitem", "callback"})
 """Media where nobody sits and waits for an answer: an empty queue of agents is no trouble by itself."""
 _ALL = Assessment(Severity.NORMAL, Severity.NORMAL, Severity.NORMAL)
-_NOBODY = Assessment(Severity.QUIET, Severity.QUIET, Severity.QUIET)
+_WORST = operator.attrgetter("severity", "longest_wait")
+NOBODY = Assessment(Severity.QUIET, Severity.QUIET, Severity.QUIET)
+"""Of a queue where nobody waits."""
 
 
 class Thresholds:
@@ -183,14 +186,17 @@ class Thresholds:
         A threshold's limits are for the sum of the contacts and the longest wait of all media that it counts for.
         """
         if not snapshot.waiting:
-            return _NOBODY
-        groups: dict[Threshold | str | None, list[_Share]] = {}
-        for medium, share in _shares(snapshot):
-            groups.setdefault(self.counting(snapshot, medium, now), []).append(share)
-        graded = [_grade(snapshot, limits, shares) for limits, shares in groups.items()]
-        return max(graded, key=lambda one: (one.severity, one.longest_wait), default=_ALL)._replace(
-            waiting=max((one.waiting for one in graded), default=Severity.NORMAL)
-        )
+            return NOBODY
+        if not self._all:
+            graded = [_by_target(snapshot, share) for _, share in _shares(snapshot)]
+        else:
+            groups: dict[Threshold | str | None, list[_Share]] = {}
+            for medium, share in _shares(snapshot):
+                groups.setdefault(self.counting(snapshot, medium, now), []).append(share)
+            graded = [_grade(snapshot, limits, shares) for limits, shares in groups.items()]
+        if len(graded) < 2:
+            return graded[0] if graded else _ALL
+        return max(graded, key=_WORST)._replace(waiting=max(one.waiting for one in graded))
 
     def counting(self, snapshot: QueueSnapshot, medium: str | None, now: float) -> Threshold | str | None:
         """The threshold that counts for a medium; None: it is closed; a text: the queue's own target does."""
@@ -259,17 +265,20 @@ def _selects(threshold: Threshold, name: str, division: str, medium: str | None)
 
 
 def _grade(snapshot: QueueSnapshot, limits: Threshold | str | None, shares: list[_Share]) -> Assessment:
-    waits = [share.longest_wait for share in shares if share.longest_wait is not None]
-    wait = max(waits, default=None)
     if limits is None:
         return _ALL
     if isinstance(limits, Threshold):
         waiting = _over(sum(share.waiting for share in shares), limits.waiting)
+        wait = max((share.longest_wait for share in shares if share.longest_wait is not None), default=None)
         longest = _over(wait, limits.longest_wait)
         limit = limits.longest_wait[0] if isinstance(limits.longest_wait, tuple) else limits.longest_wait
         return Assessment(max(waiting, longest), waiting, longest, wait, limit)
-    share = shares[0]
-    target = share.target
+    return _by_target(snapshot, shares[0])
+
+
+def _by_target(snapshot: QueueSnapshot, share: _Share) -> Assessment:
+    """Grade one medium by the queue's own target."""
+    wait, target = share.longest_wait, share.target
     longest = Severity.NORMAL
     if share.over_target:
         nobody = share.synchronous and snapshot.agents_on_queue == 0

@@ -31,27 +31,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sort",
-        choices=["waiting", "longest", "available", "name"],
-        default="waiting",
-        help="what comes first (default: waiting, the most first)",
+        choices=SORTS,
+        default="severity",
+        metavar="COLUMN",
+        help=f"what comes first: {', '.join(SORTS)} (default: severity, then the longest wait)",
     )
+    parser.add_argument("--group", action="store_true", help="rows by division, with subtotals")
     parser.add_argument(
-        "--filter", default="", metavar="WORDS", help="only queues whose name, division or id has them"
+        "--filter",
+        default="",
+        metavar="WORDS",
+        help="only queues with these words in name, division or id: 'emea -test division:EMEA org:apac name:VIP*'",
     )
     parser.add_argument(
         "--waiting-at",
         type=_pair,
-        default=(5.0, 20.0),
         metavar="WARN,CRIT",
-        help="waiting contacts from which a queue is coloured (default: 5,20)",
+        help="waiting contacts from which a queue is marked, in place of targets and [[thresholds]]",
     )
     parser.add_argument(
         "--longest-at",
         type=_pair,
-        default=(60.0, 300.0),
         metavar="WARN,CRIT",
-        help="seconds of the longest wait from which a queue is coloured (default: 60,300)",
+        help="seconds of the longest wait from which a queue is marked, in place of targets and [[thresholds]]",
     )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=_moment,
+        metavar="WHEN",
+        help="play FILE again from then on: 02:00, 2026-11-24T02:00, or 90m before its newest line",
+    )
+    parser.add_argument(
+        "--speed", type=_speed, metavar="N", help="play FILE again N times as fast (default with --from: 1)"
+    )
+    parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
+
+
+SORTS = (
+    "severity",
+    "name",
+    "org",
+    "division",
+    "waiting",
+    "longest",
+    "target",
+    "available",
+    "on-queue",
+    "interacting",
+    "alerting",
+    "offered",
+    "abandoned",
+    "service-level",
+    "seen",
+)
+"""The values of `view.Sort`, which is not imported here: it needs rich."""
 
 
 def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +143,16 @@ def _moment(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time such as 15m, 02:00 or 2026-11-24T02:00"
         ) from None
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, such as 10")
+    return speed
 
 
 def _pair(text: str) -> tuple[float, float]:

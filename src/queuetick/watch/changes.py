@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import NamedTuple
 
+import msgspec
 from rich.segment import Segment
 from rich.style import Style
 
 from queuetick.events import (
     BatchFailed,
     CycleReport,
+    Fact,
     QueueInvalid,
     QueueMissing,
     QueueRecovered,
@@ -29,58 +30,80 @@ Key = tuple[str, str]
 """(org, queue_id); org is empty where the lines have none."""
 
 
-class Entry(NamedTuple):
-    """One line for people. `mark` is at most two cells wide."""
+class Numbers(msgspec.Struct, gc=False, frozen=True):
+    """What an entry tells of a snapshot. Thousands of entries are kept, so not the whole snapshot is."""
+
+    name: str
+    waiting: int | None
+    wait: float | None
+    limit: float | None
+    is_target: bool
+    free: int | None
+    on_queue: int | None
+    media: tuple[tuple[int, str], ...]
+    remark: str = ""
+
+
+class Entry(msgspec.Struct, gc=False, frozen=True):
+    """One line for people: what was read, and how it is marked. It is put into words where it is shown."""
 
     at: float
     org: str
     queue_ids: Sequence[str]
     """The queues that it names; empty where it is about the daemon."""
     mark: str
-    severe: bool
-    """An error, or a queue over a critical limit."""
-    parts: styles.Line
+    """At most two cells wide."""
+    what: Fact | Numbers
+
+    @property
+    def severe(self) -> bool:
+        """An error, or a queue over a critical limit."""
+        return self.mark == "!!"
+
+    @property
+    def style(self) -> Style:
+        return _STYLES.get(self.mark, styles.PLAIN)
+
+    def parts(self, zone: tzinfo | None) -> styles.Line:
+        """In words; times of day in `zone`, None is local time."""
+        if isinstance(self.what, Numbers):
+            return in_words(self.what, self.style)
+        return [Segment(sentence(self.what, zone), self.style)]
 
 
-class _State(NamedTuple):
+class _State:
     """What of a queue's last snapshot the next one is compared with."""
 
-    at: float
-    scheduled_at: str | None
-    severity: Severity
-    waits: bool
-    staffed: bool | None
+    __slots__ = ("at", "scheduled_at", "severity", "staffed", "waits")
+
+    def __init__(self) -> None:
+        self.at = float("-inf")
+        self.scheduled_at: str | None = None
+        self.severity = Severity.NORMAL
+        self.waits = False
+        self.staffed: bool | None = None
 
 
-_MARKS: dict[Severity, tuple[str, Style]] = {
-    Severity.QUIET: ("", styles.PLAIN),
-    Severity.NORMAL: ("", styles.PLAIN),
-    Severity.WARN: ("!", styles.WARN),
-    Severity.CRIT: ("!!", styles.CRIT),
-}
-_LEVELS: dict[str, tuple[str, Style]] = {
-    "warning": ("!", styles.WARN),
-    "error": ("!!", styles.CRIT),
-    "critical": ("!!", styles.CRIT),
-}
-_RECOVERIES = (
+_STYLES = {"!": styles.WARN, "!!": styles.CRIT, "ok": styles.GOOD}
+_SEVERITIES = {Severity.WARN: "!", Severity.CRIT: "!!"}
+_AT_LEAST_NORMAL = [Severity.NORMAL, Severity.NORMAL, Severity.WARN, Severity.CRIT]
+_LEVELS = {"warning": "!", "error": "!!", "critical": "!!"}
+_OUTCOMES = {"ok": "", "partial": "!"}
+_RECOVERIES = {
     "api.recovered",
     "queue.recovered",
     "stats.recovered",
     "rate_limit.resumed",
     "interval.restored",
-)
+}
 
 
 class Changes:
     """Remembers each queue's last state and each org's last outcome. Feed it lines in their order."""
 
-    def __init__(
-        self, thresholds: Thresholds, *, zone: tzinfo | None = None, everything: bool = False
-    ) -> None:
-        """`zone`: of the times of day in sentences; None is local time. `everything`: every line is an entry."""
+    def __init__(self, thresholds: Thresholds, *, everything: bool = False) -> None:
+        """`everything`: every line is an entry."""
         self._thresholds = thresholds
-        self._zone = zone
         self._everything = everything
         self._states: dict[Key, _State] = {}
         self._outcomes: dict[str, str] = {}
@@ -95,95 +118,100 @@ class Changes:
 
     def take(self, line: Line) -> Entry | None:
         """The entry of one line; None where nothing changed."""
-        fact = line.fact
-        if isinstance(fact, QueueSnapshot):
-            return self._snapshot(fact, line)
-        if isinstance(fact, CycleReport):
-            before = self._outcomes.get(line.org)
-            self._outcomes[line.org] = fact.outcome
-            if fact.outcome == before and not self._everything:
-                return None
-            mark, style = _LEVELS.get(
-                fact.severity if fact.outcome in _OUTCOMES else "error", ("", styles.PLAIN)
-            )
-            if before not in {None, "ok"} and fact.outcome == "ok":
-                mark, style = "ok", styles.GOOD
-            return self._event(line, mark, style)
-        if isinstance(fact, QueueStats) and not self._everything:
-            return None
-        mark, style = _LEVELS.get(line.level, ("", styles.PLAIN))
-        if fact.__struct_config__.tag in _RECOVERIES:
-            mark, style = "ok", styles.GOOD
-        return self._event(line, mark, style)
-
-    def _event(self, line: Line, mark: str, style: Style) -> Entry:
-        fact = line.fact
+        fact, org = line.fact, line.org
         queue_ids: Sequence[str] = ()
-        if isinstance(fact, QueueMissing | QueueInvalid | QueueRecovered | QueueStats):
-            queue_ids = (fact.queue_id,)
-            if name := said(fact.queue_name):
-                self._names[line.org, fact.queue_id] = name
-        elif isinstance(fact, BatchFailed):
-            queue_ids = fact.queue_ids or ()
-        parts = [Segment(sentence(fact, self._zone), style)]
-        return Entry(line.at, line.org, queue_ids, mark, mark == "!!", parts)
+        mark = _LEVELS.get(line.level, "")
+        match fact:
+            case QueueSnapshot():
+                return self.snapshot(fact, line)[1]
+            case CycleReport():
+                before, self._outcomes[org] = self._outcomes.get(org), fact.outcome
+                if fact.outcome == before and not self._everything:
+                    return None
+                mark = _OUTCOMES.get(fact.outcome, "!!")
+                if fact.outcome == "ok" and before not in {None, "ok"}:
+                    mark = "ok"
+            case QueueMissing() | QueueInvalid() | QueueRecovered() | QueueStats():
+                if isinstance(fact, QueueStats) and not self._everything:
+                    return None
+                queue_ids = (fact.queue_id,)
+                if name := said(fact.queue_name):
+                    self._names[org, fact.queue_id] = name
+            case BatchFailed():
+                queue_ids = fact.queue_ids or ()
+        if fact.__struct_config__.tag in _RECOVERIES:
+            mark = "ok"
+        return Entry(line.at, org, queue_ids, mark, fact)
 
-    def _snapshot(self, fact: QueueSnapshot, line: Line) -> Entry | None:
+    def snapshot(self, fact: QueueSnapshot, line: Line) -> tuple[Assessment | None, Entry | None]:
+        """The grade of a snapshot, and its entry where something changed; no grade where it is to be ignored.
+
+        That is a snapshot older than the last one, and the second one of a tick: two daemons may poll the same queues.
+        """
         key = (line.org, fact.queue_id)
-        before = self._states.get(key)
-        # Two daemons may poll the same queues: the second line of a tick says nothing new.
-        if before and (
-            line.at < before.at or (fact.scheduled_at and fact.scheduled_at == before.scheduled_at)
-        ):
-            return None
-        if before is None and (name := said(fact.queue_name)):
-            self._names[key] = name
-        grade = self._thresholds.assess(fact, line.at)
-        waits, on_queue = bool(fact.waiting), fact.agents_on_queue
-        staffed = (
-            before.staffed if on_queue is None and before else None if on_queue is None else on_queue > 0
-        )
-        self._states[key] = _State(line.at, fact.scheduled_at, grade.severity, waits, staffed)
-        was = before or _State(0.0, None, Severity.QUIET, waits=False, staffed=staffed)
-        loud = max(grade.severity, Severity.NORMAL) != max(was.severity, Severity.NORMAL)
-        turned = staffed is not None and was.staffed is not None and staffed != was.staffed
-        if not (loud or turned or waits != was.waits or self._everything):
-            return None
-        mark, style = _MARKS[grade.severity]
-        if was.severity >= Severity.WARN > grade.severity:
-            mark, style = "ok", styles.GOOD
-        parts = in_numbers(fact, grade, style)
-        if turned:
-            parts.append(Segment("  staffed again" if staffed else "  nobody on the queue", styles.WARN))
-        return Entry(line.at, line.org, (fact.queue_id,), mark, grade.severity >= Severity.CRIT, parts)
+        at, scheduled_at, on_queue = line.at, fact.scheduled_at, fact.agents_on_queue
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = _State()
+            if name := said(fact.queue_name):
+                self._names[key] = name
+        elif at < state.at or (scheduled_at and scheduled_at == state.scheduled_at):
+            return None, None
+        grade = self._thresholds.assess(fact, at)
+        severity, waits = _AT_LEAST_NORMAL[grade.severity], bool(fact.waiting)
+        was, waited, was_staffed = state.severity, state.waits, state.staffed
+        staffed = was_staffed if on_queue is None else on_queue > 0
+        state.at, state.scheduled_at = at, scheduled_at
+        if severity == was and waits == waited and staffed == was_staffed and not self._everything:
+            return grade, None
+        state.severity, state.waits, state.staffed = severity, waits, staffed
+        turned = was_staffed is not None and staffed != was_staffed
+        if not (severity != was or waits != waited or turned or self._everything):
+            return grade, None
+        mark = "ok" if was > severity == Severity.NORMAL else _SEVERITIES.get(severity, "")
+        remark = "" if not turned else "staffed again" if staffed else "nobody on the queue"
+        return grade, Entry(at, line.org, (fact.queue_id,), mark, _numbers(fact, grade, remark))
 
 
-_OUTCOMES = {"ok", "partial", "failed"}
+def _numbers(fact: QueueSnapshot, grade: Assessment, remark: str) -> Numbers:
+    return Numbers(
+        said(fact.queue_name) or fact.queue_id,
+        fact.waiting,
+        grade.wait if grade.wait is not None else fact.longest_wait_seconds,
+        grade.limit,
+        grade.is_target,
+        fact.agents_available,
+        fact.agents_on_queue,
+        tuple(media_waiting(fact)),
+        remark,
+    )
 
 
-def in_numbers(fact: QueueSnapshot, grade: Assessment, style: Style) -> styles.Line:
+def in_words(numbers: Numbers, style: Style) -> styles.Line:
     """`Support EMEA  7 waiting  8m47s (target 20s)  0/9 free  voice 4 email 3`."""
+    waiting = UNKNOWN if numbers.waiting is None else f"{numbers.waiting:,}"
     parts = [
-        Segment(
-            clean(said(fact.queue_name) or fact.queue_id), style if style is not styles.PLAIN else styles.BOLD
-        )
+        Segment(clean(numbers.name), styles.BOLD if style is styles.PLAIN else style),
+        Segment(f"  {waiting} waiting", style if numbers.waiting else styles.DIM),
     ]
-    waiting = UNKNOWN if fact.waiting is None else f"{fact.waiting:,}"
-    parts.append(Segment(f"  {waiting} waiting", style if fact.waiting else styles.DIM))
-    wait = grade.wait if grade.wait is not None else fact.longest_wait_seconds
-    if fact.waiting and wait is not None:
-        parts.append(Segment(f"  {short(wait)}", style))
-        if grade.limit is not None:
-            kind = "target" if grade.is_target else "limit"
-            parts.append(Segment(f" ({kind} {limit(grade.limit)})", styles.DIM))
-    if fact.agents_available is not None:
-        of = "" if fact.agents_on_queue is None else f"/{fact.agents_on_queue}"
-        nobody = bool(fact.waiting) and fact.agents_available == 0
-        parts.append(Segment(f"  {fact.agents_available}{of} free", styles.BOLD if nobody else styles.PLAIN))
-    split = sorted(
+    if numbers.waiting and numbers.wait is not None:
+        parts.append(Segment(f"  {short(numbers.wait)}", style))
+        if numbers.limit is not None:
+            kind = "target" if numbers.is_target else "limit"
+            parts.append(Segment(f" ({kind} {limit(numbers.limit)})", styles.DIM))
+    if numbers.free is not None:
+        of = "" if numbers.on_queue is None else f"/{numbers.on_queue}"
+        nobody = bool(numbers.waiting) and numbers.free == 0
+        parts.append(Segment(f"  {numbers.free}{of} free", styles.BOLD if nobody else styles.PLAIN))
+    if numbers.media:
+        split = " ".join(f"{name} {number}" for number, name in numbers.media)
+        parts.append(Segment(f"  {split}", styles.DIM))
+    return [*parts, Segment(f"  {numbers.remark}", styles.WARN)] if numbers.remark else parts
+
+
+def media_waiting(fact: QueueSnapshot) -> list[tuple[int, str]]:
+    """The waiting contacts by medium, the most first; media where nobody waits are left out."""
+    return sorted(
         ((counts.waiting, clean(name)) for name, counts in (fact.media or {}).items() if counts.waiting),
         key=lambda part: (-part[0], part[1]),
     )
-    if split:
-        parts.append(Segment("  " + " ".join(f"{name} {number}" for number, name in split), styles.DIM))
-    return parts

@@ -8,18 +8,22 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
+from pathlib import Path
 
 from rich.console import Console
 
-from queuetick.events.thresholds import Threshold
+from queuetick.events.thresholds import Threshold, Thresholds
 from queuetick.watch import once, styles
 from queuetick.watch.follow import Source, open_or_say
 from queuetick.watch.header import Scene
 from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.loop import Live
+from queuetick.watch.moments import moment
+from queuetick.watch.replay import Replay, newest_stamp
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter, Terminal, doorbell, suspend, wait_readable
-from queuetick.watch.view import Sort, Thresholds, View
+from queuetick.watch.view import Sort, View
 
 _NO_INPUT = (
     "queuetick watch: nothing is piped in and no FILE is named. Try\n"
@@ -30,20 +34,22 @@ _NO_INPUT = (
 GC_THRESHOLD = (50_000, 20, 100)
 
 
-def watch(args: argparse.Namespace, limits: Iterable[Threshold] = ()) -> int:  # noqa: ARG001
-    """Returns the exit code."""
+def watch(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
+    """Returns the exit code. `thresholds` are those of the configuration; limits among the options replace them."""
     if args.file == "-" and sys.stdin.isatty():
         sys.stderr.write(_NO_INPUT)
         return 2
-    source = open_or_say(args.file, "watch", sys.stderr)
+    zone = UTC if args.utc else None
+    replay = args.start is not None or args.speed is not None
+    source = _replay(args, zone) if replay else open_or_say(args.file, "watch", sys.stderr)
     if isinstance(source, int):
         return source
     gc.set_threshold(*GC_THRESHOLD)
-    view = View(sort=Sort(args.sort), words=args.filter)
-    thresholds = Thresholds(*args.waiting_at, *args.longest_at)
+    view = View(sort=Sort(args.sort), words=args.filter, grouped=args.group)
+    board = Board(Thresholds(_limits(args) or thresholds))
     console = Console()
     if args.once or not console.is_terminal or console.is_dumb_terminal:
-        return _once(source, view, thresholds)
+        return _once(source, view, board, zone)
     keyboard = _keyboard()
     terminal = Terminal(
         sys.stdout.fileno(),
@@ -55,36 +61,61 @@ def watch(args: argparse.Namespace, limits: Iterable[Threshold] = ()) -> int:  #
         source,
         terminal,
         view,
-        thresholds,
-        clock=time.time,
+        board,
+        clock=source.clock if isinstance(source, Replay) else time.time,
         monotonic=time.monotonic,
         wait=wait_readable,
         suspend=suspend,
+        zone=zone,
+        speed=source.speed if isinstance(source, Replay) else None,
     )
     with doorbell() as bell:
         live.run(bell)
     if keyboard is None:
         # Nobody could press q, so the screen went away by itself: leave what it showed.
-        once.print_table(_last_scene(live.board, view, thresholds), sys.stdout)
+        once.print_table(_last_scene(board, view, zone), sys.stdout)
     return 0
 
 
-def _once(source: Source, view: View, thresholds: Thresholds) -> int:
-    board = Board()
+def _limits(args: argparse.Namespace) -> tuple[Threshold, ...]:
+    """`--waiting-at` and `--longest-at` as one threshold for every queue; none where neither is given."""
+    if args.waiting_at is None and args.longest_at is None:
+        return ()
+    return (Threshold(waiting=args.waiting_at, longest_wait=args.longest_at),)
+
+
+def _replay(args: argparse.Namespace, zone: tzinfo | None) -> Source | int:
+    """The file played again, or the exit code after a sentence on stderr."""
+    path = Path(args.file)
+    if args.file == "-" or not path.is_file():
+        sys.stderr.write(
+            f"queuetick watch: --from and --speed need a FILE to play again; {args.file} is none\n"
+        )
+        return 2
+    try:
+        newest = newest_stamp(path)
+        start = None if args.start is None else moment(args.start, newest or time.time(), zone)
+        return Replay(path, speed=args.speed or 1.0, monotonic=time.monotonic, start=start)
+    except OSError as error:
+        sys.stderr.write(f"queuetick watch: cannot read {args.file}: {error.strerror}\n")
+        return 1
+
+
+def _once(source: Source, view: View, board: Board, zone: tzinfo | None) -> int:
     once.read_all(source, board, wait_readable)
-    if not board.rows and board.health.cycle is None:
+    if not board.rows and not any(one.health.cycle for one in board.instances.values()):
         words = next(
             (words for kind, words in ELSEWHERE.items() if board.rejects[kind]),
             "no queue.snapshot among them",
         )
         sys.stderr.write(f"queuetick watch: {board.lines_read:,} lines read: {words}\n")
         return 1
-    once.print_table(_last_scene(board, view, thresholds), sys.stdout)
+    once.print_table(_last_scene(board, view, zone), sys.stdout)
     return 0
 
 
-def _last_scene(board: Board, view: View, thresholds: Thresholds) -> Scene:
-    return Scene(board, view, thresholds, now=time.time(), as_of=board.newest_at, printed=True)
+def _last_scene(board: Board, view: View, zone: tzinfo | None) -> Scene:
+    return Scene(board, view, now=time.time(), as_of=board.newest_at, printed=True, zone=zone)
 
 
 def _keyboard() -> int | None:

@@ -1,23 +1,35 @@
-"""The top of the screen: how the daemon fares, how much of the budget it uses, and what is wrong."""
+"""The top of the screen: how each daemon fares, how much of the budget it uses, and what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
 
 from queuetick.events import CycleReport, RateLimit
 from queuetick.watch import styles
+from queuetick.watch.health import Health
+from queuetick.watch.instance import Instance
 from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.state import Board
 from queuetick.watch.text import UNKNOWN, age, clean, clock_time, duration
-from queuetick.watch.view import Thresholds, View
+from queuetick.watch.view import View
 
 BUDGET_WARN = 0.8
 BUDGET_CRIT = 0.95
-_BADGES = {"ok": styles.BADGE_GOOD, "partial": styles.BADGE_WARN, "failed": styles.BADGE_CRIT}
+CRIT, WARN, PLAIN, CALM = 3, 2, 1, 0
+"""Ranks of what is wrong."""
+_STYLES = {
+    CRIT: styles.BADGE_CRIT,
+    WARN: styles.BADGE_WARN,
+    PLAIN: styles.BADGE_PLAIN,
+    CALM: styles.DIM,
+}
+_OUTCOMES = {"ok": CALM, "partial": WARN}
 
 
 @dataclass(frozen=True)
@@ -26,37 +38,73 @@ class Scene:
 
     board: Board
     view: View
-    thresholds: Thresholds
     now: float
     as_of: float
     ended: bool = False
     printed: bool = False
-    """On paper, so to speak: nobody waits for what comes next."""
+    """Printed once: nobody waits for what comes next."""
     held_back: int | None = None
     """Lines read since the screen was paused; None when it is not."""
+    zone: tzinfo | None = UTC
+    """Of times of day; None is local time."""
+    speed: float | None = None
+    """Of a replay: its seconds in a second; None where the lines are live."""
+
+    def clock(self, at: float) -> str:
+        return clock_time(at, self.zone)
+
+
+class Notice(NamedTuple):
+    """Something that a reader must not miss. Where `badge` is set it stands in place of the outcome."""
+
+    rank: int
+    badge: str
+    words: str
+
+    @property
+    def style(self) -> Style:
+        return _STYLES[self.rank]
+
+
+def notices(scene: Scene) -> list[Notice]:
+    """The worst first; empty when all is well."""
+    several = len(scene.board.instances) > 1
+    found = [*_about_input(scene)]
+    for instance in scene.board.instances.values():
+        for notice in _about_daemon(instance, scene):
+            org = f"{clean(instance.org) or 'no org'}: " if several else ""
+            found.append(notice._replace(words=f"{org}{notice.words}"))
+    return sorted(found, key=lambda notice: -notice.rank)
 
 
 def health_line(scene: Scene, width: int) -> styles.Line:
     """The last cycle and the budget. In the order of their weight: the last parts may not fit."""
-    clock = [Segment(clock_time(scene.now), styles.DIM)]
-    cycle = scene.board.health.cycle
+    speed = "" if scene.speed is None else f"replay x{scene.speed:g} "
+    clock = [Segment(f"{speed}{scene.clock(scene.now)}", styles.DIM)]
+    instances = sorted(scene.board.instances.values(), key=lambda one: (-_badge(one, scene)[0], one.org))
+    if len(instances) > 1:
+        line = [segment for one in instances for segment in _in_short(one, scene)]
+        return styles.spread(line, clock, width)
+    badge = _badge(instances[0], scene) if instances else (CALM, UNKNOWN)
+    cycle = instances[0].health.cycle if instances else None
     if cycle is None:
-        left = [Segment(f" {UNKNOWN} ", styles.BADGE_PLAIN), Segment("  no cycle completed yet", styles.DIM)]
+        style = _STYLES[badge[0]] if badge[0] else styles.BADGE_PLAIN
+        left = [Segment(f" {badge[1]} ", style), Segment("  no cycle completed yet", styles.DIM)]
         return styles.spread(left, clock, width)
+    instance = instances[0]
     late = cycle.lateness_seconds or 0.0
-    since = scene.now - scene.board.health.cycle_at
-    overdue = since > scene.board.stale_after
+    since = scene.now - instance.health.cycle_at
     parts = [
-        Segment(f"cycle {cycle.cycle}", styles.BOLD),
-        Segment(f"{age(since)} ago", styles.CRIT if overdue else styles.PLAIN),
+        Segment(f"cycle {cycle.cycle}{_outcome(cycle, badge)}", styles.BOLD),
+        Segment(f"{age(since)} ago", styles.CRIT if since > instance.silent_after else styles.PLAIN),
         _polled(cycle),
-        *_budget(scene.board),
+        *_budget(instance.health),
         Segment(f"took {_seconds(cycle.duration_seconds)}", styles.PLAIN),
         Segment(f"late {_seconds(cycle.lateness_seconds)}", styles.WARN if late >= 1 else styles.PLAIN),
         Segment(f"{_number(cycle.requests)} requests", styles.DIM),
         Segment(f"{_number(cycle.retries)} retries", styles.WARN if cycle.retries else styles.DIM),
     ]
-    line = [Segment(f" {clean(cycle.outcome).upper()} ", _BADGES.get(cycle.outcome, styles.BADGE_PLAIN))]
+    line = [_badge_segment(badge)]
     left_over = width - styles.width_of(line)
     # On 80 columns a narrower gap is what lets the lateness in.
     gap = "  " if sum(2 + len(part.text) for part in parts[:6]) <= left_over else " "
@@ -68,15 +116,56 @@ def health_line(scene: Scene, width: int) -> styles.Line:
     return styles.spread(line, clock, width)
 
 
+def _in_short(instance: Instance, scene: Scene) -> styles.Line:
+    """One of several organisations."""
+    cycle = instance.health.cycle
+    parts = [
+        _badge_segment(_badge(instance, scene)),
+        Segment(f" {clean(instance.org) or 'no org'}", styles.BOLD),
+    ]
+    if cycle is not None:
+        since = age(scene.now - instance.health.cycle_at)
+        parts += [Segment(f" {since} ago ", styles.PLAIN), _polled(cycle)]
+    return [*parts, Segment("   ", styles.PLAIN)]
+
+
+def _badge(instance: Instance, scene: Scene) -> tuple[int, str]:
+    """The worst of what is wrong and the last outcome: never OK beside something worse."""
+    cycle = instance.health.cycle
+    outcome = (
+        (CALM, UNKNOWN)
+        if cycle is None
+        else (_OUTCOMES.get(cycle.outcome, CRIT), clean(cycle.outcome).upper())
+    )
+    wrong = [*_about_input(scene), *_about_daemon(instance, scene)]
+    badges = [(notice.rank, notice.badge) for notice in wrong if notice.badge]
+    return max([*badges, outcome], key=lambda one: one[0])
+
+
+def _outcome(cycle: CycleReport, badge: tuple[int, str]) -> str:
+    """The outcome, where the badge says something worse."""
+    return (
+        ""
+        if cycle.outcome == "ok" or badge[1] == clean(cycle.outcome).upper()
+        else f" {clean(cycle.outcome)}"
+    )
+
+
+def _badge_segment(badge: tuple[int, str]) -> Segment:
+    rank, text = badge
+    good = styles.BADGE_GOOD if text == "OK" else styles.BADGE_PLAIN
+    return Segment(f" {text} ", _STYLES[rank] if rank else good)
+
+
 def _polled(cycle: CycleReport) -> Segment:
-    short = cycle.snapshots != cycle.queues
-    text = f"{_number(cycle.snapshots)}/{_number(cycle.queues)} queues"
-    return Segment(text, styles.WARN if short else styles.PLAIN)
+    answered = None if cycle.snapshots is None else cycle.snapshots + (cycle.unchanged or 0)
+    text = f"{_number(answered)}/{_number(cycle.queues)} queues"
+    return Segment(text, styles.WARN if answered != cycle.queues else styles.PLAIN)
 
 
-def _budget(board: Board) -> Iterator[Segment]:
+def _budget(health: Health) -> Iterator[Segment]:
     """Requests of the token's minute: what the headers say, else what the daemon computed when it started."""
-    cycle, needed = board.health.cycle, board.health.needed
+    cycle, needed = health.cycle, health.needed
     limit = cycle.rate_limit if cycle else None
     if isinstance(limit, RateLimit) and limit.used is not None and limit.allowed:
         share = limit.used / limit.allowed
@@ -86,65 +175,78 @@ def _budget(board: Board) -> Iterator[Segment]:
         yield Segment(f"budget {_any(needed.needed)}/{_any(needed.allowed)} a minute", styles.PLAIN)
 
 
-def notices(scene: Scene) -> list[tuple[str, Style]]:
-    """What a reader must not miss, the worst first; empty when all is well."""
-    return [*_about_input(scene), *_about_daemon(scene)]
-
-
-def _about_input(scene: Scene) -> Iterator[tuple[str, Style]]:
+def _about_input(scene: Scene) -> Iterator[Notice]:
     board, now = scene.board, scene.now
     if not board.rows:
         for reject, words in ELSEWHERE.items():
             if board.rejects[reject]:
-                yield words, styles.BADGE_CRIT
+                yield Notice(CRIT, "", words)
     if scene.held_back is not None:
-        yield (
-            f"PAUSED at {clock_time(now)}, {scene.held_back:,} lines since; space resumes",
-            styles.BADGE_PLAIN,
-        )
-    if scene.printed:
-        if board.skipped:
-            lines = f"{board.skipped:,} of {board.lines_read:,} lines"
-            yield f"{lines} skipped: not queuetick's, or not whole", styles.DIM
+        words = f"PAUSED at {scene.clock(now)}, {scene.held_back:,} lines since; space resumes"
+        yield Notice(PLAIN, "PAUSED", words)
+    if scene.printed and board.skipped:
+        lines = f"{board.skipped:,} of {board.lines_read:,} lines"
+        yield Notice(CALM, "", f"{lines} skipped: not queuetick's, or not whole")
     elif scene.ended:
-        yield f"INPUT ENDED, last line {_ago(board, now)} ago; q quits", styles.BADGE_PLAIN
-    elif board.lines_read and now - board.newest_at > board.stale_after and not board.health.stopped:
-        yield (
-            f"NO LINES FOR {_ago(board, now)}: is the daemon running, does the input still come?",
-            styles.BADGE_CRIT,
-        )
-    if board.snapshots_lost:
-        yield f"{board.snapshots_lost:,} snapshots were written but never came here", styles.BADGE_WARN
+        what = "INPUT" if scene.speed is None else "REPLAY"
+        yield Notice(PLAIN, "ENDED", f"{what} ENDED, last line {_ago(board.newest_at, now)} ago; q quits")
 
 
-def _about_daemon(scene: Scene) -> Iterator[tuple[str, Style]]:
-    health, now = scene.board.health, scene.now
+def _about_daemon(instance: Instance, scene: Scene) -> Iterator[Notice]:
+    yield from _about_silence(instance, scene)
+    yield from _about_troubles(instance, scene)
+    health = instance.health
+    if health.stretched is not None:
+        words = f"INTERVAL STRETCHED to {health.stretched:g} s: the budget holds no shorter one"
+        yield Notice(WARN, "", words)
+    if health.rejected:
+        yield Notice(WARN, "", f"CONFIGURATION REJECTED, the old one stays: {health.rejected}")
+    if health.stats_failed:
+        yield Notice(WARN, "", f"NO STATISTICS OF TODAY: {health.stats_failed}")
+    if instance.snapshots_lost:
+        yield Notice(WARN, "", f"{instance.snapshots_lost:,} snapshots were written but never came here")
+
+
+def _about_silence(instance: Instance, scene: Scene) -> Iterator[Notice]:
+    health, now = instance.health, scene.now
+    silent = now - instance.newest_at > instance.silent_after
     if health.stopped:
-        words = f"DAEMON STOPPED {_since(health.stopped.since, now)}"
-        yield _sentence(words, health.stopped.reason), styles.BADGE_CRIT
+        words = f"DAEMON STOPPED {_since(health.stopped.since, scene)}"
+        yield Notice(CRIT, "STOPPED", _sentence(words, health.stopped.reason))
+    elif silent and scene.printed:
+        yield Notice(CRIT, "STALE", f"STALE: the newest line is {_ago(instance.newest_at, now)} old")
+    elif silent and not scene.ended:
+        words = (
+            f"NO LINES FOR {_ago(instance.newest_at, now)}: is the daemon running, does the input still come?"
+        )
+        yield Notice(CRIT, "NO LINES", words)
+    elif health.cycle and not scene.ended and now - health.cycle_at > instance.stale_after:
+        yield Notice(WARN, "NO CYCLE", f"NO CYCLE COMPLETED for {duration(now - health.cycle_at)}")
+
+
+def _about_troubles(instance: Instance, scene: Scene) -> Iterator[Notice]:
+    health, now = instance.health, scene.now
     if health.lost:
-        yield _sentence(f"API LOST {_since(health.lost.since, now)}", health.lost.reason), styles.BADGE_CRIT
+        words = f"API LOST {_since(health.lost.since, scene)}"
+        yield Notice(CRIT, "API LOST", _sentence(words, health.lost.reason))
+    if health.none_selected is not None:
+        yield Notice(CRIT, "NO QUEUES", _sentence("NO QUEUES SELECTED", health.none_selected))
+    if health.crashed:
+        yield Notice(CRIT, "CRASHED", _sentence("CYCLE CRASHED", health.crashed))
     if health.paused_until is not None:
         left = f"{duration(health.paused_until - now)} left" if health.paused_until > now else "due to go on"
-        words = f"RATE LIMIT: paused until {clock_time(health.paused_until)}, {left}"
-        yield _sentence(words, health.paused_source), styles.BADGE_WARN
-    if health.crashed:
-        yield _sentence("CYCLE CRASHED", health.crashed), styles.BADGE_CRIT
+        words = f"RATE LIMIT: paused until {scene.clock(health.paused_until)}, {left}"
+        yield Notice(WARN, "PAUSED", _sentence(words, health.paused_source))
     if health.skipped:
-        yield _sentence("CYCLE SKIPPED", health.skipped), styles.BADGE_WARN
-    if health.stretched is not None:
-        yield (
-            f"INTERVAL STRETCHED to {health.stretched:g} s: the budget holds no shorter one",
-            styles.BADGE_WARN,
-        )
+        yield Notice(WARN, "SKIPPED", _sentence("CYCLE SKIPPED", health.skipped))
 
 
-def _ago(board: Board, now: float) -> str:
-    return duration(now - board.newest_at) if board.newest_at > 0 else "never"
+def _ago(at: float, now: float) -> str:
+    return duration(now - at) if at > 0 else "never"
 
 
-def _since(at: float, now: float) -> str:
-    return f"since {clock_time(at)} ({duration(now - at)})"
+def _since(at: float, scene: Scene) -> str:
+    return f"since {scene.clock(at)} ({duration(scene.now - at)})"
 
 
 def _sentence(words: str, reason: str) -> str:

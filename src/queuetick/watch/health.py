@@ -1,4 +1,4 @@
-"""How the daemon fares, as its own lines say. Pure."""
+"""How one daemon fares, as its own lines say. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 from queuetick.events import (
     ApiLost,
     ApiRecovered,
+    ConfigRejected,
+    ConfigReloaded,
     CycleCrashed,
     CycleReport,
     CycleSkipped,
@@ -18,11 +20,18 @@ from queuetick.events import (
     Fact,
     IntervalRestored,
     IntervalStretched,
+    QueuesNoneSelected,
+    QueuesRefreshed,
     RateLimitPaused,
     RateLimitResumed,
     RequestsPerMinute,
+    StatsFailed,
+    StatsRecovered,
 )
 from queuetick.watch.text import words
+
+_RANK = {"ok": 0, "partial": 1}
+HEARTBEAT = 60.0
 
 
 class Trouble(enum.Enum):
@@ -52,8 +61,17 @@ class Health:
     """As configured; None if the start of the daemon was not read."""
     needed: RequestsPerMinute | None = None
     """Requests a minute, needed and allowed, as computed when the daemon started."""
+    changed_only: bool = False
+    """A queue's snapshot is written on change only (output.snapshots)."""
+    heartbeat: float = HEARTBEAT
+    """Seconds after which an unchanged queue is written all the same."""
     lost: Status | None = None
     stopped: Status | None = None
+    none_selected: str | None = None
+    """Why nothing is polled."""
+    rejected: str = ""
+    """What is wrong with a configuration that was to be reloaded."""
+    stats_failed: str = ""
     skipped: str = ""
     crashed: str = ""
     paused_until: float | None = None
@@ -64,19 +82,32 @@ class Health:
     def of(cls, line: DaemonStarted) -> Health:
         """What a new daemon says of itself. The last one's troubles are not its own."""
         health = cls()
-        poll = line.config.get("poll") if isinstance(line.config, Mapping) else None
-        interval = poll.get("interval") if isinstance(poll, Mapping) else None
-        if isinstance(interval, int | float) and 0 < interval < 86_400:
-            health.interval = float(interval)
+        health.interval = _seconds(line.config, "poll", "interval")
         health.needed = line.requests_per_minute
+        output = _section(line.config, "output")
+        health.changed_only = output.get("snapshots") == "changed"
+        health.heartbeat = _seconds(line.config, "output", "heartbeat") or HEARTBEAT
         return health
 
     def completed(self, line: CycleReport, at: float) -> None:
         """A cycle came to its end, so what happened to the one before is over."""
+        before = self.cycle
+        double = before is not None and line.scheduled_at and before.scheduled_at == line.scheduled_at
+        if double and before and _RANK.get(line.outcome, 2) > _RANK.get(before.outcome, 2):
+            # Of two daemons that poll the same queues one was answered: that is what the rows show.
+            return
         self.cycle, self.cycle_at = line, at
         self.skipped = self.crashed = ""
+        self.changed_only = self.changed_only or bool(line.unchanged)
+        if line.queues:
+            self.none_selected = None
+        # A report after these lines comes from a second daemon of the same queues, which lives and is answered.
+        if self.stopped and at > self.stopped.since:
+            self.stopped = None
+        if self.lost and at > self.lost.since and line.snapshots:
+            self.lost = None
 
-    def take(self, line: Fact, at: float) -> None:
+    def take(self, line: Fact, at: float) -> None:  # noqa: PLR0912  # one case for each event
         """Any line about the daemon as a whole; the others change nothing."""
         match line:
             case CycleSkipped():
@@ -98,6 +129,19 @@ class Health:
                 self.stretched = line.to
             case IntervalRestored():
                 self.stretched = None
+            case QueuesNoneSelected():
+                self.none_selected = words(line.reason)
+            case QueuesRefreshed():
+                self.none_selected = None if line.total else self.none_selected
+            case ConfigRejected():
+                problems = [words(one.key, one.problem) for one in line.problems or ()]
+                self.rejected = "; ".join(problems) or "invalid"
+            case ConfigReloaded():
+                self.rejected = ""
+            case StatsFailed():
+                self.stats_failed = words(line.status, line.code, line.reason)
+            case StatsRecovered():
+                self.stats_failed = ""
             case DaemonStopped():
                 self.stopped = Status(Trouble.STALE, at, words(line.reason))
 
@@ -105,3 +149,13 @@ class Health:
 def _cycle(number: int | None, end: str = "") -> str:
     """A tolerantly read line may lack the number."""
     return "" if number is None else f"cycle {number}{end}"
+
+
+def _section(config: object, name: str) -> Mapping[str, object]:
+    found = config.get(name) if isinstance(config, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _seconds(config: object, section: str, name: str) -> float | None:
+    value = _section(config, section).get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value <= 86_400 else None

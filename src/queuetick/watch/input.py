@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import enum
+import re
 
-from queuetick.watch.view import Sort, View
+from queuetick.watch.view import Pane, Sort, View
 
 _SEQUENCES = {
     b"[A": "up",
@@ -31,7 +32,16 @@ _CONTROLS = {
 }
 LAST = 1 << 60
 _FINAL = range(0x40, 0x7F)
-_SORTS = {"w": Sort.WAITING, "l": Sort.LONGEST, "a": Sort.AVAILABLE, "n": Sort.NAME}
+_SORTS = {
+    "s": Sort.SEVERITY,
+    "w": Sort.WAITING,
+    "l": Sort.LONGEST,
+    "a": Sort.AVAILABLE,
+    "n": Sort.NAME,
+}
+_MOUSE = re.compile(rb"\[<(\d+);(\d+);(\d+)([Mm])")
+_WHEEL = {64: "wheelup", 65: "wheeldown"}
+WHEEL_ROWS = 3
 
 
 class Keyboard:
@@ -60,7 +70,7 @@ class Keyboard:
             if length is None:
                 self._pending = escape + sequence
                 break
-            keys.append(_SEQUENCES.get(sequence[:length], "unknown") if length else "escape")
+            keys.append(_key(sequence[:length]))
             data = sequence[length:]
         return keys
 
@@ -88,29 +98,42 @@ def _length(sequence: bytes) -> int | None:
     return None
 
 
+def _key(sequence: bytes) -> str:
+    """The name of a sequence; of a mouse's `wheelup`, `wheeldown` or `click:COLUMN:ROW`, both counted from 0."""
+    if not sequence:
+        return "escape"
+    if mouse := _MOUSE.fullmatch(sequence):
+        button, column, row = (int(part) for part in mouse.groups()[:3])
+        if button == 0 and mouse[4] == b"M":
+            return f"click:{column - 1}:{row - 1}"
+        return _WHEEL.get(button, "unknown")
+    return _SEQUENCES.get(sequence, "unknown")
+
+
 class Asked(enum.Enum):
     """What a key wants that the view cannot do by itself."""
 
     NOTHING = enum.auto()
     REDRAW = enum.auto()
+    OPEN = enum.auto()
+    """The detail of the queue that the cursor is on."""
     PAUSE = enum.auto()
     QUIT = enum.auto()
 
 
-def press(view: View, key: str, page: int) -> Asked:
-    """Change the view as the key says. `page`: rows that a page key scrolls."""
+def press(view: View, key: str, page: int, columns: tuple[Sort, ...] = ()) -> Asked:
+    """Change the view as the key says. `page`: rows that a page key scrolls. `columns`: what `<` and `>` go through."""
     if key == "quit":
         return Asked.QUIT
     if view.typing:
         return _type(view, key)
-    if view.help:
-        view.help = False
-        return Asked.QUIT if key == "q" else Asked.REDRAW
-    if _reorder(view, key):
-        view.offset = 0
+    if view.pane is Pane.HELP and key != "q":
+        return _close(view)
+    if _reorder(view, key, columns):
+        view.offset, view.cursor = 0, None
         return Asked.REDRAW
-    if (offset := _scroll(view.offset, key, page)) is not None:
-        view.offset = offset
+    if (steps := _steps(key, page)) is not None:
+        view.move += steps
         return Asked.REDRAW
     match key:
         case "q":
@@ -119,34 +142,53 @@ def press(view: View, key: str, page: int) -> Asked:
             return Asked.PAUSE
         case "/":
             view.typing = True
-        case "?" | "h":
-            view.help = True
+        case "enter":
+            return Asked.OPEN if view.pane is not Pane.DETAIL else _close(view)
+        case "e" | "?" | "h":
+            wanted = Pane.EVENTS if key == "e" else Pane.HELP
+            view.pane = Pane.NONE if view.pane is wanted else wanted
+        case "escape":
+            return _close(view)
         case _:
             return Asked.NOTHING
     return Asked.REDRAW
 
 
-def _reorder(view: View, key: str) -> bool:
+def _close(view: View) -> Asked:
+    """Take away what was opened last: the pane, else the cursor, else the filter."""
+    if view.pane is not Pane.NONE:
+        view.pane = Pane.NONE
+    elif view.cursor is not None:
+        view.cursor, view.offset = None, 0
+    else:
+        view.words = ""
+    return Asked.REDRAW
+
+
+def _reorder(view: View, key: str, columns: tuple[Sort, ...]) -> bool:
     """Change which rows come, or in which order; False if the key does not."""
     if key in _SORTS:
         view.sort = _SORTS[key]
+    elif key in {"<", ">"} and columns:
+        place = columns.index(view.sort) if view.sort in columns else 0
+        view.sort = columns[(place + (1 if key == ">" else -1)) % len(columns)]
     elif key == "r":
         view.reverse = not view.reverse
     elif key == "p":
         view.problems = not view.problems
-    elif key == "escape":
-        view.words = ""
+    elif key == "d":
+        view.grouped = not view.grouped
     else:
         return False
     return True
 
 
-def _scroll(offset: int, key: str, page: int) -> int | None:
-    """The new first row; None if the key does not scroll. The screen brings it back to the last page."""
+def _steps(key: str, page: int) -> int | None:
+    """Rows that a key moves the cursor down; None if it does not. The screen stops it at the first and last row."""
     steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
-    if key in steps:
-        return max(0, offset + steps[key])
-    return {"g": 0, "home": 0, "G": LAST, "end": LAST}.get(key)
+    steps |= {"wheelup": -WHEEL_ROWS, "wheeldown": WHEEL_ROWS}
+    steps |= {"g": -LAST, "home": -LAST, "G": LAST, "end": LAST}
+    return steps.get(key)
 
 
 def _type(view: View, key: str) -> Asked:
@@ -163,5 +205,5 @@ def _type(view: View, key: str) -> Asked:
             view.words += key
         case _:
             return Asked.NOTHING
-    view.offset = 0
+    view.offset, view.cursor = 0, None
     return Asked.REDRAW

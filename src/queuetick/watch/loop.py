@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 
 from queuetick.watch.follow import Source
 from queuetick.watch.header import Scene
@@ -11,7 +12,7 @@ from queuetick.watch.input import Asked, Keyboard, press
 from queuetick.watch.screen import Screen
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Doorbell, Terminal, Wait
-from queuetick.watch.view import Thresholds, View
+from queuetick.watch.view import View
 
 REDRAW_EVERY = 0.25
 """Seconds between redraws at least, when lines come in."""
@@ -33,24 +34,27 @@ class Live:
         source: Source,
         terminal: Terminal,
         view: View,
-        thresholds: Thresholds,
+        board: Board,
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         wait: Wait,
         suspend: Callable[[], None],
+        zone: tzinfo | None = UTC,
+        speed: float | None = None,
     ) -> None:
         self._source = source
         self._terminal = terminal
         self._view = view
-        self._thresholds = thresholds
+        self._zone = zone
+        self._speed = speed
         self._clock = clock
         self._monotonic = monotonic
         self._wait = wait
         self._suspend = suspend
         self._keyboard = Keyboard()
         self._screen = Screen()
-        self.board = Board()
+        self.board = board
         self._held: tuple[Board, float] | None = None
         self._drawn_at = float("-inf")
         self._drawn_lines = -1
@@ -121,11 +125,19 @@ class Live:
 
     def _press(self, keys: list[str]) -> None:
         for key in keys:
-            match press(self._view, key, self._terminal.size[1] - 6):
+            if key.startswith("click:"):
+                _, column, line = key.split(":")
+                self._screen.click(self._view, int(column), int(line))
+                self._ask()
+                continue
+            match press(self._view, key, self._terminal.size[1] - 6, self._screen.columns()):
                 case Asked.QUIT:
                     self.stopped = True
                 case Asked.PAUSE:
                     self._held = None if self._held else (self.board.copy(), self._clock())
+                    self._ask()
+                case Asked.OPEN:
+                    self._screen.open(self._view)
                     self._ask()
                 case Asked.REDRAW:
                     self._ask()
@@ -148,4 +160,6 @@ class Live:
         ended = self._source.ended
         # After the end nothing can be fresh any more; what counts is what was stale when it came.
         as_of = board.newest_at if ended else max(now, board.newest_at)
-        return Scene(board, self._view, self._thresholds, now, as_of, ended, held_back=held_back)
+        return Scene(
+            board, self._view, now, as_of, ended, held_back=held_back, zone=self._zone, speed=self._speed
+        )

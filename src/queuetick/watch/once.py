@@ -15,7 +15,7 @@ from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.screen import totals_line
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Wait
-from queuetick.watch.view import matching, totals, worst_first
+from queuetick.watch.view import grouped, matching, ordered, totals
 
 # A pipe has no width: wide enough for every column.
 UNBOUNDED = 200
@@ -38,26 +38,20 @@ def read_all(source: Source, board: Board, wait: Wait) -> None:
 
 def lines_of(scene: Scene, width: int | None) -> list[styles.Line]:
     """Header and every matching row. `width` None: no name is cut."""
-    rows = matching(scene.board, scene.view, scene.thresholds, scene.as_of)
-    sums = totals(scene.board, scene.thresholds, scene.as_of)
+    board, view = scene.board, scene.view
+    rows = matching(board, view, scene.as_of)
     longest = None if width else max([10, *(cell_len(row.name) for row in rows)])
-    columns = table.layout(width or UNBOUNDED, longest)
-    head = table.head(columns, scene.view)
+    columns = table.layout(width or UNBOUNDED, board, longest)
+    head = table.head(columns, view)
     across = width or styles.width_of(head)
+    order = grouped if view.grouped else ordered
     lines = [
         health_line(scene, across),
-        totals_line(scene, sums, len(rows), across),
-        *([Segment(f" {text} ", style)] for text, style in notices(scene)),
+        totals_line(scene, totals(board.rows.values(), board, scene.as_of), len(rows), across),
+        *([Segment(f" {notice.words} ", notice.style)] for notice in notices(scene)),
         [],
         head,
-        *table.row_lines(
-            worst_first(rows, scene.board, scene.view, scene.as_of, len(rows)),
-            columns,
-            scene.board,
-            scene.thresholds,
-            now=scene.now,
-            as_of=scene.as_of,
-        ),
+        *table.row_lines(order(rows, board, view, scene.as_of), columns, scene),
     ]
     return [styles.exactly(line, width) for line in lines] if width else lines
 

@@ -12,17 +12,29 @@ from rich.segment import Segment, Segments
 from queuetick.watch.header import Scene
 from queuetick.watch.screen import Screen
 from queuetick.watch.state import Board
-from queuetick.watch.view import Thresholds, View
+from queuetick.watch.view import Pane, View
 
 
-def svg(board: Board, *, width: int = 110, height: int = 28, title: str = "queuetick watch") -> str:
+def svg(
+    board: Board,
+    *,
+    width: int = 110,
+    height: int = 28,
+    title: str = "queuetick watch",
+    view: View | None = None,
+) -> str:
     """The board as it looked one second after its newest line: the same lines give the same picture."""
     now = board.newest_at + 1 if board.lines_read else 0.0
-    scene = Scene(board, View(), Thresholds(), now, now)
+    scene = Scene(board, view or View(), now, now)
+    screen = Screen()
+    frame = screen.frame(scene, width, height)
+    if scene.view.pane is Pane.DETAIL:
+        screen.open(scene.view)
+        frame = screen.frame(scene, width, height)
     console = Console(
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    for line in Screen().frame(scene, width, height):
+    for line in frame:
         console.print(Segments([*line, Segment.line()]), end="")
     return console.export_svg(title=title)
 
@@ -33,10 +45,12 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the SVG to write")
     parser.add_argument("--width", type=int, default=110, help="columns")
     parser.add_argument("--height", type=int, default=28, help="lines")
+    parser.add_argument("--detail", action="store_true", help="the first queue in full")
     args = parser.parse_args()
     board = Board()
     board.feed(line for line in args.file.read_bytes().split(b"\n") if line)
-    args.out.write_text(svg(board, width=args.width, height=args.height), encoding="utf-8")
+    view = View(pane=Pane.DETAIL if args.detail else Pane.NONE)
+    args.out.write_text(svg(board, width=args.width, height=args.height, view=view), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is known from the lines so far: the newest snapshot of every queue, and how the daemon fares.
+"""What is known from the lines so far: the newest snapshot of every queue, and how each daemon fares.
 
 Pure: no clock, no terminal. Times are seconds since 1970, as the lines say them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from itertools import islice
 
 from queuetick.events import (
     BatchFailed,
@@ -20,59 +20,72 @@ from queuetick.events import (
     QueueRecovered,
     QueueSnapshot,
     QueuesRefreshed,
+    QueueStats,
 )
-from queuetick.watch.health import Health, Status, Trouble
-from queuetick.watch.lines import Reject, decode, said
+from queuetick.events.thresholds import NOBODY, Assessment, Severity, Thresholds
+from queuetick.names import folded
+from queuetick.watch.changes import Changes, Entry, Key
+from queuetick.watch.health import Status, Trouble
+from queuetick.watch.history import History
+from queuetick.watch.instance import Instance
+from queuetick.watch.lines import Line, Reject, decode, said
 from queuetick.watch.text import clean, words
 
-TREND_CYCLES = 20
-# Seconds. Until two intervals were seen nothing is called stale before this: one may last a minute.
-STALE_UNLEARNED = 180.0
-STALE_INTERVALS = 3
-STALE_FLOOR = 10.0
+EVENTS = 20_000
+"""Entries that are kept: of 5,000 busy queues some minutes, of 50 a day."""
 
 
 class Row:
-    """One queue."""
+    """One queue of one organisation."""
 
     __slots__ = (
-        "_named",
-        "_placed",
         "at",
         "division",
+        "grade",
+        "history",
+        "key",
         "name",
+        "named",
         "ordinal",
-        "queue_id",
+        "placed",
         "search",
         "snapshot",
+        "stats",
         "status",
-        "trend",
     )
 
-    def __init__(self, queue_id: str) -> None:
-        self.queue_id = queue_id
-        self.name = clean(queue_id)
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.name = clean(key[1])
         self.division = ""
-        self._named: str | None = None
-        self._placed: str | None = None
-        self.search = self.name.casefold()
+        self.named: str | None = None
+        self.placed: str | None = None
+        self.search = folded(self.name)
         self.snapshot: QueueSnapshot | None = None
+        self.grade: Assessment = NOBODY
+        self.stats: QueueStats | None = None
         self.at = float("-inf")
         self.ordinal: int | None = None
         self.status: Status | None = None
-        self.trend: deque[tuple[int, int | None]] = deque(maxlen=TREND_CYCLES)
+        self.history = History()
+
+    @property
+    def queue_id(self) -> str:
+        return self.key[1]
+
+    @property
+    def org(self) -> str:
+        return self.key[0]
 
     def rename(self, name: str | None, division: str | None) -> None:
         """A name that is not said keeps the one known before: both are absent until discovery has run."""
-        if (name is None or name == self._named) and (division is None or division == self._placed):
-            return
         if name is not None:
-            self._named = name
+            self.named = name
             self.name = clean(name) or clean(self.queue_id)
         if division is not None:
-            self._placed = division
+            self.placed = division
             self.division = clean(division)
-        self.search = f"{self.name} {self.division} {self.queue_id}".casefold()
+        self.search = folded(f"{self.name} {self.division} {self.queue_id}")
 
     @property
     def latest(self) -> QueueSnapshot | None:
@@ -81,25 +94,23 @@ class Row:
             return None
         return self.snapshot
 
+    @property
+    def severity(self) -> Severity:
+        """Of the numbers worth showing."""
+        return self.grade.severity if self.latest is not None else Severity.QUIET
 
-@dataclass
+
 class Board:
-    """Feed it lines; read `rows` and `health`."""
+    """Feed it lines; read `rows`, `instances` and `events`."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
-    health: Health = field(default_factory=Health)
-    newest_at: float = float("-inf")
-    """When the newest line was written."""
-    ordinal: int = 0
-    """The newest cycle's place in the stream; goes on rising when a restarted daemon counts from 1 again."""
-    lines_read: int = 0
-    rejects: Counter[Reject] = field(default_factory=Counter)
-    snapshots_lost: int = 0
-    """Counted by `cycle.completed`, but never read: journald's rate limit, or a reader that fell behind."""
-    _cycle: int | None = None
-    _seen: int = 0
-    _completed_ordinal: int = -2
-    _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self.rows: dict[Key, Row] = {}
+        self.instances: dict[str, Instance] = {}
+        self.events: deque[Entry] = deque(maxlen=EVENTS)
+        self.lines_read = 0
+        self.rejects: Counter[Reject] = Counter()
+        self.has_stats = False
+        self._changes = Changes(thresholds or Thresholds())
 
     def feed(self, batch: Iterable[bytes]) -> None:
         """Take lines, in the order they came."""
@@ -108,156 +119,161 @@ class Board:
             line = decode(raw)
             if isinstance(line, Reject):
                 self.rejects[line] += 1
-            elif isinstance(line.fact, QueueSnapshot):
-                self._snapshot(line.fact, line.at)
+                continue
+            if isinstance(line.fact, QueueSnapshot):
+                self._snapshot(line.fact, line)
             else:
-                self._event(line.fact, line.at)
+                self._event(line.fact, line)
 
     def copy(self) -> Board:
         """A board that stands still while this one goes on: what a paused screen shows."""
         frozen = copy.copy(self)
-        frozen.health = copy.copy(self.health)
         frozen.rejects = self.rejects.copy()
+        frozen.events = self.events.copy()
+        frozen.instances = {org: copy.copy(one) for org, one in self.instances.items()}
+        for one in frozen.instances.values():
+            one.health = copy.copy(one.health)
         frozen.rows = {}
-        for queue_id, row in self.rows.items():
-            frozen.rows[queue_id] = twin = copy.copy(row)
-            twin.trend = row.trend.copy()
+        for key, row in self.rows.items():
+            frozen.rows[key] = twin = copy.copy(row)
+            twin.history = row.history.copy()
         return frozen
+
+    @property
+    def newest_at(self) -> float:
+        """When the newest line was written."""
+        return max((one.newest_at for one in self.instances.values()), default=float("-inf"))
 
     @property
     def skipped(self) -> int:
         """Lines that are not queuetick's, or not whole."""
         return sum(number for reject, number in self.rejects.items() if reject is not Reject.OTHER)
 
-    @property
-    def stale_after(self) -> float:
-        """Seconds without a snapshot after which a row is stale."""
-        interval = self.health.stretched or self.health.interval
-        if interval is None:
-            if len(self._gaps) < 2:
-                return STALE_UNLEARNED
-            interval = max(self._gaps)
-        return max(STALE_INTERVALS * interval, STALE_FLOOR)
+    def instance(self, org: str) -> Instance:
+        """The organisation's state; a new one at its first line."""
+        found = self.instances.get(org)
+        if found is None:
+            found = self.instances[org] = Instance(org)
+        return found
 
-    def _snapshot(self, line: QueueSnapshot, at: float) -> None:
-        ordinal = self._ordinal_of(line.cycle, at)
-        row = self.rows.get(line.queue_id)
-        if row is None:
-            row = self.rows[line.queue_id] = Row(line.queue_id)
-        elif at < row.at:
+    def _snapshot(self, fact: QueueSnapshot, line: Line) -> None:
+        grade, entry = self._changes.snapshot(fact, line)
+        if grade is None:
             return
+        instance = self.instance(line.org)
+        ordinal = instance.place(fact.scheduled_at, fact.cycle, line.at)
+        key = (line.org, fact.queue_id)
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = Row(key)
         if ordinal != row.ordinal:
-            self._seen += ordinal == self.ordinal
-            row.trend.append((ordinal, line.waiting))
+            instance.seen += ordinal == instance.ordinal
             row.ordinal = ordinal
-        else:
-            row.trend[-1] = (ordinal, line.waiting)
-        row.rename(said(line.queue_name), said(line.division))
-        row.snapshot = line
-        row.at = at
-        row.status = None
+        row.history.put(ordinal, fact.waiting)
+        if fact.queue_name != row.named or fact.division != row.placed:
+            row.rename(said(fact.queue_name), said(fact.division))
+        row.snapshot, row.grade, row.at, row.status = fact, grade, line.at, None
+        if entry is not None:
+            self.events.append(entry)
 
-    def _ordinal_of(self, cycle: int, at: float) -> int:
-        """The cycle's place in the stream, and the step forward if it is a new one."""
-        newest = self._cycle
-        # A daemon's cycle numbers only rise, so a lower one that is newer comes from a daemon started since.
-        if newest is None or (cycle < newest and at >= self.newest_at):
-            self.ordinal += 1
-        elif cycle > newest:
-            self.ordinal += cycle - newest
-        else:
-            self.newest_at = max(self.newest_at, at)
-            return self.ordinal - (newest - cycle)
-        self._cycle, self._seen = cycle, 0
-        self.newest_at = max(self.newest_at, at)
-        return self.ordinal
+    def events_of(self, key: Key, most: int) -> list[Entry]:
+        """The last entries that name a queue, the oldest first."""
+        org, queue_id = key
+        named = (one for one in reversed(self.events) if queue_id in one.queue_ids and one.org == org)
+        return [*islice(named, most)][::-1]
 
-    def _event(self, line: Fact, at: float) -> None:
-        match line:
+    def _event(self, fact: Fact, line: Line) -> None:
+        instance = self.instance(line.org)
+        instance.newest_at = max(instance.newest_at, line.at)
+        match fact:
             case CycleReport():
-                self._completed(line, at)
+                if instance.completed(fact, line.at):
+                    self._forget_unpolled(instance)
+                if fact.unchanged and not fact.failed:
+                    self._end_failures(line.org, line.at)
             case DaemonStarted():
-                self._started(line)
+                self._started(fact, instance)
+            case QueuesRefreshed():
+                for queue_id in fact.removed_ids or ():
+                    self.rows.pop((line.org, queue_id), None)
+            case _:
+                self._queue_event(fact, line.org, line.at)
+        instance.health.take(fact, line.at)
+        entry = self._changes.take(line)
+        if entry is not None:
+            self.events.append(entry)
+
+    def _queue_event(self, fact: Fact, org: str, at: float) -> None:
+        match fact:
             case BatchFailed():
-                reason = words(line.status, line.code, line.reason)
-                for queue_id in line.queue_ids or ():
-                    self._trouble(queue_id, Status(Trouble.FAILED, at, reason))
+                reason = words(fact.status, fact.code, fact.reason)
+                for queue_id in fact.queue_ids or ():
+                    self._trouble((org, queue_id), Status(Trouble.FAILED, at, reason))
             case QueueMissing():
-                reason = words(line.reason) or "not in the answer"
-                self._trouble(
-                    line.queue_id,
-                    Status(Trouble.MISSING, at, reason),
-                    said(line.queue_name),
-                    said(line.division),
-                )
+                reason = words(fact.reason) or "not in the answer"
+                self._trouble((org, fact.queue_id), Status(Trouble.MISSING, at, reason), fact)
             case QueueInvalid():
-                reason = words(line.code, line.reason) or "the API refuses this id"
-                self._trouble(
-                    line.queue_id,
-                    Status(Trouble.INVALID, at, reason),
-                    said(line.queue_name),
-                    said(line.division),
-                )
+                reason = words(fact.code, fact.reason) or "the API refuses this id"
+                self._trouble((org, fact.queue_id), Status(Trouble.INVALID, at, reason), fact)
             case QueueRecovered():
-                row = self.rows.get(line.queue_id)
+                row = self.rows.get((org, fact.queue_id))
                 if row is not None and at >= row.at:
                     row.status = None
-            case QueuesRefreshed():
-                for queue_id in line.removed_ids or ():
-                    self.rows.pop(queue_id, None)
-            case _:
-                self.health.take(line, at)
-        self.newest_at = max(self.newest_at, at)
+            case QueueStats():
+                self._stats(fact, org)
 
-    def _completed(self, line: CycleReport, at: float) -> None:
-        ordinal = self._ordinal_of(line.cycle, at)
-        health = self.health
-        if ordinal == self._completed_ordinal + 1:
-            self._gaps.append(at - health.cycle_at)
-            if line.snapshots is not None and ordinal == self.ordinal:
-                self.snapshots_lost += max(0, line.snapshots - self._seen)
-        self._completed_ordinal = ordinal
-        health.completed(line, at)
-        if ordinal == self.ordinal and line.snapshots == self._seen and not (line.failed or line.deferred):
-            self._forget_unpolled()
+    def _stats(self, fact: QueueStats, org: str) -> None:
+        self.has_stats = True
+        row = self.rows.get((org, fact.queue_id))
+        if row is not None:
+            row.stats = fact
 
-    def _forget_unpolled(self) -> None:
+    def _forget_unpolled(self, instance: Instance) -> None:
         """Drop the queues that are no longer asked for.
 
         Every snapshot of the cycle is here and none was put off, so a queue that neither came nor is known
         to be missing or invalid was taken out of the configuration. It must not stay stale for ever.
         """
-        if self._seen == len(self.rows):
+        if len(self.instances) == 1 and instance.seen == len(self.rows):
             return
         kept = {Trouble.MISSING, Trouble.INVALID}
         gone = [
-            queue_id
-            for queue_id, row in self.rows.items()
-            if row.ordinal != self.ordinal and (row.status is None or row.status.trouble not in kept)
+            key
+            for key, row in self.rows.items()
+            if key[0] == instance.org
+            and row.ordinal != instance.ordinal
+            and (row.status is None or row.status.trouble not in kept)
         ]
-        for queue_id in gone:
-            del self.rows[queue_id]
+        for key in gone:
+            del self.rows[key]
 
-    def _started(self, line: DaemonStarted) -> None:
-        """A new daemon says again what is wrong; what the last one said is over."""
-        self.health = Health.of(line)
-        self._cycle = None
-        self._completed_ordinal = -2
-        self._gaps.clear()
-        for queue_id in [queue_id for queue_id, row in self.rows.items() if row.snapshot is None]:
-            del self.rows[queue_id]
+    def _end_failures(self, org: str, at: float) -> None:
+        """A queue that failed and is now answered unchanged has no line of its own that would tell."""
         for row in self.rows.values():
-            row.status = None
+            if (
+                row.org == org
+                and row.status
+                and row.status.trouble is Trouble.FAILED
+                and row.status.since < at
+            ):
+                row.status = None
 
-    def _trouble(
-        self, queue_id: str, status: Status, name: str | None = None, division: str | None = None
-    ) -> None:
-        row = self.rows.get(queue_id)
+    def _started(self, fact: DaemonStarted, instance: Instance) -> None:
+        instance.started(fact)
+        for key in [key for key, row in self.rows.items() if key[0] == instance.org and row.snapshot is None]:
+            del self.rows[key]
+        for row in self.rows.values():
+            if row.org == instance.org:
+                row.status = None
+
+    def _trouble(self, key: Key, status: Status, fact: QueueMissing | QueueInvalid | None = None) -> None:
+        row = self.rows.get(key)
         if row is None:
-            row = self.rows[queue_id] = Row(queue_id)
+            row = self.rows[key] = Row(key)
         elif status.since < row.at:
             return
         if row.status is not None and row.status.trouble is status.trouble:
             status = status._replace(since=row.status.since)
-        row.rename(name, division)
+        if fact is not None:
+            row.rename(said(fact.queue_name), said(fact.division))
         row.status = status

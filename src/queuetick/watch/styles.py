@@ -13,20 +13,25 @@ from rich.style import Style
 Line = list[Segment]
 """One row of the screen, from its left edge."""
 
+# The colours of text are of middle lightness: legible on a dark background, and on a light one too. A test computes
+# their contrast. Where a terminal has 16 colours, rich takes the nearest.
 PLAIN = Style()
-DIM = Style(dim=True)
+DIM = Style(color="#8f8f8f")
 BOLD = Style(bold=True)
-GOOD = Style(color="green")
-WARN = Style(color="yellow", bold=True)
-CRIT = Style(color="red", bold=True)
-UNSURE = Style(color="magenta", bold=True)
-TREND = Style(color="cyan")
-HEAD = Style(dim=True, underline=True)
+GOOD = Style(color="#2ca25f")
+WARN = Style(color="#c98500", bold=True)
+CRIT = Style(color="#f25555", bold=True)
+UNSURE = Style(color="#c678dd", bold=True)
+TREND = Style(color="#3a9fc4")
+FAINT = Style(color="#6a6a6a")
+"""Of what must not draw the eye: the trend of an idle queue. The only text below a contrast of 4.5."""
+HEAD = Style(color="#8f8f8f", underline=True)
 HEAD_SORTED = Style(bold=True, underline=True)
-BADGE_GOOD = Style(color="black", bgcolor="green")
-BADGE_WARN = Style(color="black", bgcolor="yellow", bold=True)
-BADGE_CRIT = Style(color="white", bgcolor="red", bold=True)
+BADGE_GOOD = Style(color="#000000", bgcolor="#3fae6a")
+BADGE_WARN = Style(color="#000000", bgcolor="#e0a000", bold=True)
+BADGE_CRIT = Style(color="#ffffff", bgcolor="#b81d24", bold=True)
 BADGE_PLAIN = Style(reverse=True)
+CURSOR = Style(reverse=True)
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""One queue as one row: which columns fit a width, and what stands in them."""
+"""One queue as one row: which columns fit a width, and what is in them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
+from queuetick.events.thresholds import Severity
 from queuetick.watch import styles
+from queuetick.watch.changes import media_waiting
+from queuetick.watch.header import Scene
 from queuetick.watch.health import Status, Trouble
-from queuetick.watch.state import TREND_CYCLES, Board, Row
-from queuetick.watch.text import REVERSED, SORTED, age, clean, count, duration, level
-from queuetick.watch.view import Severity, Sort, Thresholds, View, status
+from queuetick.watch.history import GAP, HISTORY
+from queuetick.watch.sentences import percent
+from queuetick.watch.state import Board, Row
+from queuetick.watch.text import REVERSED, SORTED, age, clean, count, duration, level, limit
+from queuetick.watch.view import Group, Sort, View, level_of, status
 
 NARROW = 64
 WIDE = 100
 WIDER = 120
 WIDEST = 140
+FULL = 170
 _NUMBER = {
     Severity.QUIET: styles.DIM,
     Severity.NORMAL: styles.BOLD,
-    Severity.WARN: styles.WARN,
-    Severity.CRIT: styles.CRIT,
-}
-_BAR = {
-    Severity.QUIET: styles.DIM,
-    Severity.NORMAL: styles.TREND,
     Severity.WARN: styles.WARN,
     Severity.CRIT: styles.CRIT,
 }
@@ -37,8 +37,10 @@ _MARK = {
     Severity.WARN: ("!  ", styles.WARN),
     Severity.CRIT: ("!! ", styles.CRIT),
 }
+_TREND_TOP = 5
+"""A scale does not end below this: a queue that goes from 0 to 1 must not look like one that goes from 0 to 40."""
 
-Cell = Callable[[Row, Thresholds, float], tuple[str, Style]]
+Cell = Callable[[Row, float], tuple[str, Style]]
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,15 @@ class Column:
     head: str
     width: int
     cell: Cell
-    sort: Sort | None = None
+    sort: Sort
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns from left to right: mark, name, division, numbers, trend, media. Widths in cells."""
+    """Columns from left to right: mark, name, org, division, numbers, trend, media. Widths in cells."""
 
     name: int
+    org: int
     division: int
     numbers: tuple[Column, ...]
     trend: int
@@ -66,38 +69,82 @@ class Layout:
         """Trend and media together: where a row in trouble has its reason."""
         return self.trend + (1 + self.media if self.media else 0)
 
+    @property
+    def spans(self) -> list[tuple[int, int, Sort]]:
+        """(first cell, cell after the last, what it sorts by) of each column that can sort."""
+        at = 3
+        found = [(0, at, Sort.SEVERITY)]
+        columns = [(self.name, Sort.NAME), (self.org, Sort.ORG), (self.division, Sort.DIVISION)]
+        for width, sort in [*columns, *((column.width, column.sort) for column in self.numbers)]:
+            if width:
+                found.append((at, at + width + 1, sort))
+                at += width + 1
+        return found
 
-def _waiting(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+
+def _waiting(row: Row, _: float) -> tuple[str, Style]:
     latest = row.latest
-    return count(latest.waiting if latest else None), _NUMBER[thresholds.waiting(row)]
+    if latest is None:
+        return count(None), styles.DIM
+    return count(latest.waiting), _NUMBER[row.grade.waiting if latest.waiting else Severity.QUIET]
 
 
-def _longest(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+def _longest(row: Row, _: float) -> tuple[str, Style]:
     latest = row.latest
-    return duration(latest.longest_wait_seconds if latest else None), _NUMBER[thresholds.longest(row)]
+    if latest is None or latest.longest_wait_seconds is None:
+        return count(None), styles.DIM
+    return duration(latest.longest_wait_seconds), _NUMBER[row.grade.longest_wait]
 
 
-def _available(row: Row, thresholds: Thresholds, _: float) -> tuple[str, Style]:
+def _target(row: Row, _: float) -> tuple[str, Style]:
+    """The limit of the wait that is graded; of a queue where nobody waits its lowest target."""
+    if row.latest is None:
+        return count(None), styles.DIM
+    if row.grade.limit is not None:
+        return limit(row.grade.limit), styles.PLAIN
+    counts = (row.latest.media or {}).values()
+    targets = [one.wait_target_seconds for one in counts if isinstance(one.wait_target_seconds, int | float)]
+    return (limit(min(targets)) if targets else count(None)), styles.DIM
+
+
+def _available(row: Row, _: float) -> tuple[str, Style]:
+    """Nobody free is being busy, no trouble by itself."""
     latest = row.latest
-    severity = thresholds.available(row)
-    style = styles.PLAIN if severity is Severity.NORMAL else _NUMBER[severity]
-    return count(latest.agents_available if latest else None), style
+    number = latest.agents_available if latest else None
+    return count(number), styles.PLAIN if number else styles.DIM
 
 
-def _on_queue(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
-    return count(row.latest.agents_on_queue if row.latest else None), styles.PLAIN
+def _on_queue(row: Row, _: float) -> tuple[str, Style]:
+    latest = row.latest
+    number = latest.agents_on_queue if latest else None
+    return count(number), styles.WARN if latest and latest.waiting and number == 0 else styles.PLAIN
 
 
-def _interacting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
+def _interacting(row: Row, _: float) -> tuple[str, Style]:
     return count(row.latest.interacting if row.latest else None), styles.PLAIN
 
 
-def _alerting(row: Row, _: Thresholds, __: float) -> tuple[str, Style]:
+def _alerting(row: Row, _: float) -> tuple[str, Style]:
     return count(row.latest.alerting if row.latest else None), styles.PLAIN
 
 
-def _seen(row: Row, _: Thresholds, now: float) -> tuple[str, Style]:
+def _seen(row: Row, now: float) -> tuple[str, Style]:
     return (age(now - row.at) if row.snapshot else count(None)), styles.DIM
+
+
+def _offered(row: Row, _: float) -> tuple[str, Style]:
+    return count(row.stats.offered if row.stats else None), styles.PLAIN
+
+
+def _abandoned(row: Row, _: float) -> tuple[str, Style]:
+    return count(row.stats.abandoned if row.stats else None), styles.PLAIN
+
+
+def _level(row: Row, _: float) -> tuple[str, Style]:
+    ratio = level_of(row)
+    target = row.stats.service_level.target if row.stats and row.stats.service_level else None
+    under = ratio is not None and target is not None and ratio < target
+    return percent(ratio), styles.WARN if under else styles.PLAIN
 
 
 _SHORT = (
@@ -108,100 +155,121 @@ _SHORT = (
 _LONG = (
     Column("WAITING", 8, _waiting, Sort.WAITING),
     Column("LONGEST", 8, _longest, Sort.LONGEST),
+    Column("TARGET", 7, _target, Sort.TARGET),
     Column("AVAILABLE", 10, _available, Sort.AVAILABLE),
-    Column("ON QUEUE", 8, _on_queue),
+    Column("ON QUEUE", 9, _on_queue, Sort.ON_QUEUE),
 )
-_LONGER = (*_LONG, Column("INTERACTING", 11, _interacting))
-_LONGEST = (*_LONGER, Column("ALERTING", 8, _alerting), Column("SEEN", 8, _seen))
+_LONGER = (*_LONG, Column("INTERACTING", 12, _interacting, Sort.INTERACTING))
+_SEEN = (Column("ALERTING", 9, _alerting, Sort.ALERTING), Column("SEEN", 8, _seen, Sort.SEEN))
+_STATS = (
+    Column("OFFERED", 8, _offered, Sort.OFFERED),
+    Column("ABANDONED", 10, _abandoned, Sort.ABANDONED),
+    Column("SVC LEVEL", 10, _level, Sort.LEVEL),
+)
 
 
-def layout(width: int, longest_name: int | None = None) -> Layout:
+def layout(width: int, board: Board, longest_name: int | None = None) -> Layout:
     """The columns that `width` holds. The rows have no say in it, so nothing shifts between redraws.
 
     With `longest_name` (a table that is printed once) the name column has exactly that width.
     """
-    numbers: tuple[Column, ...]
-    if width < NARROW:
-        numbers, division, trend = _SHORT, 0, 8
-    elif width < WIDE:
-        numbers, division, trend = _SHORT, 0, TREND_CYCLES
-    elif width < WIDER:
-        numbers, division, trend = _LONG, 0, TREND_CYCLES
-    elif width < WIDEST:
-        numbers, division, trend = _LONGER, 0, TREND_CYCLES
-    else:
-        numbers, division, trend = _LONGEST, 16, TREND_CYCLES
+    numbers: tuple[Column, ...] = _SHORT if width < WIDE else _LONG if width < WIDER else _LONGER
+    if width >= WIDEST:
+        numbers += _SEEN
+    if board.has_stats and width >= WIDEST:
+        numbers = (*_LONG, *_STATS) if width < FULL else (*numbers, *_STATS)
+    org = 10 if len(board.instances) > 1 and width >= NARROW else 0
+    division = 16 if width >= WIDEST else 0
     fixed = (
-        3
-        + sum(1 + column.width for column in numbers)
-        + (1 + division if division else 0)
-        + 2
-        + trend
-        + (width >= NARROW)
+        3 + sum(1 + column.width for column in numbers) + sum(1 + one for one in (org, division) if one) + 2
     )
     free = max(0, width - fixed)
     if width < NARROW:
-        return Layout(longest_name or max(4, free), division, numbers, trend, 0)
-    name = longest_name or min(44, free * 5 // 8)
-    return Layout(name, division, numbers, trend, max(11, min(44, free - name)))
+        trend = min(8, free // 2)
+        return Layout(longest_name or max(4, free - trend), org, division, numbers, trend, 0)
+    media = max(11, min(34, free * 3 // 10))
+    name = longest_name or max(8, min(36, free * 3 // 8))
+    return Layout(name, org, division, numbers, max(4, min(HISTORY, free - media - 1 - name)), media)
 
 
 def head(columns: Layout, view: View) -> styles.Line:
     """The row of column names. The one that sorts has an arrow, upwards when the order is turned round."""
-    line = [Segment("   ", styles.PLAIN)]
+    arrow = REVERSED if view.reverse else SORTED
+    by_severity = view.sort is Sort.SEVERITY
+    line = [Segment(arrow if by_severity else " ", styles.BOLD), Segment("  ", styles.PLAIN)]
 
     def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
         sorted_by = sort is view.sort
-        if sorted_by:
-            text += REVERSED if view.reverse else SORTED
         style = styles.HEAD_SORTED if sorted_by else styles.HEAD
-        line.append(Segment(styles.fit(text, width, right=right), style))
+        line.append(Segment(styles.fit(text + arrow if sorted_by else text, width, right=right), style))
 
     put("QUEUE", columns.name, sort=Sort.NAME)
-    if columns.division:
-        line.append(Segment(" ", styles.PLAIN))
-        put("DIVISION", columns.division)
+    for text, width, sort in (("ORG", columns.org, Sort.ORG), ("DIVISION", columns.division, Sort.DIVISION)):
+        if width:
+            line.append(Segment(" ", styles.PLAIN))
+            put(text, width, sort=sort)
     for column in columns.numbers:
         line.append(Segment(" ", styles.PLAIN))
         put(column.head, column.width, right=True, sort=column.sort)
     line.append(Segment("  ", styles.PLAIN))
-    put("TREND" if columns.trend < TREND_CYCLES else f"LAST {TREND_CYCLES} CYCLES", columns.trend)
+    trend = f"LAST {columns.trend} CYCLES"
+    put(trend if len(trend) <= columns.trend else "TREND", columns.trend)
     if columns.media:
         line.append(Segment(" ", styles.PLAIN))
         put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
     return line
 
 
-def row_lines(
-    rows: Iterable[Row], columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
-) -> list[styles.Line]:
-    """One line a row. Ages are counted from `now`, staleness from `as_of`."""
-    return [_row_line(row, columns, board, thresholds, now=now, as_of=as_of) for row in rows]
+def row_lines(items: Iterable[Row | Group], columns: Layout, scene: Scene) -> list[styles.Line]:
+    """One line for each row or heading. Ages are counted from `now`, staleness from `as_of`."""
+    return [
+        _group_line(item) if isinstance(item, Group) else _row_line(item, columns, scene) for item in items
+    ]
 
 
-def _row_line(
-    row: Row, columns: Layout, board: Board, thresholds: Thresholds, *, now: float, as_of: float
-) -> styles.Line:
-    trouble = status(row, board, as_of)
-    severity = thresholds.row(row)
+def _group_line(group: Group) -> styles.Line:
+    sums = group.totals
+    line = [
+        Segment(f"── {group.name}  ", styles.BOLD),
+        Segment(f"{sums.queues:,} queues  {sums.waiting:,} waiting", styles.PLAIN),
+    ]
+    if sums.waiting:
+        line.append(Segment(f"  longest {duration(sums.longest)}", styles.PLAIN))
+    if sums.critical:
+        line.append(Segment(f"  {sums.critical:,} !!", styles.CRIT))
+    if sums.warnings:
+        line.append(Segment(f"  {sums.warnings:,} !", styles.WARN))
+    for trouble, number in sums.troubles.items():
+        line.append(Segment(f"  {number:,} {trouble.value.lower()}", styles.UNSURE))
+    return line
+
+
+def _row_line(row: Row, columns: Layout, scene: Scene) -> styles.Line:
+    trouble = status(row, scene.board, scene.as_of)
+    severity = row.severity
     mark, mark_style = _MARK[severity] if trouble is None else ("?  ", styles.UNSURE)
     quiet = trouble is None and severity is Severity.QUIET
     name_style = styles.UNSURE if trouble else _name_style(severity)
     line = [Segment(mark, mark_style), Segment(styles.fit(row.name, columns.name), name_style)]
+    if columns.org:
+        line.append(Segment(" " + styles.fit(clean(row.org), columns.org), styles.DIM))
     if columns.division:
         line.append(Segment(" " + styles.fit(row.division, columns.division), styles.DIM))
     for column in columns.numbers:
-        text, style = column.cell(row, thresholds, now)
+        text, style = column.cell(row, scene.now)
         if trouble is not None or (quiet and style is styles.PLAIN):
             style = styles.DIM
         line.append(Segment(" " + styles.fit(text, column.width, right=True), style))
     line.append(Segment("  ", styles.PLAIN))
     if trouble is not None:
-        line.append(Segment(styles.fit(in_words(trouble, now), columns.tail), styles.UNSURE))
-        return line
-    line += trend(row, board.ordinal, columns.trend, thresholds)
-    if columns.media:
-        line.append(Segment(" " + styles.fit(media_split(row, columns.media), columns.media), styles.PLAIN))
+        line.append(Segment(styles.fit(in_words(trouble, scene.now), columns.tail), styles.UNSURE))
+    else:
+        line += trend(row, scene.board, columns.trend)
+        if columns.media:
+            split = styles.fit(media_split(row, columns.media), columns.media)
+            line.append(Segment(f" {split}", styles.PLAIN))
+    if row.key == scene.view.cursor and not scene.printed:
+        return [Segment(text, (style or styles.PLAIN) + styles.CURSOR) for text, style, _ in line]
     return line
 
 
@@ -219,24 +287,35 @@ def in_words(trouble: Status, now: float) -> str:
     return f"{trouble.trouble.value}{since} {trouble.reason}".rstrip()
 
 
-def trend(row: Row, newest: int, cycles: int, thresholds: Thresholds) -> styles.Line:
-    """Waiting contacts over the last cycles, the newest at the right, a gap where a cycle has no snapshot.
+def waits(row: Row, board: Board, cycles: int) -> list[int]:
+    """Waiting contacts of the last cycles. Where only changes are written, a cycle without a line changed nothing."""
+    instance = board.instances[row.org]
+    values = row.history.window(instance.ordinal, cycles)
+    if instance.health.changed_only:
+        before = GAP
+        for place, value in enumerate(values):
+            if value == GAP:
+                values[place] = before
+            before = values[place]
+    return values
 
-    A row's scale ends at its highest value, but never below the warning threshold: a queue that goes from
-    0 to 1 must not look like one that goes from 0 to 40.
-    """
-    values = dict(row.trend)
-    top = max([thresholds.waiting_warn, *(value for value in values.values() if value is not None)])
+
+def trend(row: Row, board: Board, cycles: int) -> styles.Line:
+    """Waiting contacts over the last cycles, the newest at the right, a gap where a cycle has no snapshot."""
+    values = waits(row, board, cycles)
+    top = max([_TREND_TOP, *values])
+    if top == _TREND_TOP and max(values) <= 0:
+        return [Segment("".join(level(None if value < 0 else value, top) for value in values), styles.FAINT)]
+    loud = styles.TREND if row.severity < Severity.WARN else _NUMBER[row.severity]
     line: styles.Line = []
     run, run_style = "", styles.PLAIN
-    for ordinal in range(newest - cycles + 1, newest + 1):
-        value = values.get(ordinal)
-        style = _BAR[thresholds.grade_waiting(value)]
+    for value in values:
+        style = loud if value > 0 else styles.FAINT
         if style is not run_style:
             if run:
                 line.append(Segment(run, run_style))
             run, run_style = "", style
-        run += level(value, top)
+        run += level(None if value < 0 else value, top)
     line.append(Segment(run, run_style))
     return line
 
@@ -246,10 +325,7 @@ def media_split(row: Row, width: int) -> str:
     latest = row.latest
     if latest is None or latest.media is None:
         return count(None)
-    split = sorted(
-        ((media.waiting, clean(name)) for name, media in latest.media.items() if media.waiting),
-        key=lambda part: (-part[0], part[1]),
-    )
+    split = media_waiting(latest)
     if not split:
         return ""
     for letters in (32, 5):

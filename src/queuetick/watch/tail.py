@@ -52,7 +52,7 @@ class Printer:
         self._stream = stream
         self._colours, self._no_color = styles.color_system(console), console.no_color
         self._encoding = console.encoding
-        self._changes = Changes(Thresholds(thresholds), zone=zone, everything=everything)
+        self._changes = Changes(Thresholds(thresholds), everything=everything)
         self._zone, self._errors, self._globs, self._since = zone, errors, globs, since
         self._orgs: set[str] = set()
         self._day = ""
@@ -84,14 +84,11 @@ class Printer:
         if self._day and day != self._day:
             self._write([Segment(f"-- {day} --", styles.DIM)])
         self._day = day
-        mark_style = entry.parts[0].style or styles.PLAIN
-        line = [
-            Segment(f"{clock_time(entry.at, self._zone)} ", styles.DIM),
-            Segment(f"{entry.mark:<2} ", mark_style),
-        ]
+        at = clock_time(entry.at, self._zone)
+        line = [Segment(f"{at} ", styles.DIM), Segment(f"{entry.mark:<2} ", entry.style)]
         if len(self._orgs) > 1:
             line.append(Segment(f"{clean(entry.org) or '-'}  ", styles.DIM))
-        self._write([*line, *entry.parts])
+        self._write([*line, *entry.parts(self._zone)])
         self.entries += 1
 
     def _write(self, line: styles.Line) -> None:

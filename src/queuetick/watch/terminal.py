@@ -16,8 +16,9 @@ from queuetick.watch import styles
 
 # The alternate screen keeps the shell's scrollback as it was. Without automatic wrapping a line too wide
 # just after a resize costs its own end and not the lines below.
-_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
-_LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+# 1000 and 1006: the mouse's wheel and clicks; with Shift held the terminal selects text as ever.
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1000h\x1b[?1006h\x1b[2J"
+_LEAVE = "\x1b[?1006l\x1b[?1000l\x1b[?7h\x1b[?25h\x1b[?1049l"
 # Terminals that know synchronized output show a frame at once; the others ignore it.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 SIGNALS = (signal.SIGWINCH, signal.SIGINT, signal.SIGTERM, signal.SIGTSTP)

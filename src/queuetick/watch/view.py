@@ -1,4 +1,4 @@
-"""What the reader asked to see, and which rows that is. Pure."""
+"""What the reader asked to see, and which rows that is, in which order. Pure."""
 
 from __future__ import annotations
 
@@ -8,111 +8,104 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from queuetick.events.thresholds import Severity
+from queuetick.watch.changes import Key
+from queuetick.watch.filters import parse
 from queuetick.watch.health import Status, Trouble
+from queuetick.watch.instance import Instance
 from queuetick.watch.state import Board, Row
 
-Key = tuple[float | str, ...]
+SortKey = tuple[float | str, ...]
 
 
 class Sort(enum.Enum):
-    """What "worst" means."""
+    """The column that orders the rows."""
 
+    SEVERITY = "severity"
+    NAME = "name"
+    ORG = "org"
+    DIVISION = "division"
     WAITING = "waiting"
     LONGEST = "longest"
+    TARGET = "target"
     AVAILABLE = "available"
-    NAME = "name"
+    ON_QUEUE = "on-queue"
+    INTERACTING = "interacting"
+    ALERTING = "alerting"
+    OFFERED = "offered"
+    ABANDONED = "abandoned"
+    LEVEL = "service-level"
+    SEEN = "seen"
 
 
-class Severity(enum.IntEnum):
-    """How loud a number is."""
+class Pane(enum.Enum):
+    """What is shown beside the table or in its place."""
 
-    QUIET = 0
-    NORMAL = 1
-    WARN = 2
-    CRIT = 3
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """From where on a number is coloured. Contacts, and seconds."""
-
-    waiting_warn: float = 5
-    waiting_crit: float = 20
-    longest_warn: float = 60.0
-    longest_crit: float = 300.0
-
-    def grade_waiting(self, waiting: int | None) -> Severity:
-        return _grade(waiting, self.waiting_warn, self.waiting_crit)
-
-    def waiting(self, row: Row) -> Severity:
-        return self.grade_waiting(row.latest.waiting if row.latest else None)
-
-    def longest(self, row: Row) -> Severity:
-        return _grade(
-            row.latest.longest_wait_seconds if row.latest else None, self.longest_warn, self.longest_crit
-        )
-
-    def available(self, row: Row) -> Severity:
-        """Nobody idle while contacts wait is a warning; nobody on the queue at all is worse."""
-        latest = row.latest
-        if latest is None or not latest.waiting or latest.agents_available != 0:
-            return Severity.NORMAL
-        return Severity.CRIT if latest.agents_on_queue == 0 else Severity.WARN
-
-    def row(self, row: Row) -> Severity:
-        if row.latest is None or not row.latest.waiting:
-            return max(Severity.QUIET, self.longest(row))
-        return max(self.waiting(row), self.longest(row), self.available(row))
-
-
-def _grade(value: float | None, warn: float, crit: float) -> Severity:
-    if not value:
-        return Severity.QUIET
-    return Severity.CRIT if value >= crit else Severity.WARN if value >= warn else Severity.NORMAL
+    NONE = enum.auto()
+    EVENTS = enum.auto()
+    DETAIL = enum.auto()
+    HELP = enum.auto()
 
 
 @dataclass
 class View:
-    """The reader's settings. `words` all have to occur in the name, the division or the id."""
+    """The reader's settings. `words` is a filter (see filters)."""
 
-    sort: Sort = Sort.WAITING
+    sort: Sort = Sort.SEVERITY
     reverse: bool = False
     words: str = ""
     problems: bool = False
-    offset: int = 0
+    grouped: bool = False
+    """Rows by division, each with its subtotals."""
+    pane: Pane = Pane.NONE
     typing: bool = False
-    help: bool = False
+    offset: int = 0
+    cursor: Key | None = None
+    """The queue that the cursor is on; None: there is no cursor, and the first rows are shown."""
+    move: int = 0
+    """Rows that the cursor is to go down; the screen knows where that is."""
 
     @property
     def order(self) -> tuple[object, ...]:
         """All that decides which rows come in which order."""
-        return (self.sort, self.reverse, self.words, self.problems)
+        return (self.sort, self.reverse, self.words, self.problems, self.grouped)
+
+
+@dataclass
+class Totals:
+    """Sums over some rows."""
+
+    queues: int = 0
+    waiting: int = 0
+    queues_waiting: int = 0
+    warnings: int = 0
+    critical: int = 0
+    longest: float = 0.0
+    troubles: Counter[Trouble] = field(default_factory=Counter)
+    next_stale: float = float("inf")
+    """When the first of the rows that are still fresh will be stale, if no line comes."""
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Sums over every queue of the board, filtered out or not."""
+class Group:
+    """The heading of a division's rows."""
 
-    waiting: int = 0
-    queues_waiting: int = 0
-    nobody_free: int = 0
-    loud: int = 0
-    troubles: Counter[Trouble] = field(default_factory=Counter)
-    next_stale: float = float("-inf")
-    """When the first of the rows that are still fresh will be stale, if no line comes."""
+    name: str
+    totals: Totals
 
 
 def status(row: Row, board: Board, now: float) -> Status | None:
     """The row's trouble at `now`, staleness included. The reason is the daemon's own where it gave one."""
     if row.status is not None:
         return row.status
-    if now - row.at <= board.stale_after:
+    instance = board.instances[row.org]
+    if now - row.at <= instance.stale_after:
         return None
-    return Status(Trouble.STALE, row.at, _why_stale(board))
+    return Status(Trouble.STALE, row.at, _why_stale(instance))
 
 
-def _why_stale(board: Board) -> str:
-    health = board.health
+def _why_stale(instance: Instance) -> str:
+    health = instance.health
     if health.stopped:
         return f"daemon stopped {health.stopped.reason}".strip()
     if health.lost:
@@ -126,82 +119,139 @@ def _why_stale(board: Board) -> str:
     return "no snapshot"
 
 
-def totals(board: Board, thresholds: Thresholds, now: float) -> Totals:
-    waiting = queues_waiting = nobody_free = loud = 0
-    troubles: Counter[Trouble] = Counter()
-    stale_before = now - board.stale_after
-    oldest_fresh = float("inf")
-    for row in board.rows.values():
+def stale_before(board: Board, now: float) -> dict[str, float]:
+    """By org: rows whose last snapshot is older than this are stale."""
+    return {org: now - instance.stale_after for org, instance in board.instances.items()}
+
+
+def totals(rows: Iterable[Row], board: Board, now: float) -> Totals:
+    """Sums over `rows`."""
+    sums = Totals()
+    limits = stale_before(board, now)
+    for row in rows:
+        sums.queues += 1
+        limit = limits[row.key[0]]
         if row.status is not None:
-            troubles[row.status.trouble] += 1
-        elif row.at < stale_before:
-            troubles[Trouble.STALE] += 1
-        elif row.at < oldest_fresh:
-            oldest_fresh = row.at
+            sums.troubles[row.status.trouble] += 1
+        elif row.at < limit:
+            sums.troubles[Trouble.STALE] += 1
+        elif row.at + (now - limit) < sums.next_stale:
+            sums.next_stale = row.at + (now - limit)
         # Most queues have nobody waiting; this runs over 5,000 of them at every redraw.
         if row.snapshot is None or not row.snapshot.waiting or row.latest is None:
             continue
-        waiting += row.snapshot.waiting
-        queues_waiting += 1
-        nobody_free += row.snapshot.agents_available == 0
-        loud += thresholds.row(row) >= Severity.CRIT
-    return Totals(waiting, queues_waiting, nobody_free, loud, troubles, oldest_fresh + board.stale_after)
+        sums.waiting += row.snapshot.waiting
+        sums.queues_waiting += 1
+        sums.warnings += row.grade.severity == Severity.WARN
+        sums.critical += row.grade.severity == Severity.CRIT
+        sums.longest = max(sums.longest, row.snapshot.longest_wait_seconds or 0.0)
+    return sums
 
 
-def matching(board: Board, view: View, thresholds: Thresholds, now: float) -> list[Row]:
-    words = view.words.casefold().split()
+def matching(board: Board, view: View, now: float) -> list[Row]:
+    """The rows that the filter lets through."""
     rows: Iterable[Row] = board.rows.values()
-    if words:
-        rows = (row for row in rows if all(word in row.search for word in words))
+    if words := parse(view.words):
+        rows = (row for row in rows if all(word.holds(row) for word in words))
     if view.problems:
-        stale_before = now - board.stale_after
+        limits = stale_before(board, now)
         rows = (
             row
             for row in rows
-            if row.status is not None or row.at < stale_before or thresholds.row(row) >= Severity.WARN
+            if row.status is not None or row.at < limits[row.org] or row.severity >= Severity.WARN
         )
     return list(rows)
 
 
-def worst_first(rows: list[Row], board: Board, view: View, now: float, limit: int) -> list[Row]:
-    """The first `limit` rows in the view's order, which is total: the same rows look the same."""
-    take = heapq.nlargest if view.reverse else heapq.nsmallest
-    key, stale_before = _KEYS[view.sort], now - board.stale_after
-    return take(limit, rows, key=lambda row: key(row, stale_before))
+def ordered(rows: list[Row], board: Board, view: View, now: float, limit: int | None = None) -> list[Row]:
+    """The rows in the view's order, which is total: the same rows look the same. `limit`: only the first so many."""
+    value, limits = _VALUES[view.sort], stale_before(board, now)
+
+    def key(row: Row) -> SortKey:
+        return (*value(row, limits[row.key[0]]), row.search, *row.key)
+
+    if limit is None or limit * 4 > len(rows):
+        return sorted(rows, key=key, reverse=view.reverse)[:limit]
+    return (heapq.nlargest if view.reverse else heapq.nsmallest)(limit, rows, key=key)
 
 
-def _by_waiting(row: Row, stale_before: float) -> Key:
+def grouped(rows: list[Row], board: Board, view: View, now: float) -> list[Row | Group]:
+    """The rows of each division below its heading; divisions in the order of their first rows."""
+    divisions: dict[str, list[Row]] = {}
+    for row in ordered(rows, board, view, now):
+        divisions.setdefault(row.division, []).append(row)
+    items: list[Row | Group] = []
+    for name, members in divisions.items():
+        items += [Group(name or "no division", totals(members, board, now)), *members]
+    return items
+
+
+def _by_severity(row: Row, limit: float) -> SortKey:
+    """Critical, warning, not known, waiting, nobody waiting; within that the longest wait."""
+    latest = row.latest
+    if latest is None:
+        return (-2, 0, 0.0, 0)
+    severity = row.grade.severity
+    fresh = row.status is None and row.at >= limit and latest.waiting is not None
+    rank = -2 if not fresh else -severity - 1 if severity >= Severity.WARN else -severity
+    if not latest.waiting:
+        return (rank, 0, 0.0, 0)
+    wait = row.grade.wait if row.grade.wait is not None else latest.longest_wait_seconds
+    return (rank, -severity, -(wait or 0.0), -latest.waiting)
+
+
+def _by_waiting(row: Row, limit: float) -> SortKey:
     # Not knowing is worse than knowing that nobody waits: unknown rows come after the last that has somebody
     # waiting and before the first that has nobody.
     latest = row.latest
     if latest is None:
-        return (0, 0, 0.0, row.search, row.queue_id)
-    known = row.status is None and latest.waiting is not None and row.at >= stale_before
-    return (-(latest.waiting or 0), known, -(latest.longest_wait_seconds or 0.0), row.search, row.queue_id)
+        return (0, 0, 0.0)
+    known = row.status is None and latest.waiting is not None and row.at >= limit
+    return (-(latest.waiting or 0), known, -(latest.longest_wait_seconds or 0.0))
 
 
-def _by_longest(row: Row, stale_before: float) -> Key:
+def _by_longest(row: Row, limit: float) -> SortKey:
     latest = row.latest
     if latest is None:
-        return (0.0, 0, 0, row.search, row.queue_id)
-    known = row.status is None and row.at >= stale_before
-    return (-(latest.longest_wait_seconds or 0.0), -(latest.waiting or 0), known, row.search, row.queue_id)
+        return (0.0, 0, 0)
+    known = row.status is None and row.at >= limit
+    return (-(latest.longest_wait_seconds or 0.0), -(latest.waiting or 0), known)
 
 
-def _by_available(row: Row, _: float) -> Key:
+def _fewest(row: Row, number: float | None) -> SortKey:
+    """The smallest first, unknown last; then the most waiting."""
     latest = row.latest
-    if latest is None or latest.agents_available is None:
-        return (float("inf"), 0, row.search, row.queue_id)
-    return (latest.agents_available, -(latest.waiting or 0), row.search, row.queue_id)
+    known = latest is not None and number is not None
+    return (
+        number if known and number is not None else float("inf"),
+        -((latest.waiting if latest else 0) or 0),
+    )
 
 
-def _by_name(row: Row, _: float) -> Key:
-    return (row.search, row.queue_id)
+def _most(number: float | None) -> SortKey:
+    """The largest first, unknown last."""
+    return (float("inf") if number is None else -number,)
 
 
-_KEYS: dict[Sort, Callable[[Row, float], Key]] = {
+_VALUES: dict[Sort, Callable[[Row, float], SortKey]] = {
+    Sort.SEVERITY: _by_severity,
     Sort.WAITING: _by_waiting,
     Sort.LONGEST: _by_longest,
-    Sort.AVAILABLE: _by_available,
-    Sort.NAME: _by_name,
+    Sort.NAME: lambda _, __: (),
+    Sort.ORG: lambda row, _: (row.org,),
+    Sort.DIVISION: lambda row, _: (row.division.casefold(),),
+    Sort.TARGET: lambda row, _: _fewest(row, row.grade.limit),
+    Sort.AVAILABLE: lambda row, _: _fewest(row, row.latest.agents_available if row.latest else None),
+    Sort.ON_QUEUE: lambda row, _: _fewest(row, row.latest.agents_on_queue if row.latest else None),
+    Sort.INTERACTING: lambda row, _: _most(row.latest.interacting if row.latest else None),
+    Sort.ALERTING: lambda row, _: _most(row.latest.alerting if row.latest else None),
+    Sort.OFFERED: lambda row, _: _most(row.stats.offered if row.stats else None),
+    Sort.ABANDONED: lambda row, _: _most(row.stats.abandoned if row.stats else None),
+    Sort.LEVEL: lambda row, _: _fewest(row, level_of(row)),
+    Sort.SEEN: lambda row, _: (row.at,),
 }
+
+
+def level_of(row: Row) -> float | None:
+    """Today's service level, 0 to 1; None where it is not known."""
+    return row.stats.service_level.ratio if row.stats and row.stats.service_level else None

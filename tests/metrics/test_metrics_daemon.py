@@ -9,6 +9,8 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -100,6 +102,7 @@ def test_during_a_pause_values_go_after_three_intervals(start, simulator) -> Non
     assert series.total("queuetick_rate_limit_paused") == 1
     assert series.total("queuetick_rate_limit_pauses_total", source="retry-after") == 1
     assert "rate_limit" in json.loads(get(daemon.url() + "/healthz")[1])["reason"]
+    assert get(daemon.url() + "/livez")[0] == 200, "a pause is progress"
 
 
 def test_a_renamed_queue_leaves_no_series_of_its_old_name(start, simulator) -> None:
@@ -134,6 +137,57 @@ def test_healthz_turns_503_when_the_api_dies_and_200_when_it_is_back(start, simu
     simulator.set_faults(status={})
     wait_for(lambda: get(health)[0] == 200, "/healthz is 200 again", 40)
     daemon.until(lambda series: series.total("queuetick_api_lost") == 0, "API back")
+
+
+def health(url: str) -> tuple[int, str, list[str], str]:
+    status, text = get(url + "/healthz")
+    answer = json.loads(text)
+    return status, answer["status"], answer["causes"], answer["reason"]
+
+
+def test_healthz_names_a_queue_that_is_not_polled(start, simulator) -> None:
+    simulator.set_faults(bad_ids=simulator.queue_ids[:1])
+    daemon = start(config())
+    found = wait_for(
+        lambda: (found := health(daemon.url()))[0] == 503 and found[2] == ["partial"] and found, "503"
+    )
+    assert "degraded" == found[1]
+    assert "44 of 45 queues (1 invalid)" in found[3]
+    simulator.set_faults(bad_ids=())
+
+
+def test_healthz_says_that_no_queue_is_selected(start) -> None:
+    daemon = start(config(more='[queues]\nnames = ["Nope*"]\n'))
+    wait_for(lambda: daemon.events("cycle.completed"), "a cycle")
+    status, word, _, reason = wait_for(
+        lambda: (found := health(daemon.url()))[2] == ["none_selected"] and found, "none_selected"
+    )
+    assert (503, "failing", True) == (status, word, "Nope*" in reason), reason
+
+
+def test_healthz_says_that_no_line_can_be_written_and_livez_stays(credentials, tmp_path) -> None:
+    """stdout is a pipe that nobody reads. Once it is read the lines come, and all is well."""
+    url = f"http://127.0.0.1:{free_port()}"
+    (tmp_path / "config.toml").write_text(config(interval=0.2, listen=url.removeprefix("http://")))
+    command = [sys.executable, "-m", "queuetick", "run"]
+    process = subprocess.Popen(command, env=credentials, cwd=tmp_path, stdout=subprocess.PIPE)
+    try:
+        wait_for(lambda: reachable(url + "/livez"), "it listens")
+        found = wait_for(
+            lambda: (found := health(url))[0] == 503 and "output" in found[2] and found, "503", 40
+        )
+        assert "no line could be written" in found[3]
+        assert get(url + "/livez")[0] == 200
+        reader = threading.Thread(target=process.stdout.read, daemon=True)
+        reader.start()
+        wait_for(lambda: health(url)[0] == 200, "lines are written again", 30)
+        process.terminate()
+        assert process.wait(15) == 0
+        reader.join(10)
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
 
 
 def test_credentials_refused_later_are_told_from_an_outage(start, simulator) -> None:

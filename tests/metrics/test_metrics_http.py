@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from queuetick.events import MediaCounts
+from queuetick.events import ApiLost, MediaCounts
 from queuetick.metrics import server
 from queuetick.metrics.exporter import Address, CannotListen, tls_context
 from queuetick.metrics.pages import Pages
@@ -147,6 +147,17 @@ def test_many_scrapes_are_one_rendering_a_second(site) -> None:
     site.recorded.seconds += 1.0
     site.ask(b"GET /metrics HTTP/1.1\r\n\r\n")
     assert site.renderings == 2
+
+
+def test_a_secret_that_a_host_has_echoed_is_masked_in_healthz() -> None:
+    recorded = Recorded()
+    recorded(ApiLost(reason="bad secret hunter2hunter2", status=401, code=None, correlation_id=None))
+    recorded(report(1, "failed", failed=1))
+    pages = Pages(
+        recorded.metrics, monotonic=lambda: 0.0, mask=lambda text: text.replace("hunter2hunter2", "***")
+    )
+    [body] = pages({"REQUEST_METHOD": "GET", "PATH_INFO": "/healthz"}, lambda *_: None)
+    assert b"bad secret ***" in body
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/livez", "/nothing"])

@@ -434,7 +434,7 @@ def test_new_credentials_take_over_between_two_cycles_and_no_cycle_is_lost():
     config = msgspec.structs.replace(world.config, credentials=pair)
     session = world.session(config, earlier=world.cycles.session)
     session.client.login()
-    world.cycles.give(session, same_organisation=True).close()
+    world.reload(session.config, session)
     world.run(6)
     world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 6
@@ -448,7 +448,7 @@ def test_a_reload_with_unchanged_credentials_needs_no_login_host():
     poll = msgspec.structs.replace(world.config.poll, batch_size=10)
     session = world.session(msgspec.structs.replace(world.config, poll=poll), earlier=world.cycles.session)
     session.client.login()
-    world.cycles.give(session, same_organisation=True).close()
+    world.reload(session.config, session)
     world.run(4)
     world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 4

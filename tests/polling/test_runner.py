@@ -75,7 +75,7 @@ def test_a_reload_that_makes_it_fit_again_says_so():
     world.run(2)
     assert world.cycles.interval == 22
     config = replace_poll(world, batch_size=10)
-    world.cycles.give(world.session(config, earlier=world.cycles.session), same_organisation=True).close()
+    world.reload(config)
     world.close()
     assert world.cycles.interval == 15
     assert [(line["from"], line["to"]) for line in world.events("interval.restored")] == [(22, 15)]
@@ -84,9 +84,7 @@ def test_a_reload_that_makes_it_fit_again_says_so():
 def test_a_reload_that_changes_nothing_says_nothing_of_the_interval():
     world = World(queues=100, poll_batch_size=1)
     world.run(2)
-    world.cycles.give(
-        world.session(world.config, earlier=world.cycles.session), same_organisation=True
-    ).close()
+    world.reload(world.config)
     world.run(4)
     world.close()
     assert len(world.events("interval.stretched")) == 1
@@ -417,14 +415,14 @@ def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_has_the_g
     daemon._clock = time.clock()
     daemon._clock_offset = daemon._offset()
     replaced = []
-    daemon._service.schedule.replace = lambda: replaced.append(time.now())
+    daemon._app.schedule.replace = lambda: replaced.append(time.now())
     daemon._look_around()
     assert replaced == []
     time.set_wall_clock(by)
     daemon._look_around()
     daemon._look_around()
     assert len(replaced) == 1
-    daemon._cycles.close()
+    daemon._app.runner.close()
 
 
 def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
@@ -433,12 +431,12 @@ def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
     daemon._clock = time.clock()
     daemon._clock_offset = daemon._offset()
     replaced = []
-    daemon._service.schedule.replace = lambda: replaced.append(time.now())
+    daemon._app.schedule.replace = lambda: replaced.append(time.now())
     for _ in range(100):
         time.set_wall_clock(0.05)
         daemon._look_around()
     assert replaced == []
-    daemon._cycles.close()
+    daemon._app.runner.close()
 
 
 @pytest.mark.parametrize(("after", "skipped"), [(0.3, 0), (7.4, 0), (7.6, 1)])
@@ -468,16 +466,16 @@ def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycl
     time = VirtualTime()
     output = MemoryOutput()
     daemon = Daemon(configuration(), Emitter(output, now=time.now), environ={}, load=configuration)
-    daemon._service.announce()
-    daemon._cycles.session.throttle.pause("observations", 7200.0, "retry-after")
-    daemon._cycles.progress_at = 0.0
+    daemon._app.announce()
+    daemon._app.runner.session.throttle.pause("observations", 7200.0, "retry-after")
+    daemon._app.runner.progress_at = 0.0
     daemon._tick()
-    assert daemon._cycles.progress_at > 0
-    daemon._cycles.running = daemon._cycles.number = 7
-    daemon._cycles._running.acquire()
-    daemon._cycles.progress_at = 0.0
+    assert daemon._app.runner.progress_at > 0
+    daemon._app.runner.running = daemon._app.runner.number = 7
+    daemon._app.runner._running.acquire()
+    daemon._app.runner.progress_at = 0.0
     daemon._tick()
-    assert daemon._cycles.progress_at == 0
-    daemon._cycles.close()
+    assert daemon._app.runner.progress_at == 0
+    daemon._app.runner.close()
     reasons = [json.loads(line).get("reason") for line in output.lines if b"cycle.skipped" in line]
     assert reasons == ["rate_limit", "overrun"]

@@ -24,6 +24,7 @@ from queuetick.genesys.queries import Answer
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import MAX_BODY, Response
 from queuetick.lines import Emitter
+from queuetick.polling.discovery import Discovery
 from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Faults
 from queuetick.simulator.api import Api, Outcome, Request
@@ -222,6 +223,18 @@ class World:
             earlier=earlier,
             transport=self.transport,  # type: ignore[arg-type]
         )
+
+    def reload(self, config: Config, session: Session | None = None) -> None:
+        """Put `config` in force as daemon/reload.py does, with a session of its own."""
+        earlier = self.cycles.session
+        session = session or self.session(config, earlier=earlier)
+        same = config.queues == self.cycles.config.queues
+        known = self.cycles.discovery if same else None
+        discovery = Discovery(
+            session.client, config.queues, clock=self.time.clock(), emit=self._emit, known=known
+        )
+        self.cycles.give(session, config, discovery)
+        earlier.close()
 
     def _redact(self, token: str) -> None:
         self.tokens.append(token)

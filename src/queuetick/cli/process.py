@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from queuetick.cli.streams import say
 from queuetick.exit_codes import ExitCode
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from queuetick.daemon.daemon import Daemon
     from queuetick.events import Problem
 
+Result = TypeVar("Result")
+
 
 def hold_signals() -> None:
-    """Let SIGTERM, SIGINT and SIGHUP wait for `Daemon.run`: while modules load, a SIGHUP would end the process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    """Let signals wait for `Daemon.run`: while modules load, a SIGHUP would end the process."""
+    from queuetick.daemon import signals
+
+    signals.hold()
 
 
 def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], int]) -> int:
@@ -42,7 +46,7 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], 
 
     load = configuration.Loader(path, regions=regions, environ=os.environ).load
     try:
-        return go(load(), load)
+        return go(_prepared(load), load)
     except ConfigError as error:
         say(problems_text(error.problems))
         return ExitCode.CONFIG
@@ -71,7 +75,7 @@ def new_daemon(
 
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
     try:
-        output = open_output(config.output.path, journal=journal)
+        output = _prepared(lambda: open_output(config.output.path, journal=journal))
     except OSError as error:
         reason = f"{config.output.path} cannot be opened: {error.strerror}"
         fix = "make it writable for the user that queuetick runs as, or set another path"
@@ -85,9 +89,20 @@ def new_daemon(
         media=config.output.media,
     )
     install_logging(emitter)
-    return Daemon(
-        config, emitter, environ=os.environ, load=load, max_cycles=max_cycles, serve_metrics=serve_metrics
+    return _prepared(
+        lambda: Daemon(
+            config, emitter, environ=os.environ, load=load, max_cycles=max_cycles, serve_metrics=serve_metrics
+        )
     )
+
+
+def _prepared(work: Callable[[], Result]) -> Result:
+    """Do `work`, which reads or opens files. SIGTERM and SIGINT end the process meanwhile, also where they are held."""
+    if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        return work()
+    from queuetick.daemon import signals
+
+    return signals.interruptible(work)
 
 
 def end(code: int) -> int:

@@ -1,4 +1,4 @@
-"""The life of the process: start, schedule, signals, reload, systemd, stop.
+"""The life of the process: start, signals, systemd, stop.
 
 The main thread only waits for signals and feeds the watchdog; cycles run on APScheduler's threads.
 """
@@ -8,31 +8,28 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from queuetick.clock import Clock, Stopped, grid_tick, monotonic, next_tick
-from queuetick.config import Config, ConfigError
-from queuetick.daemon.app import Service
+from queuetick.clock import Clock, Stopped, monotonic
+from queuetick.config import Config
+from queuetick.daemon.app import App
+from queuetick.daemon.reload import Reloader
+from queuetick.daemon.signals import Signals, ends_on_hangup
 from queuetick.daemon.systemd import notifier, reloading, watchdog_interval
-from queuetick.events import (
-    ConfigRejected,
-    CycleReport,
-    DaemonStopped,
-    Problem,
-)
+from queuetick.events import Batch, CycleReport, DaemonStopped
 from queuetick.exit_codes import ExitCode
+from queuetick.genesys.auth import MIN_LOGIN_DISTANCE
+from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
+from queuetick.genesys.rate_limit import Deferred
 from queuetick.lines import Emitter
 from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.cycle import LAST_REQUESTS
+from queuetick.polling.isolation import concerns_single_queues
 from queuetick.polling.runner import CLOCK_JUMP
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 GRACE = 8.0
 """Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""
@@ -40,8 +37,11 @@ GRACE = 8.0
 LAST_CYCLE = LAST_REQUESTS + 1.0
 """Seconds of it for the running cycle."""
 
-POLL_SECONDS = 0.5
-"""How long the main thread waits for a signal before it looks at clock, output and watchdog."""
+ROUND = 0.5
+"""Seconds that the main thread waits for a signal before it looks at clock, output and watchdog."""
+
+BEFORE_ASKING_AGAIN = 1.0
+"""Seconds from a refusal at the start to the request that confirms it."""
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,6 @@ class Daemon:
         self.wrote_all = True
         """False after a run that ended with lines that could not be written."""
         self._emitter = emitter
-        self._load = load
         self._max_cycles = max_cycles
         self._notify = notifier(environ)
         self._watchdog = watchdog_interval(environ, os.getpid())
@@ -78,47 +77,50 @@ class Daemon:
         self._fed_at = 0.0
         self._reason: str | None = None
         self._clock_offset = self._offset()
-        self._service = Service(
+        self._signals = Signals()
+        self._app = App(
             config,
             emitter,
             clock=self._clock,
             environ=environ,
             serve_metrics=serve_metrics,
-            progressing=lambda: self._healthy(monotonic()),
-            on_tick=self._tick,
-            on_overrun=self._overran,
+            tick=self._tick,
+            overrun=self._overrun,
         )
-        self._cycles = self._service.cycles
-        self._reload_thread: threading.Thread | None = None
-        self._reload_wanted = False
+        self._reloader = Reloader(
+            self._app,
+            load,
+            began=lambda: self._notify(reloading()),
+            ended=lambda: self._notify("READY=1"),
+        )
 
     @property
     def last_error(self) -> ApiError | None:
         """What the last cycle's last failed batch, or else the last listing, ended with; None where none failed."""
-        last = self._cycles.last
-        return (last.last_error if last else None) or self._cycles.discovery.error
+        last = self._app.runner.last
+        return (last.last_error if last else None) or self._app.runner.discovery.error
 
     def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
 
-        Must be called in the main thread: it waits for SIGTERM, SIGINT and SIGHUP.
+        Must be called in the main thread: it waits for signals.
         """
-        with _received(SIGNALS) as received:
+        hangup_ends = ends_on_hangup()
+        with self._signals:
             try:
-                self._service.listen(self._service.config)
+                self._app.listen(self._app.config)
             except CannotListen as error:
                 return self._cannot_start(error)
             starting = threading.Thread(target=self._contained_start, name="queuetick-start", daemon=True)
             starting.start()
             while self._reason is None:
-                try:
-                    number = received.get(timeout=POLL_SECONDS)
-                except queue.Empty:
+                number = self._signals.get(ROUND)
+                if number is None:
                     self._look_around()
-                    continue
-                if number == signal.SIGHUP:
-                    self._reload_wanted = True
-                    self._begin_reload()
+                elif number in (signal.SIGUSR1, signal.SIGUSR2):
+                    log.info("%s is ignored", signal.Signals(number).name)
+                elif number == signal.SIGHUP and not hangup_ends:
+                    self._reloader.ask()
                 else:
                     self._end(signal.Signals(number).name)
             return self._shut_down(starting)
@@ -136,141 +138,132 @@ class Daemon:
 
     def _start(self) -> None:
         """Log in, find the queues, run the first cycle, then hand over to the grid."""
-        session = self._cycles.session
-        outage: LoginFailed | None = None
-        try:
-            session.client.login()
-        except LoginRefused as error:
-            return self._refuse(error.reason)
-        except LoginFailed as error:
-            outage = error  # not a start failure: the daemon waits for the API to come back
-        self._notify(
-            "READY=1\nSTATUS=" + (f"waiting for the API: {outage.reason}" if outage else "logged in")
-        )
-        if outage is None:
-            refused = self._cycles.discover(deadline=monotonic() + max(10.0, self._cycles.interval))
-            if isinstance(refused, Forbidden) and not self._service.config.queues.ids:
-                return self._refuse(_missing_permission(refused, "routing:queue:view"))
-        self._service.announce()
-        self._cycles.fit_interval()
+        app = self._app
+        failure = self._log_in()
+        if isinstance(failure, LoginRefused):
+            return self._refuse(failure.reason)
+        # An outage is not a start failure: the daemon waits for the API to come back.
+        waiting = f"waiting for the API: {failure.reason}" if failure else "logged in"
+        self._notify(f"READY=1\nSTATUS={self._emitter.mask(waiting)}")
+        if failure is None:
+            refused = app.discover()
+            if (
+                isinstance(refused, Forbidden)
+                and not app.config.queues.ids
+                and not self._wait(BEFORE_ASKING_AGAIN)
+            ):
+                refused = app.discover()
+                if isinstance(refused, Forbidden):
+                    return self._refuse(_missing_permission(refused, "routing:queue:view"))
+        app.announce()
+        app.runner.fit_interval()
         if self.stop.is_set():
             return None
-        report = self._cycles.first_tick(self._begin_grid())
-        self._reported(report)
-        last = self._cycles.last.last_error if self._cycles.last else None
-        if report is not None and report.outcome == "failed" and isinstance(last, Forbidden):
-            return self._refuse(_missing_permission(last, session.client.permission))
+        self._report(app.first_tick())
+        refused = self._query_refused()
+        if refused is not None:
+            return self._refuse(_missing_permission(refused, app.runner.session.client.permission))
         return self._end_if_done()
 
+    def _log_in(self) -> LoginFailed | None:
+        """Why there is no token; a refusal of the credentials is asked for twice."""
+        for attempt in range(2):
+            try:
+                self._app.runner.session.client.login()
+            except LoginRefused as error:
+                if attempt or self._wait(MIN_LOGIN_DISTANCE):
+                    return error
+            except LoginFailed as error:
+                return error
+            else:
+                return None
+        return None
+
+    def _query_refused(self) -> Forbidden | None:
+        """The 403 with which the first cycle and one more query were refused, whatever queues they ask for."""
+        runner = self._app.runner
+        last, report = runner.last, self.last_report
+        error = last.last_error if last else None
+        if (
+            report is None
+            or report.outcome != "failed"
+            or not _is_general(error)
+            or self._wait(BEFORE_ASKING_AGAIN)
+        ):
+            return None
+        batch = Batch(1, tuple((runner.queues or [])[: self._app.config.poll.batch_size]))
+        deadline = monotonic() + self._app.config.genesys.timeout
+        try:
+            runner.session.client.observe(batch, cycle=0, scheduled_at="", deadline=deadline, usage=Usage())
+        except Forbidden as again:
+            return again if _is_general(again) else None
+        except (ApiError, Deferred):
+            pass
+        return None
+
+    def _wait(self, seconds: float) -> bool:
+        return self._clock.wait(seconds)
+
     def _refuse(self, reason: str) -> None:
-        self._service.announce()
-        sys.stderr.write(f"queuetick: {reason}\n")
+        self._app.announce()
+        _complain(self._emitter.mask(reason))
         self._end(f"refused: {reason}", ExitCode.NOPERM)
 
     def _cannot_start(self, error: CannotListen) -> ExitCode:
         problem = error.problem
-        sys.stderr.write(f"queuetick: {problem.key}: {problem.problem}. Fix: {problem.fix}.\n")
+        _complain(f"{problem.key}: {problem.problem}. Fix: {problem.fix}.")
         self._emitter.close(1.0)
-        self._cycles.close()
+        self._app.close()
         return ExitCode.CONFIG if error.lasting else ExitCode.FAILURE
-
-    def _begin_grid(self) -> float:
-        """Start the grid; returns its first place, in epoch seconds. The first cycle runs at once, before it."""
-        now = self._clock.now()
-        # The first cycle ran at once, off the grid: where the budget has no room for it, the grid begins one later.
-        a_minute = (60 / self._cycles.interval + 1) * self._cycles.batches
-        room = a_minute <= self._cycles.session.throttle.budget
-        first = next_tick(now if room else now + self._cycles.interval, self._cycles.interval)
-        self._service.schedule.start(
-            first, now=now, interval=self._cycles.interval, refresh=self._service.config.queues.refresh
-        )
-        return first
 
     # Cycles
 
     def _tick(self) -> None:
         if not self.stop.is_set() and not self._enough():
-            self._reported(self._cycles.tick(grid_tick(self._clock.now() + 0.01, self._cycles.interval)))
+            self._report(self._app.tick())
         self._end_if_done()
 
-    def _overran(self, scheduled: float) -> None:
+    def _overrun(self, scheduled: float) -> None:
         if not self.stop.is_set() and not self._enough():
-            self._cycles.overrun(scheduled)
+            self._app.runner.overrun(scheduled)
 
-    def _reported(self, report: CycleReport | None) -> None:
-        """Follow the interval in force after a tick, and tell systemd what became of it."""
-        self._service.schedule.follow(self._cycles.interval)
+    def _report(self, report: CycleReport | None) -> None:
         if report is not None:
             self.last_report = report
-            throttle = self._cycles.session.throttle
-            used = f"{throttle.used}/{throttle.budget} requests a minute"
-            self._notify(f"STATUS={self._cycles.outage.status}; {used}")
+            self._notify(f"STATUS={self._app.status()}")
 
     def _end_if_done(self) -> None:
         """End a run of so many cycles, also when the last one was skipped or crashed."""
-        if self._enough() and self._cycles.running is None:
+        if self._enough() and self._app.runner.running is None:
             self._end("cycles done")
 
     def _enough(self) -> bool:
-        return self._max_cycles is not None and self._cycles.number >= self._max_cycles
+        return self._max_cycles is not None and self._app.runner.number >= self._max_cycles
 
     # The main thread's round
 
     def _look_around(self) -> None:
         if self._emitter.output.closed:
-            sys.stderr.write("queuetick: the output was closed, nobody reads the lines\n")
+            _complain("the output was closed, nobody reads the lines")
             self._end("output closed", ExitCode.FAILURE)
-        self._begin_reload()
-        self._cycles.session.throttle.expire()  # a pause that is over is told, not only at the next tick
+        self._reloader.step()
+        self._app.runner.session.throttle.expire()  # a pause that is over is told, not only at the next tick
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
-            self._service.schedule.replace()
+            self._app.schedule.replace()
         self._clock_offset = offset
         now = monotonic()
-        if self._watchdog is not None and now - self._fed_at >= self._watchdog / 2 and self._healthy(now):
+        if (
+            self._watchdog is not None
+            and now - self._fed_at >= self._watchdog / 2
+            and self._app.progressing()
+        ):
             self._fed_at = now
             self._notify("WATCHDOG=1")
 
-    def _healthy(self, now: float) -> bool:
-        """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""
-        patience = 2 * self._cycles.interval + 3 * self._service.config.genesys.timeout + 10
-        return now - self._cycles.progress_at < patience
-
     def _offset(self) -> float:
         return self._clock.now() - monotonic()
-
-    # Reload
-
-    def _begin_reload(self) -> None:
-        """In a thread of its own: a login with new credentials may take its time, and a stop must not wait for it.
-
-        A SIGHUP that comes while one runs is not lost: the next round of the main thread begins another.
-        """
-        if not self._reload_wanted or (self._reload_thread is not None and self._reload_thread.is_alive()):
-            return
-        self._reload_wanted = False
-        self._notify(reloading())
-        self._reload_thread = threading.Thread(target=self._reload, name="queuetick-reload", daemon=True)
-        self._reload_thread.start()
-
-    def _reload(self) -> None:
-        try:
-            config = self._load()
-            problems = self._service.adopt(config)
-        except ConfigError as error:
-            problems = error.problems
-        except Stopped:
-            return
-        except Exception as error:
-            log.exception("reload failed")
-            problems = [
-                Problem("reload", f"{type(error).__name__}", "see the log.message line before this one")
-            ]
-        if problems:
-            self._service.emit(ConfigRejected(problems=problems))
-        self._emitter.output.reopen()
-        self._notify("READY=1")
 
     # Stop
 
@@ -280,28 +273,36 @@ class Daemon:
             self.exit = code
             self._reason = reason
         self.stop.set()
+        self._signals.wake()
 
     def _shut_down(self, starting: threading.Thread) -> ExitCode:
         """End within `GRACE`: requests under way are cut off, the running cycle still gives its account."""
-        began = monotonic()
+        began, app = monotonic(), self._app
+        reason = self._emitter.mask(self._reason or "")
         self.stop.set()
-        self._notify("STOPPING=1\nSTATUS=stopping: " + (self._reason or ""))
-        self._cycles.session.transport.abort()
-        self._service.schedule.stop()
+        self._notify(f"STOPPING=1\nSTATUS=stopping: {reason}")
+        app.runner.session.transport.abort()
+        app.schedule.stop()
         starting.join(LAST_CYCLE)
-        self._cycles.wait_idle(LAST_CYCLE)
-        self._service.announce()
-        self._service.emit(
+        app.runner.wait_idle(LAST_CYCLE)
+        app.announce()
+        app.emit(
             DaemonStopped(
-                reason=self._reason or "",
-                cycles=self._cycles.number,
+                reason=reason,
+                cycles=app.runner.number,
                 uptime_seconds=round(monotonic() - self._began, 3),
             )
         )
         self.wrote_all = self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
-        self._cycles.close()
-        self._service.exporter.close()
+        app.close()
         return self.exit
+
+
+def _is_general(error: ApiError | None) -> bool:
+    """Whether a 403 refuses the client as a whole, whatever queues it asks for."""
+    return isinstance(error, Forbidden) and (
+        not concerns_single_queues(error) or error.code == "missing.any.division.permissions"
+    )
 
 
 def _missing_permission(error: ApiError, permission: str) -> str:
@@ -311,28 +312,6 @@ def _missing_permission(error: ApiError, permission: str) -> str:
     )
 
 
-@contextlib.contextmanager
-def _received(signals: tuple[signal.Signals, ...]) -> Iterator[queue.SimpleQueue[int]]:
-    """The numbers of the signals that arrive, which are blocked here and in every thread begun within.
-
-    A thread waits for them without an end, because sigtimedwait cannot be trusted with one: interrupted (SIGSTOP and
-    SIGCONT, a debugger) and past its time, CPython returns a siginfo that nobody filled in.
-    """
-    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
-    done = threading.Event()
-
-    def listen() -> None:
-        while not done.is_set():
-            arrived.put(signal.sigwaitinfo(signals).si_signo)
-
-    before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    listening = threading.Thread(target=listen, name="queuetick-signals", daemon=True)
-    listening.start()
-    try:
-        yield arrived
-    finally:
-        done.set()
-        if listening.ident is not None and listening.is_alive():
-            signal.pthread_kill(listening.ident, signals[0])
-            listening.join(1.0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # stderr may be closed, or a terminal that is gone
+        sys.stderr.write(f"queuetick: {text}\n")

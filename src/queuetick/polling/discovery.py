@@ -52,7 +52,7 @@ class Discovery:
         self._listed: int = known._listed if known else 0
         self._client = client
         self._clock = clock
-        self._emit = emit
+        self.emit = emit
         self._lock = threading.Lock()
         self._closed = False
 
@@ -115,7 +115,7 @@ class Discovery:
 
     def _say(self, fact: Fact) -> None:
         if not self._closed:
-            self._emit(fact)
+            self.emit(fact)
 
     def _listing(self, deadline: float) -> list[Queue]:
         failures = 0

@@ -68,9 +68,10 @@ class CycleRunner:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.session = session
+        self.config = session.config
         self.memory = Memory()
         self.number = 0
-        self.interval = float(session.config.poll.interval)
+        self.interval = float(self.config.poll.interval)
         """Seconds from cycle to cycle in force; longer than configured where the budget needs it."""
         self.progress_at = clock.monotonic()
         """When a cycle last made progress, in monotonic seconds; a pause counts as progress."""
@@ -81,8 +82,8 @@ class CycleRunner:
         self._clock = clock
         self._emit = emit
         self._uniform = uniform
-        self.discovery = self._discovery(session)
-        self._threads = self._new_threads(session.config)
+        self.discovery = Discovery(session.client, self.config.queues, clock=clock, emit=emit)
+        self._threads = self._new_threads(self.config)
         self._running = threading.Lock()
         self._numbers = threading.Lock()
         self._fitting = threading.RLock()
@@ -97,11 +98,11 @@ class CycleRunner:
     @property
     def batches(self) -> int:
         """Requests that a cycle needs."""
-        return math.ceil(len(self.queues or ()) / self.session.config.poll.batch_size)
+        return math.ceil(len(self.queues or ()) / self.config.poll.batch_size)
 
     def requests_per_minute(self) -> RequestsPerMinute:
         """What the observations need at the configured interval, and what the token may send."""
-        needed = self.batches * 60 / self.session.config.poll.interval
+        needed = self.batches * 60 / self.config.poll.interval
         return RequestsPerMinute(needed=round(needed, 1), allowed=self.session.throttle.budget)
 
     # Ticks
@@ -189,8 +190,8 @@ class CycleRunner:
                 discovery.queues or [],
                 scheduled,
                 deadline,
-                batch_size=session.config.poll.batch_size,
-                concurrency=session.config.poll.concurrency,
+                batch_size=self.config.poll.batch_size,
+                concurrency=self.config.poll.concurrency,
                 lateness=lateness,
                 lost=self.outage.cause is not None,
                 listed=discovery.complete,
@@ -199,7 +200,7 @@ class CycleRunner:
             clock=self._clock,
             uniform=self._uniform,
             emit=self._emit,
-            output=session.config.output,
+            output=self.config.output,
             progress=self._progress,
         ).run()
         self.last, report = result, result.report
@@ -274,39 +275,33 @@ class CycleRunner:
         with self._running:
             self.memory.try_all_again()
 
-    def give(self, session: Session, *, same_organisation: bool) -> Session:
-        """Put another session in force between two cycles; returns the earlier one, for the caller to close.
+    def give(self, session: Session, config: Config, discovery: Discovery) -> None:
+        """Put another session, configuration and selection in force between two cycles. The memory goes on.
 
-        The memory of cycles goes on. The known queues do where the session sees the `same_organisation` and the
-        selection is the same; a listing under way is never believed.
+        The caller closes the earlier session, where it is another one. A listing that is under way there is never
+        believed.
         """
         with self._running:
-            earlier, self.session = self.session, session
-            known = self.discovery
-            known.close()
-            same = same_organisation and earlier.config.queues == session.config.queues
-            self.discovery = self._discovery(session, known if same else None)
-            if earlier.config.output != session.config.output:
-                self.memory.written.clear()  # where the lines go now, none was written yet
-            if earlier.config.poll.concurrency != session.config.poll.concurrency:
+            earlier, self.config = self.config, config
+            self.session = session
+            if discovery is not self.discovery:
+                self.discovery.close()
+                self.discovery = discovery
+            if earlier.output != config.output or earlier.genesys.org != config.genesys.org:
+                self.memory.written.clear()  # where and how lines go now, none was written yet
+            if earlier.poll.concurrency != config.poll.concurrency:
                 self._threads.shutdown(wait=False, cancel_futures=True)
-                self._threads = self._new_threads(session.config)
+                self._threads = self._new_threads(config)
             # A stretched interval stays until it is fitted, which says the change.
-            if self.interval == float(earlier.config.poll.interval):
-                self._set_interval(float(session.config.poll.interval))
+            if self.interval == float(earlier.poll.interval):
+                self._set_interval(float(config.poll.interval))
             self.fit_interval()
-        return earlier
 
     def close(self) -> None:
         """Let go of threads and connections; does not wait for requests under way."""
         self.discovery.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.session.close()
-
-    def _discovery(self, session: Session, known: Discovery | None = None) -> Discovery:
-        return Discovery(
-            session.client, session.config.queues, clock=self._clock, emit=self._emit, known=known
-        )
 
     @staticmethod
     def _new_threads(config: Config) -> ThreadPoolExecutor:
@@ -320,7 +315,7 @@ class CycleRunner:
             self._fit()
 
     def _fit(self) -> None:
-        poll, throttle = self.session.config.poll, self.session.throttle
+        poll, throttle = self.config.poll, self.session.throttle
         throttle.expect(self.batches, float(poll.interval))
         budget = throttle.budget
         wanted = float(poll.interval)

@@ -1,0 +1,254 @@
+"""SIGHUP: another configuration comes in force, or stays out with every reason.
+
+`prepare` does all that can fail and changes nothing, `swap` cannot fail, then there is one event.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from queuetick.clock import Stopped, monotonic
+from queuetick.config import Config, ConfigError
+from queuetick.config.rules import check_warnings
+from queuetick.daemon.app import App
+from queuetick.events import ConfigRejected, ConfigReloaded, Fact, Problem
+from queuetick.genesys.errors import LoginFailed, LoginRefused
+from queuetick.genesys.org import Session
+from queuetick.lines.output import Output, open_output, stdout_is_journal
+from queuetick.metrics.exporter import CannotListen
+from queuetick.polling.discovery import Discovery
+
+READING_PATIENCE = 10.0
+"""Seconds that files may take to be read; a file system that does not answer blocks a read for ever."""
+
+MOST_STUCK = 4
+"""Reloads that may hang in a read at the same time; each holds a thread."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Prepared:
+    """Everything that a configuration needs to come in force. What is None stays as it is."""
+
+    config: Config
+    session: Session
+    discovery: Discovery
+    held: list[Fact]
+    """What the listing of `discovery` has to say, after config.reloaded."""
+    output: Output | None = None
+
+    def discard(self, app: App) -> None:
+        """Let go of what does not come in force."""
+        if self.session is not app.runner.session:
+            self.session.close()
+        if self.output is not None:
+            self.output.close(0.0)
+        app.runner.session.throttle.configure(app.config.poll.requests_per_minute)
+
+
+def prepare(app: App, config: Config) -> Prepared:
+    """Open, connect, log in and list as `config` says. Raises ConfigError when it cannot come in force; nothing is
+    changed then.
+    """
+    app.redact(config)
+    held: list[Fact] = []
+    current = app.runner.session
+    session = current if same_connections(app.config, config) else app.session(config, earlier=current)
+    prepared = Prepared(config, session, _discovery(app, config, session, held), held)
+    try:
+        if config.output.path != app.config.output.path:
+            prepared.output = _opened(app, config)
+        _log_in(session)
+        app.listen(config)
+    except CannotListen as error:
+        prepared.discard(app)
+        raise ConfigError([error.problem]) from None
+    except BaseException:
+        prepared.discard(app)
+        raise
+    discovery = prepared.discovery
+    if discovery is not app.runner.discovery and not discovery.believed:
+        discovery.run(deadline=monotonic() + max(10.0, float(config.poll.interval)))
+    return prepared
+
+
+def swap(app: App, prepared: Prepared) -> None:
+    """Put what was prepared in force, between two cycles."""
+    config, earlier = prepared.config, app.runner.session
+    changed = app.config.changed(config)
+    prepared.session.throttle.configure(config.poll.requests_per_minute)
+    app.runner.give(prepared.session, config, prepared.discovery)
+    if prepared.session is not earlier:
+        earlier.transport.abort()  # ends a listing that is under way
+        earlier.close()
+    app.config = config
+    app.emitter.configure(
+        level=config.log.level,
+        profile=config.output.profile,
+        org=config.genesys.org,
+        media=config.output.media,
+        output=prepared.output,
+    )
+    app.emitter.output.reopen()
+    app.schedule.follow(app.runner.interval)
+    app.schedule.follow_refresh(config.queues.refresh, now=app.clock.now())
+    app.emit(ConfigReloaded(changed=changed), *prepared.held, *check_warnings(config))
+    prepared.held.clear()
+    prepared.discovery.emit = app.emit
+    if "metrics.listen" in changed:
+        app.exporter.announce()
+
+
+def same_connections(before: Config, after: Config) -> bool:
+    """Whether the session goes on: hosts, credentials and connections are the same.
+
+    A CA bundle may have another content under the same path, so that it always makes a new session.
+    """
+    return (
+        replace(before.genesys, org=None) == replace(after.genesys, org=None)
+        and before.credentials == after.credentials
+        and before.poll.concurrency == after.poll.concurrency
+        and (before.proxy, before.no_proxy) == (after.proxy, after.no_proxy)
+        and after.genesys.ca_bundle is None
+    )
+
+
+def same_organisation(before: Session, after: Session) -> bool:
+    """Whether both sessions see the same queues, as far as that can be told without asking."""
+    client = before.config.credentials.client_id
+    return before.hosts == after.hosts and client == after.config.credentials.client_id
+
+
+def _discovery(app: App, config: Config, session: Session, held: list[Fact]) -> Discovery:
+    runner = app.runner
+    unchanged = runner.discovery.settings == config.queues
+    if unchanged and session is runner.session:
+        return runner.discovery
+    known = runner.discovery if unchanged and same_organisation(runner.session, session) else None
+    return Discovery(
+        session.client, config.queues, clock=app.clock, emit=lambda *facts: held.extend(facts), known=known
+    )
+
+
+def _opened(app: App, config: Config) -> Output:
+    journal = config.output.path == "-" and stdout_is_journal(app.environ)
+    try:
+        return open_output(config.output.path, journal=journal)
+    except OSError as error:
+        problem = Problem("output.path", f"cannot be opened: {error.strerror}", "make it writable")
+        raise ConfigError([problem]) from None
+
+
+def _log_in(session: Session) -> None:
+    try:
+        session.client.login()
+    except LoginRefused as error:
+        key, fix = "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", "correct them and reload again"
+        raise ConfigError([Problem(key, error.reason, fix)]) from None
+    except LoginFailed as error:
+        log.warning("the new configuration will be in force, but there is no login yet: %s", error.reason)
+
+
+class _Attempt:
+    """One reload, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.began = monotonic()
+        self.reading = True
+        """Whether it may still hang in a read, and has changed nothing."""
+        self.abandoned = False
+        self.thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+
+class Reloader:
+    """Begins a reload for each SIGHUP, in a thread of its own: a login may take its time, and a stop must not wait.
+
+    A SIGHUP that comes while a reload runs is not lost: another reload follows. One that hangs in a read is rejected
+    after `READING_PATIENCE` and does not keep later ones from beginning.
+    """
+
+    def __init__(
+        self, app: App, load: Callable[[], Config], *, began: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        """`load` reads the configuration anew; `began` and `ended` tell systemd."""
+        self._app = app
+        self._load = load
+        self._began = began
+        self._ended = ended
+        self._wanted = False
+        self._attempt: _Attempt | None = None
+        self._stuck: list[_Attempt] = []
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        """A SIGHUP came. Main thread only."""
+        self._wanted = True
+        self.step()
+
+    def step(self) -> None:
+        """Begin a reload that is due, and give up one that hangs. Main thread only."""
+        attempt = self._attempt
+        if attempt is not None and attempt.alive and not self._give_up(attempt):
+            return
+        self._stuck = [each for each in self._stuck if each.alive]
+        if not self._wanted:
+            return
+        self._wanted = False
+        self._began()
+        if len(self._stuck) >= MOST_STUCK:
+            self._reject(f"{len(self._stuck)} earlier reloads still wait for a file")
+            self._ended()
+            return
+        self._attempt = attempt = _Attempt()
+        attempt.thread = threading.Thread(
+            target=self._run, args=(attempt,), name="queuetick-reload", daemon=True
+        )
+        attempt.thread.start()
+
+    def _give_up(self, attempt: _Attempt) -> bool:
+        with self._lock:
+            if not attempt.reading or monotonic() - attempt.began < READING_PATIENCE:
+                return False
+            attempt.abandoned = True
+        self._stuck.append(attempt)
+        self._attempt = None
+        self._reject(f"a file could not be read within {READING_PATIENCE:g} s")
+        self._ended()
+        return True
+
+    def _reject(self, problem: str) -> None:
+        fix = "look for a named pipe or a file system that does not answer, and reload again"
+        self._app.emit(ConfigRejected(problems=[Problem("reload", problem, fix)]))
+
+    def _run(self, attempt: _Attempt) -> None:
+        problems: list[Problem] = []
+        try:
+            config = self._load()
+            with self._lock:
+                if attempt.abandoned:
+                    return
+                attempt.reading = False
+            swap(self._app, prepare(self._app, config))
+        except ConfigError as error:
+            problems = error.problems
+        except Stopped:
+            return
+        except Exception as error:
+            log.exception("reload failed")
+            problems = [Problem("reload", type(error).__name__, "see the log.message line before this one")]
+        if attempt.abandoned:
+            return
+        if problems:
+            self._app.emit(ConfigRejected(problems=problems))
+            self._app.emitter.output.reopen()
+        self._ended()

@@ -1,0 +1,111 @@
+"""The signals of a run: blocked everywhere, received by one thread, read by the main thread as numbers."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""SIGUSR1 and SIGUSR2 mean nothing here; their default would kill the process."""
+
+Result = TypeVar("Result")
+
+
+def hold() -> None:
+    """Let signals wait for `Signals`: while modules load, a SIGHUP would end the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def ends_on_hangup() -> bool:
+    """Whether SIGHUP means that the terminal is gone: the process has one, and was not started with nohup."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def interruptible(work: Callable[[], Result]) -> Result:
+    """Do `work`, which may block in a call that cannot be interrupted, while SIGTERM and SIGINT still end the process.
+
+    Returns what `work` returns and raises what it raises; raises SystemExit(0) at a signal. Signals must be held.
+    """
+    outcome: list[Callable[[], Result]] = []
+
+    def carry_out() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            failure = error
+
+            def fail() -> Result:
+                raise failure
+
+            outcome.append(fail)
+        else:
+            outcome.append(lambda: result)
+        finally:
+            received.wake()
+
+    with Signals() as received:
+        threading.Thread(target=carry_out, name="queuetick-prepare", daemon=True).start()
+        while not outcome:
+            if received.get(None) in (signal.SIGTERM, signal.SIGINT):
+                sys.exit(0)
+    return outcome[0]()
+
+
+class Signals:
+    """Context manager: within it, `get` gives the signals that arrive.
+
+    A thread waits for them without an end, because sigtimedwait cannot be trusted with one: interrupted (SIGSTOP and
+    SIGCONT, a debugger) and past its time, CPython returns a siginfo that nobody filled in.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="queuetick-signals", daemon=True)
+        self._before: Any = None
+
+    def get(self, timeout: float | None) -> int | None:
+        """The next signal's number; None when `timeout` seconds have passed, or when `wake` was called."""
+        try:
+            return self._arrived.get(timeout=timeout) or None
+        except queue.Empty:
+            return None
+
+    def wake(self) -> None:
+        """End the wait of `get` now; safe from any thread."""
+        self._arrived.put(0)
+
+    def __enter__(self) -> Signals:
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        if self._thread.ident is not None and self._thread.is_alive():
+            signal.pthread_kill(self._thread.ident, SIGNALS[0])
+            self._thread.join(1.0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+    def _listen(self) -> None:
+        while not self._done.is_set():
+            number = signal.sigwaitinfo(SIGNALS).si_signo
+            if not self._done.is_set():
+                self._arrived.put(number)

@@ -1,6 +1,10 @@
 """Conversation aggregates, over the wire: what is asked, what is refused, and the facts' form of an answer."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from http.client import HTTPException
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -250,3 +254,34 @@ def test_the_control_address_tells_the_days_truth(simulator: Simulator, client: 
     told = client.control("GET", f"/stats?since={MIDNIGHT}").json
     assert told == simulator.stats(MIDNIGHT)
     assert client.control("GET", "/stats").status == 400
+
+
+def test_a_day_of_many_queues_holds_up_neither_other_requests_nor_the_stop() -> None:
+    """The replay of a week takes seconds; observations are answered meanwhile, and the stop ends it."""
+    simulator = Simulator(queues=100, clock=Clock())
+    simulator.start()
+    try:
+        client = Client(simulator)
+        body = query(simulator.queue_ids, since=NOON - 6.9 * 86_400, until=NOON)
+        pool = ThreadPoolExecutor(1)
+        week = pool.submit(client.call, "POST", STATS_PATH, body, 60.0)
+        until(lambda: bool(simulator.queues[0].accounts))
+        began = time.monotonic()
+        assert client.observe(simulator.queue_ids[:20]).status == 200
+        answered = time.monotonic() - began
+        assert not week.done()
+        began = time.monotonic()
+    finally:
+        simulator.stop()
+    stopped = time.monotonic() - began
+    # The connection ends, with an answer or without one.
+    assert isinstance(week.exception(), ConnectionError | HTTPException) or week.result().status == 503
+    assert answered < 2.0
+    assert stopped < 3.0
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

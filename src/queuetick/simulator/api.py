@@ -9,6 +9,7 @@ import binascii
 import contextlib
 import json
 import random
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Api:
         self.draws = FaultDraws(seed)
         self.tokens = Tokens(random.Random(f"{seed}/tokens"))  # noqa: S311
         self.log: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED)
+        self.stopping = threading.Event()
+        """Set when the simulator stops: ends prepare()."""
         self._correlation = random.Random(f"{seed}/correlation")  # noqa: S311
         self._rules = Rules(centre, self.draws)
         self._operations = Operations(centre, self._rules)
@@ -127,7 +130,8 @@ class Api:
         if request.target == STATS_PATH:
             with contextlib.suppress(Problem, ValueError, RecursionError):
                 query = parse_aggregate_query(json.loads(request.body))
-                self.centre.prepare_accounts(query.queue_ids, query.since, min(query.until, self.clock()))
+                ids = query.queue_ids or [queue.id for queue in self.centre.queues]
+                self.centre.prepare_accounts(ids, query.since, min(query.until, self.clock()), self.stopping)
 
     def _spoil(self, call: Call, answer: Answer) -> Answer:
         """Apply the call's fault to the answer; remove the fault from the call where it does not apply."""

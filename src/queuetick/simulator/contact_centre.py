@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -198,13 +199,19 @@ class ContactCentre:
                 queue.model.advance(now)
             yield queues
 
-    def prepare_accounts(self, queue_ids: Iterable[str], since: float, until: float) -> None:
-        """Replay the queues up to `until`, and release the lock between two queues."""
+    def prepare_accounts(
+        self, queue_ids: Iterable[str], since: float, until: float, stopping: threading.Event
+    ) -> None:
+        """Replay the queues up to `until`, and release the lock between two queues. Ends early at `stopping`."""
         for queue_id in queue_ids:
+            if stopping.is_set():
+                return
             with self._lock:
                 queue = self._queues.get(queue_id)
                 if queue is not None:
                     queue.account(since, until)
+            # A lock that is taken again at once is not given to the thread that waits for it.
+            time.sleep(0.001)
 
     def truth(self, now: float, media_names: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
         """The true numbers at an instant, also a past one, by queue id."""

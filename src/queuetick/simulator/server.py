@@ -32,6 +32,8 @@ def api_server(api: Api, lock: threading.Lock) -> web.Server:
         if route_of(request.path) == "stats":
             # Seconds of computing for a day of many queues: other requests are answered meanwhile.
             await asyncio.get_running_loop().run_in_executor(None, api.prepare, asked)
+            if api.stopping.is_set():
+                return web.Response(status=503)
         with lock:
             outcome = api.respond(asked)
         # Real time even when the simulator's clock is a fake: the client's timeouts are real.

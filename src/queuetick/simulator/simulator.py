@@ -133,6 +133,7 @@ class Simulator:
         # Replay every queue up to the present now, so that the first answers take no longer than others.
         with self._centre.at(self._clock(), self.queue_ids):
             pass
+        self._api.stopping.clear()
         listening = threading.Event()
         failure: list[BaseException] = []
 
@@ -152,6 +153,7 @@ class Simulator:
             raise failure[0]
 
     def stop(self) -> None:
+        self._api.stopping.set()
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 

@@ -73,7 +73,7 @@ install: ## install or upgrade the service on this machine: sudo make install [F
 uninstall: ## remove the service: sudo make uninstall [PURGE=yes]
 	@PURGE='$(PURGE)' deploy/install/uninstall
 
-deb: ## build dist/queuetick_*.deb for Debian 12
+deb: completions man ## build dist/queuetick_*.deb and queuetick-tools_*.deb for Debian 12, 13 and Ubuntu 24.04
 	@deploy/debian/build $(FROM)
 
 test-system: $(STAMP) ## the service in a booted systemd (root, systemd-container); names what it could not run
@@ -115,8 +115,11 @@ $(TOOLS)/.installed: requirements/tools.txt
 	$(TOOLS)/bin/python -m pip install --quiet --requirement requirements/tools.txt
 	@touch $@
 
-release: $(TOOLS)/.installed ## build sdist and wheel into dist/
-	rm -f dist/queuetick-*
+# The time of the last commit: two builds of one commit are the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
+
+wheel: $(TOOLS)/.installed ## build sdist and wheel into dist/
+	rm -f dist/queuetick-*.whl dist/queuetick-*.tar.gz
 	$(TOOLS)/bin/python -m build --outdir dist
 
 completions: $(STAMP) ## write tab completion for bash, zsh and fish to dist/completions
@@ -126,7 +129,16 @@ man: $(STAMP) ## write the manual page to dist/man/queuetick.1
 	mkdir -p dist/man
 	$(BIN)/python release/manpage.py > dist/man/queuetick.1
 
-test-release: release ## the wheel in fresh venvs of Python 3.11, 3.12, 3.13 [PYTHONS="python3.12 ..."]
+sbom: $(TOOLS)/.installed ## write what a server installs, as CycloneDX, to dist/
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml \
+	    --output-file dist/queuetick.cdx.json requirements/run.txt
+
+release: wheel sbom deb ## wheel, sdist, Debian packages, SBOM and SHA256SUMS in dist/
+	cd dist && sha256sum *.whl *.tar.gz *.deb *.cdx.json > SHA256SUMS
+	@cat dist/SHA256SUMS
+
+test-release: wheel ## the wheel in fresh venvs of Python 3.11, 3.12, 3.13 [PYTHONS="python3.12 ..."]
 	release/try-wheel
 
 test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the core dependencies
@@ -137,10 +149,14 @@ test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the c
 	build/lowest/bin/python -m pip freeze --exclude queuetick
 	build/lowest/bin/python -m pytest tests/end_to_end/test_end_to_end.py tests/genesys/test_sdk.py tests/genesys/test_queries.py
 
-lock: $(TOOLS)/.installed ## pin every version and hash of the test environment in requirements/ci.txt [UPGRADE=--upgrade]
-	$(TOOLS)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 $(UPGRADE) \
-	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
-	    --output-file requirements/ci.txt
+COMPILE = $(TOOLS)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 $(UPGRADE) \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+lock: $(TOOLS)/.installed ## pin every version and hash: tests in requirements/ci.txt, servers in run*.txt [UPGRADE=--upgrade]
+	$(COMPILE) --extra dev --output-file requirements/ci.txt
+	$(COMPILE) --extra metrics --constraint requirements/ci.txt --output-file requirements/run.txt
+	$(COMPILE) --extra simulator --extra viewers --constraint requirements/run.txt \
+	    $$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements/run.txt) \
+	    --output-file requirements/run-tools.txt
 
 MUTATION := build/mutation
 $(MUTATION)/.installed: requirements/ci.txt requirements/mutation.txt
@@ -160,4 +176,8 @@ licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
 audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
 
+<<<<<<< HEAD
 .PHONY: release completions man test-release test-lowest lock licences audit mutation
+=======
+.PHONY: release wheel sbom test-release test-lowest lock licences audit mutation
+>>>>>>> 7407d24 (Version 0.2.0: project metadata, workflows, templates, SBOM, checksums)

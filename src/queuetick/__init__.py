@@ -1,3 +1,3 @@
 """queuetick: Genesys Cloud queue observations as JSON lines, every 15 seconds."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -53,7 +53,7 @@ def start_simulator(
     box: Box, unit: str = "simulator", port: int = 8080, options: str = "--queues 12"
 ) -> dict[str, str]:
     """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
-    simulate = f"queuetick simulate --port {port} --seed 7 {options}"
+    simulate = f"/usr/bin/env PATH=/usr/local/bin:/usr/bin queuetick simulate --port {port} --seed 7 {options}"
     as_unit = ["--quiet", "--collect", f"--unit={unit}", f"--property=SyslogIdentifier={unit}"]
     box.run("systemd-run", *as_unit, *simulate.split())
     line = wait_for(

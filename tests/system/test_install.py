@@ -110,7 +110,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Pa
     assert box.run("dpkg", "--verify", "queuetick").stdout == ""
 
     # no simulator, no viewer: they are a package of their own, which the commands name
-    for command in ("simulate", "watch", "tail", "demo"):
+    for command in ("simulate", "watch", "demo"):
         done = box.run("queuetick", command, check=False)
         assert (done.returncode, "queuetick-tools" in done.stderr) == (1, True), done
     box.run("dpkg", "--install", tools)

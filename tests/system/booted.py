@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -53,7 +54,9 @@ def start_simulator(
     box: Box, unit: str = "simulator", port: int = 8080, options: str = "--queues 12"
 ) -> dict[str, str]:
     """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
-    simulate = f"/usr/bin/env PATH=/usr/local/bin:/usr/bin queuetick simulate --port {port} --seed 7 {options}"
+    simulate = (
+        f"/usr/bin/env PATH=/usr/local/bin:/usr/bin queuetick simulate --port {port} --seed 7 {options}"
+    )
     as_unit = ["--quiet", "--collect", f"--unit={unit}", f"--property=SyslogIdentifier={unit}"]
     box.run("systemd-run", *as_unit, *simulate.split())
     line = wait_for(
@@ -77,13 +80,19 @@ def configure(
 class Box:
     """One booted systemd. Commands run in it as root; what they print comes back."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, network: str | None = None) -> None:
+        """`network` is the path of the network namespace that the box's own cables end in."""
         self._env = {**os.environ, "SDBOX": str(directory)}
+        self._within = ["nsenter", f"--net={network}"] if network else []
         self.directory = directory
         self.simulator: dict[str, str] = {}
 
     def start(self, *options: str) -> None:
-        subprocess.run([SDBOX, "start", *options], env=self._env, check=True, timeout=60)
+        subprocess.run([*self._within, SDBOX, "start", *options], env=self._env, check=True, timeout=60)
+
+    def power_off(self) -> None:
+        """Switch it off at the plug: no service is told."""
+        os.kill(int((self.directory / "leader").read_text()), signal.SIGKILL)
 
     def stop(self) -> None:
         subprocess.run([SDBOX, "stop"], env=self._env, check=True, timeout=60)

@@ -150,7 +150,8 @@ test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the c
 	build/lowest/bin/python -m pytest tests/end_to_end/test_end_to_end.py tests/genesys/test_sdk.py tests/genesys/test_queries.py
 
 COMPILE = $(TOOLS)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 $(UPGRADE) \
-	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+    --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+
 lock: $(TOOLS)/.installed ## pin every version and hash: tests in requirements/ci.txt, servers in run*.txt [UPGRADE=--upgrade]
 	$(COMPILE) --extra dev --output-file requirements/ci.txt
 	$(COMPILE) --extra metrics --constraint requirements/ci.txt --output-file requirements/run.txt
@@ -176,8 +177,4 @@ licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
 audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt
 
-<<<<<<< HEAD
-.PHONY: release completions man test-release test-lowest lock licences audit mutation
-=======
-.PHONY: release wheel sbom test-release test-lowest lock licences audit mutation
->>>>>>> 7407d24 (Version 0.2.0: project metadata, workflows, templates, SBOM, checksums)
+.PHONY: release wheel sbom completions man test-release test-lowest lock licences audit mutation

@@ -80,9 +80,9 @@ def configure(
 class Box:
     """One booted systemd. Commands run in it as root; what they print comes back."""
 
-    def __init__(self, directory: Path, network: str | None = None) -> None:
-        """`network` is the path of the network namespace that the box's own cables end in."""
-        self._env = {**os.environ, "SDBOX": str(directory)}
+    def __init__(self, directory: Path, network: str | None = None, lower: Path = Path("/")) -> None:
+        """`network`: path of the network namespace that its cables end in; `lower`: the root that it boots."""
+        self._env = {**os.environ, "SDBOX": str(directory), "SDBOX_LOWER": str(lower)}
         self._within = ["nsenter", f"--net={network}"] if network else []
         self.directory = directory
         self.simulator: dict[str, str] = {}

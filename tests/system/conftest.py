@@ -106,6 +106,22 @@ def boot(systemd: None) -> Iterator[Callable[[str], Box]]:
         list(pool.map(Box.stop, boxes))
 
 
+@pytest.fixture
+def boot_root(systemd: None) -> Iterator[Callable[[Path], Box]]:
+    """Boot another root file system than this machine's own."""
+    boxes: list[Box] = []
+
+    def boot_one(root: Path) -> Box:
+        box = Box(Path(f"/run/sdbox-{os.getpid()}-{root.name}"), lower=root)
+        boxes.append(box)
+        box.start(f"--bind-ro={TREE}:/srv/queuetick")
+        return box
+
+    yield boot_one
+    for box in boxes:
+        box.stop()
+
+
 @pytest.fixture(scope="session")
 def packaged(boot: Callable[[str], Box], debs: list[Path]) -> Box:
     """A box with both packages installed and a Genesys Cloud (the simulator) on 127.0.0.1:8080."""

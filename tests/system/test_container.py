@@ -66,7 +66,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     if absent:
         required(f"not installed: {', '.join(absent)}")
     archives = tmp_path_factory.mktemp("images")
-    env = {**os.environ, "BUILDAH": "buildah --storage-driver vfs", "ARCHIVE": str(archives)}
+    store = f"--root {archives}/store --runroot {archives}/run --storage-driver vfs"
+    env = {**os.environ, "BUILDAH": f"buildah {store}", "ARCHIVE": str(archives)}
     print(
         subprocess.run(
             [TREE / "deploy/container/build"], env=env, check=True, stdout=subprocess.PIPE, text=True
@@ -151,7 +152,7 @@ def test_as_pid_1_it_polls_answers_probes_and_ends_at_sigterm(engine: Engine) ->
         engine("rm", name)
     finally:
         simulator.terminate()
-        simulator.wait(10)
+        simulator.communicate(timeout=10)
 
 
 def status(page: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .booted import CONFIG, CREDENTIALS, TREE, UNIT, Box, configure, pip_offline, start_simulator
+from .conftest import required
 
 pytestmark = pytest.mark.system
 
@@ -110,7 +112,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Pa
     assert box.run("dpkg", "--verify", "queuetick").stdout == ""
 
     # no simulator, no viewer: they are a package of their own, which the commands name
-    for command in ("simulate", "watch", "demo"):
+    for command in ("simulate", "watch", "tail", "demo"):
         done = box.run("queuetick", command, check=False)
         assert (done.returncode, "queuetick-tools" in done.stderr) == (1, True), done
     box.run("dpkg", "--install", tools)
@@ -211,3 +213,35 @@ def test_the_box_leaves_nothing_behind(boot: Callable[[str], Box]) -> None:
     assert not box.directory.exists()
     assert "sdbox-gone" not in Path("/proc/mounts").read_text()
     assert [path for path in Path("/sys/fs/cgroup").glob("**/sdbox*") if path.name in name] == []
+
+
+def test_the_same_package_runs_on_debian_13(debs: list[Path], boot_root: Callable[[Path], Box]) -> None:
+    """One .deb for every Python: installed, started, upgraded and purged on another release."""
+    root = TREE / "build" / "system" / "trixie"
+    if not (root / "usr/bin/python3").exists():
+        if shutil.which("mmdebstrap") is None:
+            required("mmdebstrap is not installed")
+        include = "--include=systemd,systemd-sysv,dbus,python3,ca-certificates,iproute2,procps"
+        done = subprocess.run(
+            ["mmdebstrap", "--quiet", "--variant=minbase", include, "trixie", root],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    box = boot_root(root)
+    assert "13" in box.read("/etc/debian_version")
+    box.run("dpkg", "--install", *map(in_box, debs))
+    box.simulator = start_simulator(box)
+    configure(box)
+    since = box.now()
+    box.run("systemctl", "enable", "--now", UNIT)
+    assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
+    before = box.show(UNIT, "MainPID")
+
+    box.run("dpkg", "--purge", "queuetick-tools")
+    box.run("dpkg", "--force-confold", "--install", newer(box, in_box(debs[0])))
+    assert box.show(UNIT, "MainPID") not in (before, "0")
+
+    box.run("dpkg", "--purge", "queuetick")
+    assert remains(box) == ""

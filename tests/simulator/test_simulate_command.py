@@ -5,6 +5,7 @@ import ast
 import json
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,18 @@ def test_the_environment_to_use_it_is_on_stderr_and_in_a_file_that_others_cannot
     assert [each.name for each in tmp_path.iterdir()] == [".env"]
 
 
+def has_ipv6_loopback() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6_loopback(), reason="this system has no ::1")
+
+
+@needs_ipv6
 def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
     with Simulator(queues=1, host="localhost") as simulator:
         port = simulator.url.rpartition(":")[2]
@@ -181,6 +194,7 @@ def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
             )
 
 
+@needs_ipv6
 def test_a_port_that_one_family_has_taken_is_not_half_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
     with Simulator(queues=1, host="::1") as simulator:
         port = simulator.url.rpartition(":")[2]

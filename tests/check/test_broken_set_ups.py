@@ -8,6 +8,7 @@ import pytest
 
 LISTING = "permission routing:queue:view"
 OBSERVING = "permission analytics:queueObservation:view"
+STATS = "permission analytics:conversationAggregate:view"
 UNKNOWN = "8d2f5c7e-0000-4000-8000-00000000beef"
 
 
@@ -15,7 +16,7 @@ def test_a_sound_set_up_passes_every_check_and_exits_0(check, credentials):
     diagnosis = check(env=credentials)
     assert diagnosis.code == 0
     assert diagnosis.failed == []
-    assert diagnosis.skipped == ["tls"]
+    assert diagnosis.skipped == ["tls", STATS]
     assert diagnosis["login"]["evidence"]["token_lifetime_seconds"] == 86400
 
 
@@ -441,6 +442,16 @@ def test_every_source_is_named_with_what_it_sets(check, credentials, tmp_path):
     sources = {item["subject"]: item["message"] for item in diagnosis["config"]["items"]}
     assert sources[f"{tmp_path}/config.toml"] == "sets poll.batch_size, poll.interval"
     assert sources[f"{tmp_path}/.env"] == "ignored ($CREDENTIALS_DIRECTORY is given)"
-    assert sources["environment"] == "sets GENESYS_CLIENT_SECRET, genesys.api_url"
+    assert sources["the environment"] == "sets GENESYS_CLIENT_SECRET, genesys.api_url"
     assert sources[f"{tmp_path}/credentials/genesys_client_id"] == "sets GENESYS_CLIENT_ID"
     assert diagnosis["config"]["evidence"]["origins"]["poll.interval"] == f"{tmp_path}/config.toml"
+
+
+def test_the_permission_for_statistics_is_tested_where_they_are_enabled(check, credentials, simulator):
+    enabled = "[stats]\nenabled = true\n"
+    assert check(env=credentials, config=enabled)[STATS]["status"] == "pass"
+    simulator.set_faults(denied_permissions=("analytics:conversationAggregate:view",))
+    diagnosis = check(env=credentials, config=enabled)
+    assert (diagnosis.code, diagnosis.failed) == (77, [STATS])
+    assert "Analytics > Conversation Aggregate > View" in diagnosis[STATS]["fix"]
+    assert check(env=credentials, config="").code == 0

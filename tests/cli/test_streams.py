@@ -137,6 +137,10 @@ def test_demo_polls_what_it_simulates(queuetick, environment) -> None:
     ("config", "faults", "code"),
     [
         ("", {}, 0),
+        ('[queues]\nnames = ["Suport*"]\n', {}, 1),
+        ('[queues]\ndivisions = ["Nowhere"]\n', {}, 1),
+        ('[queues]\nids = ["8d2f5c7e-0000-4000-8000-00000000beef"]\n', {}, 1),
+        ("", {"status": {429: 1.0}, "status_retry_after": 90.0}, 75),
         ("", {"status": {503: 1.0}}, 75),
         ("", {"html": 1.0}, 75),
     ],

@@ -85,3 +85,17 @@ def test_credentials_can_be_encrypted(box: Box) -> None:
 
     assert box.wait_event(since, "cycle.completed")["outcome"] == "ok"
     assert box.simulator["client_secret"] not in box.sh(f"cat {CREDENTIALS}/*").stdout
+
+    checked = box.run("queuetick", "check", "--unit", "queuetick")
+    assert "genesys_client_secret.cred (LoadCredentialEncrypted)" in checked.stdout
+    assert box.simulator["client_secret"] not in checked.stdout
+
+
+def test_check_unit_takes_them_as_the_unit_does_and_tells_who_may_not(box: Box) -> None:
+    done = box.run("queuetick", "check", "--unit", "queuetick")
+    assert f"{CREDENTIALS}/genesys_client_secret (LoadCredential): sets GENESYS_CLIENT_SECRET" in done.stdout
+
+    nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    done = box.run(*nobody, "queuetick", "check", "--unit", "queuetick", check=False)
+    assert done.returncode == 1
+    assert "run it as root" in done.stdout

@@ -23,6 +23,8 @@ from queuetick.clock import Stopped
 from queuetick.config import Config
 from queuetick.events import Queue, chunk
 from queuetick.exit_codes import ExitCode
+from queuetick.genesys import stats
+from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
 from queuetick.genesys.org import Session
 from queuetick.genesys.rate_limit import Deferred
@@ -35,6 +37,7 @@ MADE_UP = Queue("00000000-0000-4000-8000-000000000000")
 _UI_NAMES = {
     LISTING: "Routing > Queue > View",
     "analytics:queueObservation:view": "Analytics > Queue Observation > View",
+    stats.PERMISSION: "Analytics > Conversation Aggregate > View",
 }
 
 
@@ -162,6 +165,34 @@ def observation(
         evidence = {"status": 429, "retry_after_seconds": seconds, "source": probe.pause.source}
         return failed(name, message, fix, exits=ExitCode.TEMPFAIL, **evidence)
     return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
+
+
+def statistics(session: Session, queues: list[Queue], *, now: float, deadline: float) -> Check:
+    """Whether queue.stats can be asked for, with one queue; skipped where it is not enabled."""
+    name = f"permission {stats.PERMISSION}"
+    settings = session.config.stats
+    if not settings.enabled:
+        return skipped(name, "queue.stats is not enabled ([stats] enabled)")
+    window = stats.today(settings.timezone, now)
+    try:
+        asked = session.client.stats(
+            (queues or [MADE_UP])[:1],
+            cycle=0,
+            scheduled_at="",
+            window=window,
+            deadline=deadline,
+            usage=Usage(),
+        )
+        for _ in asked:
+            pass
+    except Forbidden as error:
+        message = f"{stats.PERMISSION} is missing, so queue.stats stays away: {error.reason}"
+        return Check(
+            name, "fail", message, grant(stats.PERMISSION), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
+        )
+    except (ApiError, Deferred, Stopped) as error:
+        return refused_for_now(name, f"POST {stats.PATH}", error)
+    return passed(name, f"the query for today in {settings.timezone} was answered")
 
 
 def request_path(config: Config) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from queuetick.check.result import Check, failed, passed, warned
 from queuetick.config import Config
+from queuetick.genesys import stats
 from queuetick.genesys.listing import PAGE_SIZE
 from queuetick.polling.capacity import (
     MAX_BATCH_SIZE,
@@ -23,9 +24,6 @@ MONTH = 30 * 86400
 
 TIGHT = 0.8
 """Share of the budget, or of a cycle, above which retries have too little room; what is advised keeps below it."""
-
-STATS_BATCH = 100
-"""Queues in one request for queue.stats."""
 
 MAX_CONCURRENCY = 64
 
@@ -47,16 +45,16 @@ class Measured(Struct, frozen=True):
 
 def stats_per_minute(config: Config, queues: int) -> float:
     """Requests a minute that queue.stats needs."""
-    return math.ceil(queues / STATS_BATCH) * 60 / config.stats.every
+    return math.ceil(queues / stats.MAX_QUEUES) * 60 / config.stats.every
 
 
 def budget(config: Config, known: Measured) -> Check:
     """Whether the token's budget and the interval have room for what is configured, and which setting would fit."""
     poll, queues, allowed = config.poll, known.queues, known.allowed
     batches = math.ceil(queues / poll.batch_size)
-    stats = stats_per_minute(config, queues)
+    for_stats = stats_per_minute(config, queues)
     needed = batches * 60 / poll.interval
-    used = needed + (stats if config.stats.enabled else 0.0)
+    used = needed + (for_stats if config.stats.enabled else 0.0)
     share = used / allowed
     room = max(1, int(allowed * TIGHT - (used - needed)))
     size = fitting_batch_size(queues, poll.interval, room)
@@ -68,7 +66,7 @@ def budget(config: Config, known: Measured) -> Check:
         "queues": queues,
         "batches": batches,
         "requests_per_minute_needed": round(used, 1),
-        "requests_per_minute_stats": round(stats, 1),
+        "requests_per_minute_stats": round(for_stats, 1),
         "requests_per_minute_allowed": allowed,
         "requests_per_minute_stated": known.stated,
         "share": round(share, 3),
@@ -85,7 +83,7 @@ def budget(config: Config, known: Measured) -> Check:
         f"a minute"
     )
     if config.stats.enabled:
-        message += f" and queue.stats {stats:.4g}"
+        message += f" and queue.stats {for_stats:.4g}"
     message += f", {100 * share:.3g} % of {limit}; {month:,} in 30 days"
     if share > 1:
         stretched = interval_in_force(batches, float(poll.interval), allowed)
@@ -101,7 +99,7 @@ def budget(config: Config, known: Measured) -> Check:
         message = f"{_too_slow(config, batches, known.latency or 0.0, seconds)}, with little room for retries"
         return warned("budget", message, _faster(config, queues, known.latency or 0.0), **evidence)
     if not config.stats.enabled and queues:
-        message += f"; queue.stats ([stats] enabled) would add {stats:.4g} a minute"
+        message += f"; queue.stats ([stats] enabled) would add {for_stats:.4g} a minute"
     return passed("budget", message, **evidence)
 
 

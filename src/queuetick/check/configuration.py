@@ -57,7 +57,8 @@ def _sources(config: Config) -> Iterator[Item]:
         if source.state == "read":
             keys = sorted(key for key, origin in config.origins.items() if _is_from(source.name, origin))
             message = f"sets {', '.join(keys)}" if keys else "sets nothing"
-        yield Item(source.name, "pass", message)
+        name = "the environment" if source.name == "environment" else source.name
+        yield Item(name, "pass", message)
 
 
 def _is_from(source: str, origin: str) -> bool:
@@ -77,7 +78,7 @@ def relabelled(check: Check, labels: Mapping[str, str]) -> Check:
                 value = value.replace(text, label)
         elif isinstance(value, dict):
             return {clean(key): clean(inner) for key, inner in value.items()}
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             return [clean(inner) for inner in value]
         return value
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from queuetick.check.result import Check, failed, passed, warned
+from queuetick.check.unit import UnitSetUp
 from queuetick.config import Config
 from queuetick.lines.output import stdout_is_journal
 
@@ -17,9 +18,14 @@ ROOM = 100 * 1024 * 1024
 """Bytes free on the file's disk below which it is warned about: some hours of lines of 200 queues."""
 
 
-def output(config: Config, environ: Mapping[str, str]) -> Check:
-    """Whether the present user can write the log file; for stdout, whether it is the journal."""
+def output(config: Config, environ: Mapping[str, str], set_up: UnitSetUp | None = None) -> Check:
+    """Whether the present user can write the log file; for stdout, whether it is the journal.
+
+    With `set_up` the unit of that set-up writes, perhaps as another user: then the file is looked at as this one.
+    """
     if config.output.path == "-":
+        if set_up is not None:
+            return passed("output", f"stdout of {set_up.name}: {set_up.stdout}", path="-", unit=set_up.name)
         if stdout_is_journal(environ):
             return passed(
                 "output", "stdout is the journal: lines carry their syslog priority", path="-", journal=True
@@ -46,4 +52,9 @@ def output(config: Config, environ: Mapping[str, str]) -> Check:
     if free < ROOM:
         fix = "free space there, or have logrotate keep less"
         return warned("output", f"only {free >> 20} MiB are free at {path.parent}", fix, **evidence)
+    if set_up is not None:
+        message = (
+            f"{path} is writable for {user}; {set_up.name} writes as user {set_up.user}, which was not tried"
+        )
+        return passed("output", message, **evidence)
     return passed("output", f"{path} is writable for {user}", **evidence)

@@ -20,12 +20,14 @@ from queuetick.clock import Clock
 from queuetick.config import Config
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
+from queuetick.genesys import stats
 from queuetick.genesys.org import Session
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines.redaction import Redaction
 from queuetick.polling.selection import explicit, select
 
 LISTING = f"permission {access.LISTING}"
+STATS = f"permission {stats.PERMISSION}"
 
 LISTING_PATIENCE = 60.0
 FIRST_PATIENCE = 10.0
@@ -114,7 +116,7 @@ class Examination:
         self._config = config
         self.redaction.add(config.secrets())
         if not offline:
-            yield from self._online(config, environ)
+            yield from self._online(config, environ, set_up)
 
     def _all_skipped(self, cause: str, *, offline: bool) -> Iterator[Check]:
         names = ["config"] if cause == "unit" else []
@@ -123,7 +125,9 @@ class Examination:
         for name in names:
             yield skipped(name, f"{cause} failed")
 
-    def _online(self, config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
+    def _online(
+        self, config: Config, environ: Mapping[str, str], set_up: UnitSetUp | None
+    ) -> Iterator[Check]:
         probe = self._probe
         one_clock = Clock(
             wait=lambda seconds: (
@@ -141,7 +145,7 @@ class Examination:
         session.transport.on_answer = probe.note_answer
         asker = Asker(session, clock=one_clock, emit=probe.note)
         try:
-            online = _Online(session, asker, probe, one_clock, environ)
+            online = _Online(session, asker, probe, one_clock, lambda: output(config, environ, set_up))
             yield from run_steps(online.steps())
             self._private.update(online.names())
         finally:
@@ -153,14 +157,14 @@ class _Online:
     """The steps from the region to the output, and what an earlier one leaves for a later one."""
 
     def __init__(
-        self, session: Session, asker: Asker, probe: Probe, clock: Clock, environ: Mapping[str, str]
+        self, session: Session, asker: Asker, probe: Probe, clock: Clock, look_at_output: Callable[[], Check]
     ) -> None:
         self._session = session
         self._config = session.config
         self._asker = asker
         self._probe = probe
         self._clock = clock
-        self._environ = environ
+        self._look_at_output = look_at_output
         self._targets = network.targets(session)
         self._patience = min(network.PATIENCE, session.config.genesys.timeout)
         self._listing: access.Listing | None = None
@@ -187,8 +191,9 @@ class _Online:
             "selection": (("login",), self._select),
             permission: (("login",), lambda: self._observe(permission)),
             "queues": (("login",), lambda: self._each_queue(permission)),
+            STATS: (("login",), self._ask_statistics),
             "budget": ((), self._budget),
-            "output": ((), lambda: output(self._config, self._environ)),
+            "output": ((), self._look_at_output),
         }
         return [Step(name, *runs[name]) for name in _names(permission)]
 
@@ -233,6 +238,10 @@ class _Online:
             self._session, self._asker, self._answers, self._selected, self._listed, clock=self._clock
         )
 
+    def _ask_statistics(self) -> Check:
+        now, deadline = self._clock.now(), self._clock.monotonic() + FIRST_PATIENCE
+        return access.statistics(self._session, self._selected, now=now, deadline=deadline)
+
     def _budget(self) -> Check:
         listed, limiter = self._listed, self._session.throttle
         if listed is None and self._config.queues.name_globs:
@@ -250,7 +259,7 @@ class _Online:
 def _names(permission: str) -> list[str]:
     """Every check after config, in its order; `permission` is that of the endpoint."""
     network_checks = ["region", "proxy", "dns", "connection", "tls", "login", "clock"]
-    return [*network_checks, LISTING, "selection", permission, "queues", "budget", "output"]
+    return [*network_checks, LISTING, "selection", permission, "queues", STATS, "budget", "output"]
 
 
 def real_clock() -> Clock:

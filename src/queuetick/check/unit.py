@@ -42,6 +42,8 @@ class UnitSetUp(Struct, frozen=True):
 
     name: str
     user: str
+    stdout: str
+    """What StandardOutput= says, such as "journal"."""
     config: Path | None
     """What ExecStart gives to --config."""
     directory: Path
@@ -74,6 +76,7 @@ def set_up_of(unit: str) -> Iterator[UnitSetUp]:
         yield UnitSetUp(
             name=name,
             user=properties["User"] or "root",
+            stdout=properties["StandardOutput"],
             config=_config_of(properties["ExecStart"], name),
             directory=directory,
             environ=environ,
@@ -90,7 +93,10 @@ def _properties(name: str) -> dict[str, Any]:
             f"systemd knows no unit {name} ({state})",
             "list them with `systemctl list-unit-files 'queuetick*'`; an instance is written queuetick@NAME",
         )
-    names = ("ExecStart", "Environment", "EnvironmentFiles", "User", "WorkingDirectory", *_CREDENTIALS)
+    names = (
+        *("ExecStart", "Environment", "EnvironmentFiles", "StandardOutput", "User", "WorkingDirectory"),
+        *_CREDENTIALS,
+    )
     found = dict(zip(names, _ask("get-property", _BUS, path, f"{_BUS}.Service", *names), strict=True))
     (found["Manager"],) = _ask("get-property", _BUS, *_MANAGER, "Environment")
     return found

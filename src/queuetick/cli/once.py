@@ -12,8 +12,7 @@ from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from queuetick.config import Config
-    from queuetick.events import CycleReport
-    from queuetick.genesys.errors import ApiError
+    from queuetick.daemon.daemon import Daemon
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
@@ -27,7 +26,7 @@ examples:
 exit codes:
   0   every selected queue was polled and every line was written
   1   a queue failed, nothing is selected, or the output cannot be written
-  75  the API could not be reached
+  75  the API could not be reached, or asks for a pause
   77  credentials or permissions were refused
   78  the configuration is invalid
 
@@ -44,23 +43,19 @@ def _once(config: Config, load: Callable[[], Config]) -> int:
     daemon = process.new_daemon(config, load, max_cycles=1)
     code = daemon.run()
     if code is ExitCode.OK:
-        code = exit_code(daemon.last_report, daemon.last_error)
+        code = exit_code(daemon)
     return process.end(code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE)
 
 
-def exit_code(report: CycleReport | None, error: ApiError | None) -> ExitCode:
-    """OK for outcome ok alone, TEMPFAIL where the API could not be reached, else FAILURE.
-
-    `error` is what the last failed request of the cycle, or of the listing, ended with.
-    """
+def exit_code(daemon: Daemon) -> ExitCode:
+    """OK for outcome ok alone; TEMPFAIL where nothing was answered, or where a pause left no request; else FAILURE."""
     from queuetick.check.result import exit_for
 
+    report, error = daemon.last_report, daemon.last_error
     if report is not None and report.outcome == "ok":
         return ExitCode.OK
-    answered = report is not None and report.snapshots + report.missing + report.invalid
-    away = (
-        exit_for(error) is ExitCode.TEMPFAIL
-        if error is not None
-        else report is not None and bool(report.deferred)
-    )
-    return ExitCode.TEMPFAIL if away and not answered else ExitCode.FAILURE
+    answered = report is not None and report.snapshots + report.unchanged + report.missing + report.invalid
+    if answered or daemon.none_selected:
+        return ExitCode.FAILURE
+    away = exit_for(error) is ExitCode.TEMPFAIL if error is not None else daemon.paused
+    return ExitCode.TEMPFAIL if away else ExitCode.FAILURE

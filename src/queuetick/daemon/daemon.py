@@ -100,6 +100,17 @@ class Daemon:
         last = self._app.runner.last
         return (last.last_error if last else None) or self._app.runner.discovery.error
 
+    @property
+    def none_selected(self) -> str | None:
+        """Why nothing is polled, where a listing says so."""
+        return self._app.runner.discovery.none_selected
+
+    @property
+    def paused(self) -> bool:
+        """Whether the API has asked for a pause of the listing or of the observations."""
+        throttle = self._app.runner.session.throttle
+        return max(throttle.paused_for("listing"), throttle.paused_for("observations")) > 0
+
     def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
 

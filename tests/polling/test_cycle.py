@@ -97,6 +97,9 @@ class Script:
             [(queue, "left out") for queue in batch.queues if queue.id in missing],
         )
 
+    def find_refused_metric(self, queue_id, error, *, deadline, usage, requests) -> list:
+        return []
+
     def queue(self, queue_id, *, deadline) -> Queue | None:
         self.looked_up.append(queue_id)
         found = self.lookups.get(queue_id, Queue(queue_id))

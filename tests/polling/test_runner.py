@@ -471,7 +471,7 @@ def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycl
     daemon._app.runner.progress_at = 0.0
     daemon._tick()
     assert daemon._app.runner.progress_at > 0
-    daemon._app.runner.running = daemon._app.runner.number = 7
+    daemon._app.runner.running = daemon._app.runner._numbers.last = 7
     daemon._app.runner._running.acquire()
     daemon._app.runner.progress_at = 0.0
     daemon._tick()

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from queuetick.clock import Clock, next_tick
-from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues, Stats
 from queuetick.events import Batch, CycleReport, QueueSnapshot
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Transient, Unreachable
@@ -171,10 +171,11 @@ def configuration(
         genesys=Genesys(**{"api_url": "http://127.0.0.1:1", **sections.get("genesys", {})}),
         queues=Queues(**sections.get("queues", {})),
         poll=Poll(**sections.get("poll", {})),
-        output=Output(),
+        output=Output(**sections.get("output", {})),
         log=Log(),
         metrics=Metrics(),
         credentials=Credentials(*client),
+        stats=Stats(**sections.get("stats", {})),
     )
 
 

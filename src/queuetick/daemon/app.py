@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from msgspec import UNSET
+
 from queuetick import __version__
 from queuetick.clock import Clock, grid_tick, monotonic, next_tick
 from queuetick.config import Config
@@ -92,6 +94,7 @@ class App:
             return
         runner = self.runner
         known = runner.queues is not None
+        stats = runner.stats_per_minute
         held, self._held = self._held, None
         self.emit(
             DaemonStarted(
@@ -101,6 +104,7 @@ class App:
                 queues=len(runner.queues or ()) if known else None,
                 batches=runner.batches if known else None,
                 requests_per_minute=runner.requests_per_minute() if known else None,
+                stats_requests_per_minute=UNSET if stats is None or not known else round(stats, 1),
             ),
             *held,
             *check_warnings(self.config),

@@ -29,7 +29,7 @@ from queuetick.lines import Emitter
 from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.cycle import LAST_REQUESTS
 from queuetick.polling.isolation import concerns_single_queues
-from queuetick.polling.runner import CLOCK_JUMP
+from queuetick.polling.numbers import CLOCK_JUMP
 
 GRACE = 8.0
 """Seconds that a running cycle and the output together have to end after a stop; the contract allows 10."""

@@ -6,6 +6,7 @@ failed, deferred.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,8 +23,6 @@ from queuetick.events import (
     Queue,
     QueueMissing,
     chunk,
-    deferred_first,
-    halves,
 )
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, TooLarge, Transient
@@ -93,7 +92,10 @@ class Cycle:
         self._batches_failed = 0
         self._failures: list[BatchFailed] = []
         self._fruitless = 0
+        self._own = 1
         self._extra = 0
+        self._too_large: int | None = None
+        self._largest_answered = 0
         self._crash: BaseException | None = None
         self._closed = False
 
@@ -103,16 +105,9 @@ class Cycle:
         memory, plan = self.memory, self.plan
         memory.forget_all_but({queue.id for queue in plan.queues})
         self.invalid = {queue_id: aside.error for queue_id, aside in memory.invalid.items()}
-        polled = deferred_first(
-            (queue for queue in plan.queues if queue.id not in self.invalid), memory.deferred
-        )
-        size = min(plan.batch_size, memory.largest_batch or plan.batch_size)
-        good = [queue for queue in polled if queue.id not in memory.suspects]
-        suspects = [queue for queue in polled if queue.id in memory.suspects]
-        self.batches = chunk(good, size)
-        self.batches += [
-            Batch(len(self.batches) + each.number, each.queues) for each in chunk(suspects, size)
-        ]
+        polled = [queue for queue in plan.queues if queue.id not in self.invalid]
+        self.batches = memory.batches(polled, plan.batch_size)
+        self._own = max(1, math.ceil(len(polled) / plan.batch_size))
         refused: deque[tuple[Batch, ApiError]] = deque()
         self.run_all(self.batches, lambda batch: self._poll_batch(batch, refused))
         Isolation(self, refused).run()
@@ -151,7 +146,7 @@ class Cycle:
     def spend(self) -> bool:
         """Count one request beyond the cycle's batches; False when it may not be sent, because nothing is answered."""
         with self.lock:
-            if not self.api_answered and self._extra >= EXTRA_PER_BATCH * max(1, len(self.batches)):
+            if not self.api_answered and self._extra >= EXTRA_PER_BATCH * self._own:
                 return False
             self._extra += 1
             return True
@@ -190,7 +185,7 @@ class Cycle:
         except (Deferred, Stopped):
             return None  # without an account, its queues are deferred
         except TooLarge as error:
-            self._ask_halves(batch, error, failures + 1)
+            self._ask_parts(batch, error, failures + 1)
             return None
         except ApiError as error:
             if concerns_single_queues(error):
@@ -198,7 +193,7 @@ class Cycle:
             self.fail(batch, error, failures + 1)
             return None
         finally:
-            self._count(usage)
+            self.count(usage)
 
     def look_up(self, queue_id: str) -> Queue | None:
         """The queue as the listing route knows it; None when there is none. Raises as Client.queue."""
@@ -207,12 +202,13 @@ class Cycle:
         except (Deferred, Stopped):
             raise
         except BaseException:
-            self._count(Usage(requests=1))
+            self.count(Usage(requests=1))
             raise
-        self._count(Usage(requests=1))
+        self.count(Usage(requests=1))
         return found
 
-    def _count(self, usage: Usage) -> None:
+    def count(self, usage: Usage) -> None:
+        """Add requests to the cycle's account."""
         with self.lock:
             self._usage.requests += usage.requests
             self._usage.retries += usage.retries
@@ -248,19 +244,24 @@ class Cycle:
     def _poll_batch(self, batch: Batch, refused: deque[tuple[Batch, ApiError]]) -> None:
         if self._fruitless >= GIVE_UP_AFTER and not self.api_answered:
             return
+        if batch.number > self._own and not self.spend():
+            return
         if (error := self.ask(batch)) is not None:
             refused.append((batch, error))
 
-    def _ask_halves(self, batch: Batch, error: ApiError, attempts: int) -> None:
-        """The answer would be too large: ask for the halves, and for no batch of this size in the next cycles."""
-        if len(batch.queues) == 1:
+    def _ask_parts(self, batch: Batch, error: ApiError, attempts: int) -> None:
+        """The answer would be too large: ask for parts of at most half the size that is known to be too large."""
+        count = len(batch.queues)
+        if count == 1:
             return self.fail(batch, error, attempts)
         with self.lock:
-            most = len(batch.queues) // 2
-            self.memory.largest_batch = min(most, self.memory.largest_batch or most)
-        for half in halves(batch):
-            if self.spend() and (refusal := self.ask(half)) is not None:
-                self.fail(half, refusal)
+            self._too_large = min(count, self._too_large or count)
+            size = max(1, self._too_large // 2)
+        for part in chunk(batch.queues, size):
+            piece = Batch(batch.number, part.queues)
+            refusal = self.ask(piece) if self.spend() else error
+            if refusal is not None:
+                self.fail(piece, refusal, attempts)
         return None
 
     def _retry_in_time(self, failures: int) -> bool:
@@ -275,6 +276,7 @@ class Cycle:
             if self._closed:
                 return
             self._fruitless = 0
+            self._largest_answered = max(self._largest_answered, len(batch.queues))
             for snapshot in answer.snapshots:
                 self.answered.add(snapshot.queue_id)
                 self.invalid.pop(snapshot.queue_id, None)
@@ -302,6 +304,7 @@ class Cycle:
             ids = {queue.id for queue in plan.queues}
             deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
             memory.deferred = deferred
+            memory.learn_size(self._too_large, self._largest_answered)
             memory.suspects &= deferred | self.failed.keys()
             for queue_id in memory.written.keys() - self.answered - deferred:
                 del memory.written[queue_id]  # the first line after an absence is always written

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from queuetick.clock import Stopped
 from queuetick.events import Batch, Queue, QueueInvalid, chunk, halves
+from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, NotFound, RequestRefused, TooLarge
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.memory import SetAside
@@ -21,8 +22,8 @@ from queuetick.polling.memory import SetAside
 if TYPE_CHECKING:
     from queuetick.polling.cycle import Cycle
 
-MOST_PROBES = 8
-"""Requests that a cycle without any answer spends on telling a bad id from a bad request."""
+MOST_PROBES = 4
+"""Requests that a cycle without any answer spends on telling a bad id from a bad request, and as many on metrics."""
 
 MOST_PIECES = 64
 """Requests that isolating may cost a cycle in which queues are answered; the rest is isolated in the next cycle."""
@@ -65,7 +66,14 @@ class Isolation:
         """Find the bad ids, set them aside and poll the good ones, as far as the cycle's requests and time allow."""
         self._memory.suspects.update(queue.id for refused in self._refused for queue in refused.pieces[0])
         if self._refused and not self._cycle.api_answered:
-            self._probe()
+            # Few requests are left: ids first, then for some cycles the metrics.
+            steps = (self._probe, self._search_metric)
+            for step in steps if self._memory.unanswered % 4 == 0 else steps[::-1]:
+                if not self._cycle.api_answered:
+                    step()
+            self._memory.unanswered += 1
+        if self._cycle.api_answered:
+            self._memory.unanswered = 0
         if self._cycle.api_answered:
             self._cycle.run_all(self._refused, self._split)
         if self._cycle.api_answered or not self._cycle.batches:
@@ -80,6 +88,28 @@ class Isolation:
             self._probe_one(refused)
             if self._left <= 0 or self._cycle.api_answered:
                 return
+
+    def _search_metric(self) -> None:
+        """Nothing is answered: look for a metric that the organisation refuses."""
+        cycle = self._cycle
+        errors = [each.error for each in self._refused if isinstance(each.error, RequestRefused)]
+        requests = 0
+        while errors and requests < MOST_PROBES and cycle.spend():
+            requests += 1
+        if not requests:
+            return
+        usage = Usage()
+        queue = self._refused[0].pieces[0][0] if self._refused[0].pieces else cycle.plan.queues[0]
+        try:
+            cycle.emit(
+                *cycle.client.find_refused_metric(
+                    queue.id, errors[0], deadline=cycle.plan.deadline, usage=usage, requests=requests
+                )
+            )
+        except (ApiError, Deferred, Stopped):
+            pass
+        finally:
+            cycle.count(usage)
 
     def _probe_one(self, refused: _Refused) -> None:
         [queues] = refused.pieces
@@ -236,15 +266,15 @@ class Isolation:
             and aside.since < number
             and aside.next_try <= number
         ]
+        unclear: list[Queue] = []
         for batch in chunk(due, self._cycle.plan.batch_size):
             if not self._cycle.spend() or (error := self._cycle.ask(Batch(0, batch.queues))) is None:
                 continue
             if len(batch.queues) == 1:
                 self._refused_again(batch.queues[0], error)
-        if len(due) < 2:
-            return
-        still = [queue for queue in due if queue.id in self._cycle.invalid][:MOST_SECOND_TRIES]
-        for queue in still:
+            else:
+                unclear += batch.queues
+        for queue in unclear[:MOST_SECOND_TRIES]:
             if self._cycle.spend() and (error := self._cycle.ask(Batch(0, (queue,)))) is not None:
                 self._refused_again(queue, error)
 

@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from queuetick.config import Output
-from queuetick.events import CycleReport, Outcome, Queue, QueueRecovered, QueueSnapshot
+from queuetick.events import (
+    Batch,
+    CycleReport,
+    Outcome,
+    Queue,
+    QueueRecovered,
+    QueueSnapshot,
+    chunk,
+    deferred_first,
+)
 from queuetick.genesys.errors import ApiError
 
 LONGEST_DISTANCE = 64
 """Cycles; the longest distance between two questions for an id that is set aside."""
+
+OFTEN = 8
+"""Refusals of one id after which it is asked for less often."""
 
 
 @dataclass
@@ -22,13 +34,14 @@ class SetAside:
     error: ApiError
     next_try: int
     """Number of the first cycle that asks for it again."""
-    distance: int = 1
-    """Cycles from one question to the next."""
+    refusals: int = 1
 
     def refused_again(self, cycle: int) -> None:
-        """Ask after 1, 2, 4, ... cycles: a chance refusal ends soon, a lasting one costs little."""
-        self.distance = min(LONGEST_DISTANCE, 2 * self.distance)
-        self.next_try = cycle + self.distance
+        """Ask after two cycles, and after `OFTEN` refusals after 4, 8, 16, ...: a chance refusal ends soon, a lasting
+        one costs little.
+        """
+        self.refusals += 1
+        self.next_try = cycle + min(LONGEST_DISTANCE, 2 ** max(1, self.refusals - OFTEN))
 
 
 @dataclass
@@ -53,8 +66,12 @@ class Memory:
     written: dict[str, Written] = field(default_factory=dict)
     largest_batch: int | None = None
     """The most queues that an answer had room for; None while no answer was too large."""
+    first_batch: int | None = None
+    """Queues of the first batch, while every answer is too large: another size in each cycle, until one is answered."""
     probes: int = 0
     """How many queues were asked for alone to tell a bad id from a bad request, in all cycles."""
+    unanswered: int = 0
+    """Cycles in a row that were refused and got no answer."""
 
     def forget_all_but(self, polled: Collection[str]) -> None:
         """Drop what is remembered of queues that are polled no more."""
@@ -64,6 +81,26 @@ class Memory:
                 del remembered[queue_id]
         self.deferred &= set(polled)
         self.suspects &= set(polled)
+
+    def batches(self, queues: Iterable[Queue], batch_size: int) -> list[Batch]:
+        """Cut `queues` into batches: deferred ones first, suspects last and apart, none larger than what fits."""
+        polled = deferred_first(queues, self.deferred)
+        size = min(batch_size, self.largest_batch or batch_size)
+        good = [queue for queue in polled if queue.id not in self.suspects]
+        suspects = [queue for queue in polled if queue.id in self.suspects]
+        first = self.first_batch or 0
+        parts = [tuple(good[:first])] if first and good else []
+        parts += [batch.queues for batch in (*chunk(good[first:], size), *chunk(suspects, size))]
+        return [Batch(number, part) for number, part in enumerate(parts, start=1)]
+
+    def learn_size(self, too_large: int | None, answered: int) -> None:
+        """Take in the smallest batch of a cycle whose answer was too large, and the largest that was answered."""
+        if too_large is not None and not answered:
+            self.first_batch = max(1, too_large // 2)
+        elif answered:
+            self.first_batch = None
+            if too_large is not None and answered < too_large:
+                self.largest_batch = answered
 
     def returned(self, answered: Iterable[Queue], cycle: int) -> Iterator[QueueRecovered]:
         """Forget that queues were missing or invalid which `cycle` has answered, and yield an event for each."""
@@ -78,7 +115,7 @@ class Memory:
 
     def try_all_again(self) -> None:
         """Ask once more for every id that was set aside, and for batches of full size, in the next cycle."""
-        self.largest_batch = None
+        self.largest_batch = self.first_batch = None
         for aside in self.invalid.values():
             aside.next_try = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queuetick.events import ApiLost, ApiRecovered, CycleReport, Fact
 from queuetick.genesys.errors import ApiError
+from queuetick.polling.memory import CycleResult
 
 
 class Outage:
@@ -20,12 +21,11 @@ class Outage:
 
     def judge(
         self,
-        report: CycleReport,
+        result: CycleResult,
         *,
         error: ApiError | None,
         began: float,
         monotonic: float,
-        waiting: int,
         none_selected: str | None,
     ) -> Fact | None:
         """Take in a cycle that began at `began` and ended at `monotonic`; returns what has changed, if anything has.
@@ -33,6 +33,7 @@ class Outage:
         An outage counts from where its first cycle began.
         """
         fact: Fact | None = None
+        report, waiting = result.report, result.waiting
         answered = report.snapshots + report.unchanged + report.missing
         if report.outcome == "failed" and error is not None and not none_selected:
             self._cycles += 1

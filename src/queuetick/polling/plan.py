@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from queuetick.events import Batch, Queue
+from queuetick.events import Batch, MetricRefused, Queue
 from queuetick.genesys.client import Usage
+from queuetick.genesys.errors import RequestRefused
 from queuetick.genesys.queries import Answer
 
 
@@ -20,6 +21,10 @@ class Client(Protocol):
     def observe(
         self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
     ) -> Answer: ...
+
+    def find_refused_metric(
+        self, queue_id: str, error: RequestRefused, *, deadline: float, usage: Usage, requests: int
+    ) -> list[MetricRefused]: ...
 
     def queue(self, queue_id: str, *, deadline: float) -> Queue | None: ...
 

@@ -5,17 +5,17 @@ Invariant: for each cycle number 1..N there is exactly one of cycle.completed, c
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 from msgspec import UNSET
 
-from queuetick.clock import Clock, grid_tick, utc
+from queuetick.clock import Clock, Stopped, grid_tick, utc
 from queuetick.config import Config
 from queuetick.events import (
     CycleCrashed,
@@ -26,20 +26,21 @@ from queuetick.events import (
     Queue,
     RequestsPerMinute,
 )
+from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, Transient
 from queuetick.genesys.org import Session
-from queuetick.polling.capacity import fitting_batch_size, interval_in_force
+from queuetick.genesys.rate_limit import Deferred
+from queuetick.polling.capacity import fitting_batch_size, interval_in_force, stats_requests_per_minute
 from queuetick.polling.cycle import Cycle
 from queuetick.polling.discovery import Discovery
 from queuetick.polling.memory import CycleResult, Memory
+from queuetick.polling.numbers import Numbers, Tick
 from queuetick.polling.outage import Outage
 from queuetick.polling.plan import Plan
+from queuetick.polling.today import Today
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
-
-CLOCK_JUMP = 1.0
-"""Seconds; a wall clock that moved more than this against the monotonic one was set."""
 
 SWAP_PATIENCE = 1.0
 """Seconds of real time that a tick waits while a reload puts another session in force."""
@@ -48,12 +49,8 @@ BATCH_THREADS = "queuetick-batch"
 """How the names of the threads that poll batches begin."""
 
 
-class _Tick(NamedTuple):
-    """A tick that was accounted for: its place on the grid, and what both clocks showed then."""
-
-    scheduled: float
-    now: float
-    monotonic: float
+def _threads(config: Config) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(config.poll.concurrency, thread_name_prefix=BATCH_THREADS)
 
 
 class CycleRunner:
@@ -70,7 +67,6 @@ class CycleRunner:
         self.session = session
         self.config = session.config
         self.memory = Memory()
-        self.number = 0
         self.interval = float(self.config.poll.interval)
         """Seconds from cycle to cycle in force; longer than configured where the budget needs it."""
         self.progress_at = clock.monotonic()
@@ -83,12 +79,17 @@ class CycleRunner:
         self._emit = emit
         self._uniform = uniform
         self.discovery = Discovery(session.client, self.config.queues, clock=clock, emit=emit)
-        self._threads = self._new_threads(self.config)
+        self._threads = _threads(self.config)
         self._running = threading.Lock()
-        self._numbers = threading.Lock()
+        self._numbers = Numbers(clock)
         self._fitting = threading.RLock()
-        self._last_tick: _Tick | None = None
+        self._today = Today(clock=clock, emit=emit, progress=self._progress)
         self._began_at_once: float | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of the last tick."""
+        return self._numbers.last
 
     @property
     def queues(self) -> list[Queue] | None:
@@ -101,9 +102,15 @@ class CycleRunner:
         return math.ceil(len(self.queues or ()) / self.config.poll.batch_size)
 
     def requests_per_minute(self) -> RequestsPerMinute:
-        """What the observations need at the configured interval, and what the token may send."""
-        needed = self.batches * 60 / self.config.poll.interval
+        """What observations and queue.stats need as configured, and what the token may send."""
+        needed = self.batches * 60 / self.config.poll.interval + (self.stats_per_minute or 0.0)
         return RequestsPerMinute(needed=round(needed, 1), allowed=self.session.throttle.budget)
+
+    @property
+    def stats_per_minute(self) -> float | None:
+        """Requests a minute that queue.stats takes; None where it is off."""
+        stats = self.config.stats
+        return stats_requests_per_minute(len(self.queues or ()), stats.every) if stats.enabled else None
 
     # Ticks
 
@@ -112,7 +119,7 @@ class CycleRunner:
         now = self._clock.now()
         self._began_at_once = now
         return self._tick(
-            grid_tick(now, self.interval), seen=_Tick(following - self.interval, now, self._clock.monotonic())
+            grid_tick(now, self.interval), seen=Tick(following - self.interval, now, self._clock.monotonic())
         )
 
     def tick(self, scheduled: float) -> CycleReport | None:
@@ -142,7 +149,7 @@ class CycleRunner:
             return True
         return False
 
-    def _tick(self, scheduled: float, *, seen: _Tick | None = None) -> CycleReport | None:
+    def _tick(self, scheduled: float, *, seen: Tick | None = None) -> CycleReport | None:
         if not self._running.acquire(timeout=0 if self.running is not None else SWAP_PATIENCE):
             self.overrun(scheduled)
             return None
@@ -207,11 +214,10 @@ class CycleRunner:
         report.rate_limit = session.throttle.rate_limit or UNSET
         self._emit(report)
         changed = self.outage.judge(
-            report,
+            result,
             error=result.last_error or discovery.error,
             began=began,
             monotonic=self._clock.monotonic(),
-            waiting=result.waiting,
             none_selected=discovery.none_selected,
         )
         if changed is not None:
@@ -220,21 +226,21 @@ class CycleRunner:
         if answered and not discovery.believed and isinstance(discovery.error, Transient | LoginFailed):
             self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh
         self.fit_interval()
+        if answered:
+            polled = [queue for queue in discovery.queues or () if queue.id not in result.invalid]
+            stats = self.config.stats
+            self._today.run(
+                session.client, stats, polled, cycle=number, scheduled=scheduled, deadline=deadline
+            )
         return report
 
-    def _next_number(self, scheduled: float, seen: _Tick | None = None) -> int:
+    def _next_number(self, scheduled: float, seen: Tick | None = None) -> int:
         """Number the tick at `scheduled`; ticks that were missed before it are one skipped cycle with a count."""
-        with self._numbers:
-            missed = self._missed_before(scheduled, seen)
-            if missed > 0:
-                self.number += 1
-                skipped = self.number
-            self.number += 1
-            number = self.number
-        if missed > 0:
+        number, missed = self._numbers.next(scheduled, self.interval, seen=seen)
+        if missed:
             self._emit(
                 CycleSkipped(
-                    cycle=skipped,
+                    cycle=number - 1,
                     reason="stalled",
                     scheduled_at=utc(scheduled - missed * self.interval),
                     until=utc(self._clock.now()),
@@ -242,17 +248,6 @@ class CycleRunner:
                 )
             )
         return number
-
-    def _missed_before(self, scheduled: float, seen: _Tick | None) -> int:
-        """How many ticks passed unseen since the last one. A clock that was set is no time that has passed."""
-        tick = seen or _Tick(scheduled, self._clock.now(), self._clock.monotonic())
-        last, self._last_tick = self._last_tick, tick
-        if last is None:
-            return 0
-        passed = tick.monotonic - last.monotonic
-        if abs((tick.now - last.now) - passed) <= CLOCK_JUMP:
-            passed = scheduled - last.scheduled
-        return max(0, round(passed / self.interval) - 1)
 
     def _progress(self) -> None:
         self.progress_at = self._clock.monotonic()
@@ -271,7 +266,11 @@ class CycleRunner:
 
     def refresh(self) -> None:
         """A discovery on its turn: also gives the ids that were set aside another try."""
-        self.discover(deadline=self._clock.monotonic() + max(60.0, self.interval))
+        deadline = self._clock.monotonic() + max(60.0, self.interval)
+        self.discover(deadline=deadline)
+        with contextlib.suppress(ApiError, Deferred, Stopped):
+            for queue in (self.queues or ())[:1]:
+                self.session.client.retry_refused_metrics(queue.id, deadline=deadline, usage=Usage())
         with self._running:
             self.memory.try_all_again()
 
@@ -291,7 +290,7 @@ class CycleRunner:
                 self.memory.written.clear()  # where and how lines go now, none was written yet
             if earlier.poll.concurrency != config.poll.concurrency:
                 self._threads.shutdown(wait=False, cancel_futures=True)
-                self._threads = self._new_threads(config)
+                self._threads = _threads(config)
             # A stretched interval stays until it is fitted, which says the change.
             if self.interval == float(earlier.poll.interval):
                 self._set_interval(float(config.poll.interval))
@@ -303,22 +302,15 @@ class CycleRunner:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.session.close()
 
-    @staticmethod
-    def _new_threads(config: Config) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(config.poll.concurrency, thread_name_prefix=BATCH_THREADS)
-
-    # Interval
-
     def fit_interval(self) -> None:
-        """Stretch the interval to what the budget holds, or restore it; says so on the change."""
+        """Stretch the interval to what the budget holds, or restore it; emits an event on the change."""
         with self._fitting:
             self._fit()
 
     def _fit(self) -> None:
-        poll, throttle = self.config.poll, self.session.throttle
-        throttle.expect(self.batches, float(poll.interval))
+        wanted, throttle = float(self.config.poll.interval), self.session.throttle
+        throttle.expect(self.batches, wanted)
         budget = throttle.budget
-        wanted = float(poll.interval)
         fitting = interval_in_force(self.batches, wanted, budget)
         if fitting == self.interval:
             return
@@ -336,4 +328,4 @@ class CycleRunner:
     def _set_interval(self, interval: float) -> None:
         if interval != self.interval:
             self.interval = interval
-            self._last_tick = None  # on another grid no tick was missed
+            self._numbers.start_anew()

@@ -1,0 +1,173 @@
+"""A verdict needs evidence: what is refused, who is blamed for it, and what it may cost."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.account import breaches
+from support.virtual import World
+
+QUERY = "/api/v2/analytics/queues/observations/query"
+
+
+class Truth:
+    """Stands before the simulator's API and refuses queries as `refuse(ids, metrics)` says: a status and a body."""
+
+    def __init__(self, world: World, refuse) -> None:
+        self.refuse = refuse
+        self.answered: list[set[str]] = []
+        self.requests = 0
+        self._respond = world.api.respond
+        world.api.respond = self
+
+    def __call__(self, request):
+        outcome = self._respond(request)
+        path = request.target.partition("?")[0]
+        if "/routing/queues" in path or path == QUERY:
+            self.requests += 1
+        refusal = self.refuse(path, *read(request.body) if path == QUERY else (set(), ()))
+        if refusal is not None:
+            outcome.answer.status, outcome.answer.body = refusal
+        elif path == QUERY and outcome.answer.status == 200:
+            self.answered.append(read(request.body)[0])
+        return outcome
+
+
+def read(body: bytes) -> tuple[set[str], tuple[str, ...]]:
+    query = json.loads(body)
+    return {each["value"] for each in query["filter"]["predicates"]}, tuple(query["metrics"])
+
+
+def refusal(status: int, code: str) -> tuple[int, bytes]:
+    return status, json.dumps(
+        {"message": "refused", "code": code, "status": status, "contextId": "c"}
+    ).encode()
+
+
+BLANKET = {
+    "a page with 400": (400, b"<html>Bad Request</html>"),
+    "a page with 403": (403, b"<html>Forbidden</html>"),
+    "a page with 404": (404, b"<html>Not Found</html>"),
+    "another shape with 400": (400, b'{"error": {"text": "no"}}'),
+    "a genuine 400": refusal(400, "bad.request"),
+    "a genuine 403": refusal(403, "missing.division.permission"),
+    "a genuine 404": refusal(404, "not.found"),
+    "too large": refusal(400, "response.entity.too.large"),
+}
+
+
+@pytest.mark.parametrize("shape", BLANKET)
+@pytest.mark.parametrize(("queues", "batch_size"), [(200, 20), (45, 200), (1, 20)])
+def test_where_nothing_is_answered_no_id_is_blamed_and_a_cycle_costs_three_requests_a_batch_at_most(
+    shape, queues, batch_size
+):
+    world = World(queues=queues, poll_batch_size=batch_size, queues_refresh=86_400)
+    world.run(1)
+    truth = Truth(world, lambda path, *_: BLANKET[shape] if path == QUERY else None)
+    batches = -(-queues // batch_size)
+    for cycle in range(2, 7):
+        sent = truth.requests
+        world.run(cycle)
+        assert truth.requests - sent <= 3 * batches
+    assert world.events("queue.invalid") == []
+    assert [report.outcome for report in world.reports[1:]] == ["failed"] * 5
+    assert len(world.events("api.lost")) == 1
+    assert {line["cycle"] for line in world.events("batch.failed")} == {2}, (
+        "named in the cycle that lost the API"
+    )
+    truth.refuse = lambda *_: None
+    world.run(8)
+    world.close()
+    assert world.reports[-1].outcome == "ok"
+    assert len(world.events("api.recovered")) == 1
+    assert breaches(world.text) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "missing.division.permission"), (404, "not.found"), (400, "bad.request")]
+)
+@pytest.mark.parametrize("queues", [1, 2, 40])
+def test_one_queue_that_refuses_its_batch_is_set_aside_and_its_neighbours_are_polled(status, code, queues):
+    world = World(queues=queues, poll_batch_size=20, queues_refresh=86_400)
+    bad = world.centre.queues[-1]
+
+    def refuse(path, ids, _):
+        alone = bad.id in ids or path.endswith(bad.id)
+        return (
+            refusal(status if path == QUERY else 404, code if path == QUERY else "not.found")
+            if alone
+            else None
+        )
+
+    Truth(world, refuse)
+    world.run(4)
+    world.close()
+    [invalid] = world.events("queue.invalid")
+    assert (invalid["queue_id"], invalid["status"], invalid["code"]) == (bad.id, status, code)
+    assert invalid["division"]
+    assert ("permission" in invalid) == (status == 403)
+    assert world.reports[-1].snapshots == queues - 1
+    assert world.reports[-1].outcome == ("partial" if queues > 1 else "failed")
+
+
+def test_a_metric_that_the_organisation_refuses_is_left_out_and_every_queue_polled():
+    world = World(queues=45, poll_batch_size=20, queues_refresh=86_400)
+    Truth(
+        world,
+        lambda _, __, metrics: refusal(400, "bad.request") if "oLongestInteracting" in metrics else None,
+    )
+    world.run(12)
+    world.close()
+    [found] = world.events("metric.refused")
+    assert found["metric"] == "oLongestInteracting"
+    assert world.events("queue.invalid") == []
+    assert (world.reports[-1].outcome, world.reports[-1].snapshots) == ("ok", 45)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10_000),
+    share=st.sampled_from([0.1, 0.3, 0.6, 1.0]),
+    shapes=st.lists(st.sampled_from(sorted(BLANKET)), min_size=1, max_size=3, unique=True),
+    bad=st.sets(st.integers(0, 59), max_size=4),
+    queues=st.sampled_from([3, 20, 60]),
+    batch_size=st.sampled_from([1, 7, 20, 200]),
+    trouble=st.integers(1, 6),
+    lookups=st.booleans(),
+)
+def test_what_the_server_would_answer_is_polled_two_cycles_after_the_last_fault_and_ok_means_all(
+    seed, share, shapes, bad, queues, batch_size, trouble, lookups
+):
+    """Random refusals, genuine or not, over some ids that are refused always; `lookups`: they are random as well."""
+    chance = random.Random(seed)
+    world = World(queues=queues, poll_batch_size=batch_size, poll_concurrency=1, queues_refresh=86_400)
+    ids = [queue.id for queue in world.centre.queues]
+    forbidden = {ids[n] for n in bad if n < queues}
+    calm = False
+
+    def refuse(path, asked, _):
+        looked_up = path.rpartition("/")[2]
+        if asked & forbidden or looked_up in forbidden:
+            return refusal(404, "not.found")
+        looks_up = lookups and "/routing/queues/" in path
+        if calm or not (path == QUERY or looks_up) or chance.random() > share:
+            return None
+        return BLANKET[chance.choice(shapes)]
+
+    truth = Truth(world, refuse)
+    world.run(1 + trouble)
+    calm = True
+    truth.answered.clear()
+    world.run(1 + trouble + 2)
+    world.close()
+    polled = set().union(*truth.answered)
+    assert set(ids) - forbidden - polled == set()
+    for report in world.reports:
+        if report.outcome == "ok":
+            assert report.snapshots + report.missing == report.queues == queues
+    assert breaches(world.text) == []

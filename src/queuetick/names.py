@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 
+@lru_cache(maxsize=65536)
 def folded(name: str) -> str:
     """`name` as it is compared: NFC, case-folded, and each run of white space one space."""
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).split())

@@ -220,6 +220,16 @@ def test_a_file_system_that_does_not_answer_is_a_problem_in_bounded_time(tmp_pat
     assert time.monotonic() - began < 5
 
 
+def test_a_current_directory_that_was_removed_has_no_sources(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(configuration, "DEFAULT_PATHS", (Path("config.toml"),))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    config = load(None, regions=REGIONS, environ=LOGIN)
+    assert ["absent", "absent", "read"] == [source.state for source in config.sources]
+
+
 # Who may have written a source
 
 
@@ -330,11 +340,23 @@ def test_sources_that_are_not_there_are_named_too(tmp_path, monkeypatch) -> None
 # Thresholds alone, for viewers
 
 
-def test_thresholds_are_read_without_credentials(tmp_path) -> None:
+def test_a_viewer_reads_the_valid_thresholds_without_credentials(tmp_path) -> None:
     (tmp_path / "config.toml").write_text('[[thresholds]]\nnames = ["[VIP]*"]\nwaiting = [1, 2]\n[other]\n')
     [threshold] = load_thresholds(None, directory=tmp_path)
     assert (("[VIP]*",), (1.0, 2.0)) == (threshold.names, threshold.waiting)
-    (tmp_path / "config.toml").write_text("[[thresholds]]\nwaiting = [2, 1]\n")
-    with pytest.raises(ConfigError) as caught:
-        load_thresholds(Path("config.toml"), directory=tmp_path)
-    assert ["thresholds[0].waiting"] == [problem.key for problem in caught.value.problems]
+    (tmp_path / "config.toml").write_text(
+        "".join(
+            f"[[thresholds]]\n{line}\n"
+            for line in ("waiting = [2, 1]", "waitin = 1", "hours = 'x'", "waiting = 3")
+        )
+    )
+    (tmp_path / "config.toml").chmod(0o666)
+    [threshold] = load_thresholds(Path("config.toml"), directory=tmp_path)
+    assert 3 == threshold.waiting
+    for text in ("thresholds = 3", "thresholds = [3]", "[", ""):
+        (tmp_path / "config.toml").write_text(text)
+        assert () == load_thresholds(None, directory=tmp_path)
+    (tmp_path / "config.toml").unlink()
+    assert () == load_thresholds(Path("config.toml"), directory=tmp_path)
+    os.mkfifo(tmp_path / "config.toml")
+    assert () == load_thresholds(None, directory=tmp_path)

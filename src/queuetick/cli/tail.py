@@ -27,6 +27,6 @@ Read docs/tailing.md.
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from queuetick.cli.thresholds import in_force
+    from queuetick.config.load import load_thresholds
 
-    return run_tail(arguments, in_force())
+    return run_tail(arguments, load_thresholds())

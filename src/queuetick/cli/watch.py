@@ -27,6 +27,6 @@ Read docs/watch.md.
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from queuetick.cli.thresholds import in_force
+    from queuetick.config.load import load_thresholds
 
-    return watch(arguments, in_force())
+    return watch(arguments, load_thresholds())

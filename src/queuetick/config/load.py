@@ -19,15 +19,15 @@ from queuetick.config.hints import region_hint
 from queuetick.config.hosts import ascii_url
 from queuetick.config.proxies import HTTPS_PROXY, NO_PROXY, no_proxy_patterns, parse_proxy, proxy_secrets
 from queuetick.config.reading import ENVIRONMENT, Reading
-from queuetick.config.rules import check_rules
-from queuetick.config.settings import SECTIONS, Config, ConfigError, Credentials, Genesys
+from queuetick.config.rules import check_rules, check_threshold
+from queuetick.config.settings import SECTIONS, Config, ConfigError, Genesys
 from queuetick.events import Problem
 from queuetick.events.thresholds import Threshold
 
 DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
 """Read when `--config` is not given; the first that exists counts."""
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that reading everything may take; a file system that does not answer blocks a read for ever."""
 
 SHORTEST_SECRET = 6
@@ -45,22 +45,21 @@ def load(
     return Loader(path, regions=regions, environ=environ, directory=directory).load()
 
 
-def load_thresholds(path: Path | None, *, directory: Path | None = None) -> tuple[Threshold, ...]:
-    """Read `[[thresholds]]` alone, for viewers that need no credentials. Raises ConfigError."""
-    reading = Reading({}, directory if directory is not None else Path.cwd(), frozenset())
-    _, document = reading.file(_candidates(path), needed=path is not None)
-    found = reading.thresholds(document)
-    config = Config(
-        **{name: kind() for name, kind in SECTIONS.items()},  # type: ignore[arg-type]
-        thresholds=found,
-        credentials=Credentials("", ""),
-    )
-    rules = [
-        problem for problem in check_rules(config, {"us-east-1": ""}) if problem.key.startswith("thresh")
-    ]
-    if problems := reading.problems + rules:
-        raise ConfigError(problems)
-    return found
+def load_thresholds(path: Path | None = None, *, directory: Path | None = None) -> tuple[Threshold, ...]:
+    """The valid tables of `[[thresholds]]`, for viewers, which need no credentials and work without a configuration.
+
+    A file that cannot be read gives none, and an invalid table is left out; `run` and `check` report both.
+    """
+    reading = Reading({}, directory or _present_directory(), frozenset(), owned=False)
+    _, document = reading.file(_candidates(path), needed=False)
+    tables = document.get("thresholds")
+    found = []
+    for table in tables if isinstance(tables, list) else ():
+        problems: list[Problem] = []
+        one = convert("thresholds", Threshold, table, problems)
+        if not problems and not any(check_threshold("thresholds", one)):
+            found.append(one)
+    return tuple(found)
 
 
 class Loader:
@@ -91,8 +90,7 @@ class Loader:
         Raises ConfigError with every problem found, each with its key and a fix. A source that an earlier call read
         and that is gone is a problem. Takes `PATIENCE` seconds at most.
         """
-        base = self._directory if self._directory is not None else Path.cwd()
-        reading = Reading(self._environ, base, self._seen)
+        reading = Reading(self._environ, self._directory or _present_directory(), self._seen)
         config = _within(PATIENCE, lambda: self._read(reading), reading)
         self._seen |= frozenset(reading.read)
         if self._path is None and config.source is not None:
@@ -142,6 +140,13 @@ class Loader:
         if problems:
             raise ConfigError(_masked(problems, config.secrets()))
         return config
+
+
+def _present_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed, or its parents cannot be searched: then nothing is found in it
+        return Path()
 
 
 def _candidates(path: Path | None) -> tuple[Path, ...]:

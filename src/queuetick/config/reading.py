@@ -30,7 +30,10 @@ HOSTS = ("GENESYS_REGION", "GENESYS_API_URL", "GENESYS_LOGIN_URL", *HTTPS_PROXY)
 class Reading:
     """One pass over all sources: what was read, where each value came from, and what is wrong."""
 
-    def __init__(self, environ: Mapping[str, str], base: Path, seen: frozenset[Path]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], base: Path, seen: frozenset[Path], *, owned: bool = True
+    ) -> None:
+        """`seen` are the files that must be there; `owned` refuses files that somebody else can have written."""
         self.problems: list[Problem] = []
         self.sources: list[Source] = []
         self.origins: dict[str, str] = {}
@@ -41,13 +44,14 @@ class Reading:
         self._environ = environ
         self._base = base
         self._seen = seen
+        self._owned = owned
         self._dotenv: dict[str, str] = {}
 
     def file(self, paths: Sequence[Path], *, needed: bool) -> tuple[Path | None, dict[str, Any]]:
         """The configuration file in force, the first of `paths` that exists, and its document."""
         for candidate in paths:
             file = self._base / candidate
-            text = self._text(file, str(candidate), owned=True, needed=needed)
+            text = self._text(file, str(candidate), owned=self._owned, needed=needed)
             if text is None:
                 if not self.problems:
                     continue
@@ -88,7 +92,7 @@ class Reading:
         path = (file.parent if file is not None else self._base) / ".env"
         if self._environ.get("CREDENTIALS_DIRECTORY"):
             self.sources.append(Source(str(path), "ignored", "$CREDENTIALS_DIRECTORY is given"))
-        elif (text := self._text(path, str(path), owned=True)) is not None:
+        elif (text := self._text(path, str(path), owned=self._owned)) is not None:
             self._dotenv, bad = parse_dotenv(text)
             if bad:
                 lines = ("line " if len(bad) == 1 else "lines ") + ", ".join(map(str, bad[:10]))

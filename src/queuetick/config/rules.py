@@ -42,7 +42,11 @@ def check_rules(config: Config, regions: Mapping[str, str]) -> list[Problem]:
         *_stats(config.stats.timezone),
         *_listen(config.metrics.listen),
         *_tls(config),
-        *(problem for index, table in enumerate(config.thresholds) for problem in _threshold(index, table)),
+        *(
+            problem
+            for index, table in enumerate(config.thresholds)
+            for problem in check_threshold(f"thresholds[{index}]", table)
+        ),
     ]
 
 
@@ -261,8 +265,8 @@ def _stats(timezone: str) -> Iterator[Problem]:
         yield Problem("stats.timezone", str(error), "name an IANA zone such as Europe/Berlin")
 
 
-def _threshold(index: int, table: Threshold) -> Iterator[Problem]:
-    key = f"thresholds[{index}]"
+def check_threshold(key: str, table: Threshold) -> Iterator[Problem]:
+    """Every rule that the table named `key` breaks."""
     if not table.names:
         yield Problem(f"{key}.names", "is empty: it selects no queue", 'remove it, or write ["*"]')
     for medium in table.media:

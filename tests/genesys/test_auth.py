@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuetick.config import Credentials
+from queuetick.config import Credentials, Genesys
 from queuetick.genesys import auth
 from queuetick.genesys.auth import Login, Token, TokenSource, TokenState
 from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable
+from queuetick.genesys.org import Session
 from queuetick.genesys.transport import Response
 from queuetick.simulator import Faults
 from support.account import breaches
@@ -299,8 +300,10 @@ def test_an_answer_that_is_no_token_is_a_failed_login_not_a_refused_one(answer):
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_credentials_that_are_refused_say_what_to_check(status):
-    with pytest.raises(LoginRefused, match=r"check|enabled"):
+    with pytest.raises(LoginRefused, match=r"check|enabled") as refused:
         login(Response(status, "", {}, b'{"error":"invalid_client","description":"authentication failed"}'))
+    assert "http://127.0.0.1 (region us-east-1, the default)" in refused.value.reason
+    assert (status == 403) != ("region of the client's organisation" in refused.value.reason)
 
 
 def test_an_error_body_of_the_platform_api_refuses_a_login_too():
@@ -343,12 +346,13 @@ def test_a_lifetime_that_makes_no_sense_is_taken_for_the_shortest(said, taken):
 
 def login(answer: Response) -> Token:
     class Answering:
-        def send(self, options, *, timeout):
+        def send(self, options, *, timeout, most):
             return answer
 
     return Login(
         Answering(),
         login_url="http://127.0.0.1",
+        region="region us-east-1, the default",
         credentials=Credentials("id", "secret"),
         timeout=1,
         now=lambda: 0.0,
@@ -454,3 +458,30 @@ def test_a_reload_with_unchanged_credentials_needs_no_login_host():
     assert [report.outcome for report in world.reports] == ["ok"] * 4
     assert [report.batches for report in world.reports] == [2, 2, 4, 4]
     assert len(logins(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("genesys", "origins", "said"),
+    [
+        (Genesys(), {}, "https://login.mypurecloud.com (region us-east-1, the default)"),
+        (
+            Genesys(region="eu-west-1"),
+            {"genesys.region": "config.toml"},
+            "https://login.mypurecloud.ie (region eu-west-1)",
+        ),
+        (Genesys(api_url="https://api.gw"), {}, "https://login.gw (from genesys.api_url)"),
+        (Genesys(login_url="https://id.example"), {}, "https://id.example (genesys.login_url)"),
+    ],
+)
+def test_a_login_that_fails_names_the_host_that_was_asked_and_how_it_was_chosen(genesys, origins, said):
+    class Away:
+        def send(self, options, *, timeout, most):
+            raise Unreachable("connection failed: Connection refused")
+
+    config = msgspec.structs.replace(World(queues=1).config, genesys=genesys, origins=origins)
+    session = Session(
+        config, clock=VirtualTime().clock(), emit=lambda *_: None, redact=lambda _: None, transport=Away()
+    )
+    with pytest.raises(LoginFailed) as failed:
+        session.client.login()
+    assert failed.value.reason == f"login at {said}: connection failed: Connection refused"

@@ -9,7 +9,7 @@ import pytest
 from queuetick import __version__
 from queuetick.events import Batch, Queue, RateLimit
 from queuetick.genesys.auth import Token
-from queuetick.genesys.client import Client, Hosts, Usage, hosts
+from queuetick.genesys.client import Client, Usage
 from queuetick.genesys.errors import (
     Forbidden,
     LoginFailed,
@@ -22,6 +22,7 @@ from queuetick.genesys.errors import (
     Transient,
     Unreachable,
 )
+from queuetick.genesys.hosts import Hosts, hosts
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Response
 
@@ -56,7 +57,7 @@ class Scripted:
         self.headers = []
         self.timeouts = []
 
-    def send(self, options, *, timeout):
+    def send(self, options, *, timeout, most):
         self.asked.append(options)
         self.headers.append(dict(options.headers))  # the SDK masks its own copy afterwards
         self.timeouts.append(timeout)

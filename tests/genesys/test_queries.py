@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -741,3 +742,34 @@ def test_whatever_the_groups_hold_each_queue_is_a_snapshot_or_missing(groups) ->
 def test_snake_names_are_lower_snake_case(name) -> None:
     assert snake(name) == snake(snake(name))
     assert snake(name)
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"0", b'""', b"[[]]"])
+@pytest.mark.parametrize("query", [OBSERVATIONS, DETAILS])
+def test_an_answer_of_more_values_than_any_question_needs_is_refused_before_they_are_made(
+    value, query
+) -> None:
+    name = b"results" if query is OBSERVATIONS else b"groups"
+    raw = b'{"' + name + b'":[' + b",".join([value] * 1_000_000) + b"]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(Transient, match="more values"):
+            read(raw=raw, query=query)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_full_answer_about_200_queues_has_room() -> None:
+    kinds = ("voice", "callback", "chat", "email", "message", "video", "cobrowse", "internalmessage")
+    ids = [f"e8963ace-0000-4000-8000-{n:012d}" for n in range(200)]
+    groups = [
+        media(kind, *(datum(metric, 1, calculatedMetricValue=1) for metric in METRICS[:5]), queue=queue)
+        for queue in ids
+        for kind in kinds
+    ] + [
+        users(*(datum(metric, 3, f"{n:036d}") for metric in METRICS[5:] for n in range(12)), queue=queue)
+        for queue in ids
+    ]
+    raw = json.dumps({"results": groups}, indent=1).encode()
+    assert 200 == len(read(raw=raw, ids=ids).snapshots)

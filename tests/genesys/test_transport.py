@@ -17,9 +17,9 @@ import pytest
 from queuetick.clock import Stopped
 from queuetick.config.proxies import parse_proxy
 from queuetick.genesys import sdk
-from queuetick.genesys import transport as module
 from queuetick.genesys.errors import Transient, Unreachable
-from queuetick.genesys.transport import Transport
+from queuetick.genesys.in_flight import CONNECT_PATIENCE
+from queuetick.genesys.transport import MAX_BODY, Transport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -65,9 +65,9 @@ def make(**options) -> Transport:
     return Transport(**{"connections": 2, "proxy_for": lambda _: None, "ca_bundle": None, **options})
 
 
-def send(transport, url, *, timeout=5.0, body="{}"):
+def send(transport, url, *, timeout=5.0, body="{}", most=MAX_BODY):
     options = sdk.load().HttpRequestOptions(url=url, method="POST", headers={"X": "y"}, body=body)
-    return transport.send(options, timeout=timeout)
+    return transport.send(options, timeout=timeout, most=most)
 
 
 @pytest.fixture
@@ -122,11 +122,10 @@ def test_half_an_answer_is_no_answer_and_is_asked_for_once(answer, transport) ->
     assert 1 == len(requests)
 
 
-def test_a_huge_body_is_cut_off(transport, monkeypatch) -> None:
-    monkeypatch.setattr(module, "MAX_BODY", 1000)
+def test_a_huge_body_is_cut_off(transport) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
     with raw_server(lambda c: c.sendall(answer)) as (port, _), pytest.raises(Transient, match="larger than"):
-        send(transport, f"http://127.0.0.1:{port}/x")
+        send(transport, f"http://127.0.0.1:{port}/x", most=1000)
 
 
 def test_a_redirect_is_not_followed_so_that_the_token_stays_here(transport) -> None:
@@ -241,3 +240,111 @@ def test_fifty_requests_over_one_kept_connection_leave_no_descriptor_behind(tran
         for _ in range(50):
             assert b"{}" == send(transport, f"http://127.0.0.1:{port}/x").data
     assert 1 == len(requests)
+
+
+# Addresses, names and certificates
+
+
+def addresses(monkeypatch, *found: tuple[socket.AddressFamily, tuple]) -> None:
+    """Make every host name have these addresses."""
+    infos = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: infos)
+
+
+@pytest.fixture
+def dead() -> Iterator[tuple[str, int]]:
+    """An address whose connections are never accepted: its backlog is full."""
+    with socket.socket() as listening, contextlib.ExitStack() as stack:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()
+
+
+def test_a_dead_address_before_a_good_one_does_not_eat_the_timeout(dead, transport, monkeypatch) -> None:
+    with raw_server(lambda c: c.sendall(OK)) as (port, _):
+        good = ("127.0.0.1", port)
+        addresses(monkeypatch, (socket.AF_INET, dead), (socket.AF_INET, good))
+        began = time.monotonic()
+        assert 200 == send(transport, "http://two-addresses.example/x", timeout=10.0).status
+        assert time.monotonic() - began < CONNECT_PATIENCE + 2
+
+
+def test_many_dead_addresses_of_one_family_do_not_hide_the_other(dead, transport, monkeypatch) -> None:
+    with raw_server(lambda c: c.sendall(OK), address="::1") as (port, _):
+        four = [(socket.AF_INET, dead)] * 5
+        addresses(monkeypatch, *four, (socket.AF_INET6, ("::1", port, 0, 0)))
+        began = time.monotonic()
+        assert 200 == send(transport, "http://six-addresses.example/x", timeout=10.0).status
+        assert time.monotonic() - began < CONNECT_PATIENCE + 2
+
+
+def test_the_last_address_has_all_the_time_and_the_error_says_it(dead, transport, monkeypatch) -> None:
+    addresses(monkeypatch, (socket.AF_INET, dead))
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match="no answer within 2 s"):
+        send(transport, "http://one-address.example/x", timeout=2.0)
+    assert time.monotonic() - began > CONNECT_PATIENCE + 0.5
+
+
+def test_a_connection_that_is_being_made_ends_with_abort(dead, transport) -> None:
+    caught = []
+
+    def ask() -> None:
+        try:
+            send(transport, f"http://127.0.0.1:{dead[1]}/x", timeout=30.0)
+        except Stopped:
+            caught.append(time.monotonic())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not any(request.socket is not None for request in list(transport._in_flight.values())):
+        time.sleep(0.01)
+    aborted = time.monotonic()
+    transport.abort()
+    asking.join(10)
+    assert caught
+    assert caught[0] - aborted < 5
+
+
+def test_a_host_beyond_ascii_is_asked_under_its_idna_name(transport, monkeypatch) -> None:
+    asked = []
+
+    def resolve(host, port, **_options):
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(Unreachable, match="does not resolve"):
+        send(transport, "https://api.b\u00fccher.example/x")
+    assert ["api.xn--bcher-kva.example"] == asked
+
+
+def test_what_strict_x509_refuses_is_named_with_a_fix(tmp_path) -> None:
+    """A CA without key usage: Python 3.13 refuses what 3.12 accepts."""
+    ca, key, pem, request = (tmp_path / name for name in ("ca.pem", "key.pem", "cert.pem", "request.pem"))
+    plain = tmp_path / "plain.cnf"
+    plain.write_text(
+        "[req]\ndistinguished_name=dn\n[dn]\n[ca]\nbasicConstraints=CA:TRUE\n[leaf]\nsubjectAltName=IP:127.0.0.1\n"
+    )
+    for arguments in (
+        ["req", "-x509", "-config", plain, "-extensions", "ca", "-newkey", "rsa:2048", "-nodes", "-keyout", key,
+         "-out", ca, "-days", "2", "-subj", "/CN=Old CA"],
+        ["req", "-new", "-config", plain, "-key", key, "-out", request, "-subj", "/CN=127.0.0.1"],
+        ["x509", "-req", "-in", request, "-CA", ca, "-CAkey", key, "-CAcreateserial", "-out", pem, "-days", "2",
+         "-extfile", plain, "-extensions", "leaf"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    strict = make(ca_bundle=str(ca))
+    strict.ssl_context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with (
+        raw_server(lambda c: c.sendall(OK), context) as (port, _),
+        pytest.raises(Unreachable, match=r"RFC 5280.*Python 3\.13.*issue it anew"),
+    ):
+        send(strict, f"https://127.0.0.1:{port}/x")
+    strict.close()

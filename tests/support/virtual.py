@@ -106,7 +106,7 @@ class WirelessTransport:
         self._travel = travel
         self._turn = threading.Lock()
 
-    def send(self, options: Any, *, timeout: float) -> Response:
+    def send(self, options: Any, *, timeout: float, most: int = MAX_BODY) -> Response:
         """As Transport.send."""
         url = urlsplit(options.url)
         target = url.path + (f"?{urlencode(options.query_params)}" if options.query_params else "")
@@ -129,9 +129,9 @@ class WirelessTransport:
         with self._turn:
             outcome = self.api.respond(request)
             self.requests.append((left_at, url.path, outcome.answer.status))
-        return self._arrive(outcome, timeout - there)
+        return self._arrive(outcome, timeout - there, most)
 
-    def _arrive(self, outcome: Outcome, left: float) -> Response:
+    def _arrive(self, outcome: Outcome, left: float, most: int) -> Response:
         delay = outcome.delay + self._travel()
         if outcome.broken == "hang" or delay > left:
             self._time.advance(left)
@@ -140,8 +140,8 @@ class WirelessTransport:
         if outcome.broken is not None:
             raise Unreachable("connection failed: Connection reset by peer")
         answer = outcome.answer
-        if len(answer.body) > MAX_BODY:
-            raise Transient("the answer is larger than 16 MiB", status=answer.status)
+        if len(answer.body) > most:
+            raise Transient(f"the answer is larger than {most} bytes", status=answer.status)
         self.answered.append(self._time.monotonic())
         return Response(answer.status, "", _Headers(answer.headers), answer.body)
 

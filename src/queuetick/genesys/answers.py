@@ -21,6 +21,13 @@ MOST = 1_000_000_000
 Count = Annotated[int, Meta(ge=0, le=MOST)]
 
 
+MOST_VALUES = 400_000
+"""Values of one answer. 200 queues, or a page of 500, need under 100,000; more would only take memory."""
+
+SMALL = 512 * 1024
+"""Bytes; whatever a shorter answer holds takes little memory."""
+
+
 class Stats(Struct, gc=False):
     count: Count | None = None
     calculatedMetricValue: int | float | None = None  # noqa: N815 - the API's name
@@ -75,6 +82,7 @@ _DETAILS = msgspec.json.Decoder(Details)
 
 def read_observations(data: bytes) -> Observations:
     """An observations answer; one without `results` describes no queue. Raises Transient when it is no object."""
+    _check_size(data)
     try:
         return _OBSERVATIONS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -85,6 +93,7 @@ def read_observations(data: bytes) -> Observations:
 
 def read_details(data: bytes) -> list[EntityGroup]:
     """The groups of a details answer; none where it has no `groups`. Raises Transient when it is no object."""
+    _check_size(data)
     try:
         return _DETAILS.decode(data).groups or []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -93,6 +102,7 @@ def read_details(data: bytes) -> list[EntityGroup]:
 
 def read_object(data: bytes) -> dict[str, Any]:
     """A JSON object. Raises Transient when the body is something else, such as a proxy's HTML page."""
+    _check_size(data)
     try:
         value = json.loads(data, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
@@ -101,6 +111,12 @@ def read_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Transient("the answer is JSON of another shape, though its status is 200", status=200)
     return value
+
+
+def _check_size(data: bytes) -> None:
+    """Raise Transient when an answer holds more values than any question needs, before they are made."""
+    if len(data) > SMALL and sum(data.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise Transient("the answer holds more values than any question needs", status=200)
 
 
 def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -47,6 +47,10 @@ ASSUMED_LIFETIME = 300.0
 """Seconds, the shortest that an OAuth client can be given, for an answer without `expires_in`."""
 
 
+MAX_BODY = 256 * 1024
+"""Bytes of an answer of the token endpoint; a token has under 4 KB."""
+
+
 class Token(msgspec.Struct, frozen=True):
     """An access token and its life in seconds. The value does not show in a repr."""
 
@@ -65,15 +69,20 @@ class Login:
         transport: Transport,
         *,
         login_url: str,
+        region: str,
         credentials: Credentials,
         timeout: float,
         now: Callable[[], float],
     ) -> None:
-        """`timeout` is in seconds; `now` gives epoch seconds, for a Retry-After that is a date."""
+        """`region` says in messages how the login host was chosen; `timeout` is in seconds.
+
+        `now` gives epoch seconds, for a Retry-After that is a date.
+        """
         self._transport = transport
         self._now = now
         self._url = f"{login_url.rstrip('/')}/oauth/token"
         self._timeout = timeout
+        self._place = f"{login_url.rstrip('/')} ({region})"
         pair = f"{credentials.client_id}:{credentials.client_secret}".encode()
         self._authorization = "Basic " + base64.b64encode(pair).decode("ascii")
 
@@ -94,26 +103,27 @@ class Login:
             body="grant_type=client_credentials",
         )
         try:
-            response = self._transport.send(options, timeout=self._timeout)
+            response = self._transport.send(options, timeout=self._timeout, most=MAX_BODY)
         except ApiError as error:
-            raise LoginFailed(f"login: {error.reason}") from error
+            raise LoginFailed(f"login at {self._place}: {error.reason}") from error
         if response.status == 200:
-            return _read_token(response)
+            return _read_token(response, self._place)
         cause = from_answer(response.status, response.headers, response.data, now=self._now())
         if cause.genuine and response.status in (400, 401, 403):
             raise LoginRefused(
-                _refusal(response.status, cause.reason), **cause.evidence(), genuine=True
+                _refusal(response.status, cause.reason, self._place), **cause.evidence(), genuine=True
             ) from cause
-        raise LoginFailed(f"login: {cause.reason}", **cause.evidence()) from cause
+        raise LoginFailed(f"login at {self._place}: {cause.reason}", **cause.evidence()) from cause
 
 
-def _refusal(status: int, reason: str) -> str:
+def _refusal(status: int, reason: str, place: str) -> str:
     """What a person should do about a refused login (400: unknown client, 401: wrong secret; facts, section 2)."""
+    region = "check that genesys.region is the region of the client's organisation"
     if status == 400:
-        return f"the login host does not know the client ({reason}): check GENESYS_CLIENT_ID and the region"
+        return f"{place} does not know the client ({reason}): check GENESYS_CLIENT_ID, and {region}"
     if status == 401:
-        return f"the client secret is wrong ({reason}): check GENESYS_CLIENT_SECRET"
-    return f"the login was forbidden ({reason}): is the OAuth client enabled?"
+        return f"{place} refuses the client ({reason}): check GENESYS_CLIENT_SECRET, and {region}"
+    return f"{place} forbids the login ({reason}): is the OAuth client enabled, and is this machine's address allowed?"
 
 
 class _Grant(msgspec.Struct):
@@ -121,12 +131,12 @@ class _Grant(msgspec.Struct):
     expires_in: Any = None
 
 
-def _read_token(response: Response) -> Token:
+def _read_token(response: Response, place: str) -> Token:
     try:
         grant = msgspec.json.decode(response.data, type=_Grant)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise LoginFailed(
-            "login: the answer is not a token; check login_url", status=response.status
+            f"login at {place}: the answer is not a token; check login_url", status=response.status
         ) from None
     # The value goes into a header: anything but visible ASCII would break or forge one.
     if (
@@ -134,7 +144,9 @@ def _read_token(response: Response) -> Token:
         or not grant.access_token.isprintable()
         or not grant.access_token.strip()
     ):
-        raise LoginFailed("login: the token holds characters that no token has", status=response.status)
+        raise LoginFailed(
+            f"login at {place}: the token holds characters that no token has", status=response.status
+        )
     try:
         lifetime = float(grant.expires_in)
     except (TypeError, ValueError, OverflowError):

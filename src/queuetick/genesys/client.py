@@ -34,7 +34,7 @@ from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.queries import ENDPOINTS, Answer, Observations
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.stats import Window
-from queuetick.genesys.transport import Exchange, Response, Transport
+from queuetick.genesys.transport import MAX_BODY, Exchange, Response, Transport
 
 LISTING_ATTEMPTS = 3
 """How often a listing that disagrees with its own `total` is asked for."""
@@ -58,21 +58,9 @@ class Usage(Struct):
     retries: int = 0
 
 
-class Hosts(Struct, frozen=True):
-    """Where API and login are, as URLs without a trailing slash."""
-
-    api_url: str
-    login_url: str
-
-
-def hosts(region_url: str, *, api_url: str | None, login_url: str | None) -> Hosts:
-    """The hosts in force: the region's own, unless overridden.
-
-    Login is the API host with `api.` become `login.` (SDK api_client.py, get_conf_url), or the same host where the
-    name does not begin so, as with a gateway or the simulator.
-    """
-    api = (api_url or region_url).rstrip("/")
-    return Hosts(api, (login_url or api.replace("//api.", "//login.", 1)).rstrip("/"))
+def _most(queues: Sequence[Queue]) -> int:
+    """Bytes that an answer about `queues` may have: several times what is needed (facts, 1.5)."""
+    return (256 + 20 * len(queues)) * 1024
 
 
 class Client:
@@ -128,6 +116,7 @@ class Client:
             self._query.path,
             route="observations",
             body=self._query.body(batch.queue_ids, metrics),
+            most=_most(batch.queues),
             deadline=deadline,
             usage=usage,
             timeout=timeout,
@@ -165,7 +154,13 @@ class Client:
             body = stats.body([queue.id for queue in chunk], window)
             try:
                 response = self._request(
-                    "POST", stats.PATH, route="stats", body=body, deadline=deadline, usage=usage
+                    "POST",
+                    stats.PATH,
+                    route="stats",
+                    body=body,
+                    most=_most(chunk),
+                    deadline=deadline,
+                    usage=usage,
                 )
             except TooLarge:
                 if len(chunk) == 1:
@@ -293,6 +288,7 @@ class Client:
         body: str | None = None,
         deadline: float = math.inf,
         timeout: float | None = None,
+        most: int = MAX_BODY,
     ) -> Response:
         """Send one request, and once more with a new token where the first was answered 401."""
         replayed = False
@@ -302,9 +298,8 @@ class Client:
             try:
                 token = self._tokens.token()
                 usage.requests += 1
-                response = self._send(
-                    method, path, query=query, body=body, token=token.value, timeout=timeout or self._timeout
-                )
+                exchange = Exchange(self._transport, timeout or self._timeout, most)
+                response = self._send(exchange, method, path, query=query, body=body, token=token.value)
             finally:
                 self._limits.release(route)
             self._limits.update_from_headers(route, rate_limit(response.headers))
@@ -327,15 +322,14 @@ class Client:
 
     def _send(
         self,
+        exchange: Exchange,
         method: str,
         path: str,
         *,
         query: Mapping[str, Any] | None,
         body: str | None,
         token: str,
-        timeout: float,
     ) -> Response:
-        exchange = Exchange(self._transport, timeout)
         client = self._sdk.ApiClient(self._api_url)
         client.set_http_client(exchange)
         client.user_agent = f"queuetick/{__version__} {client.user_agent}"

@@ -9,7 +9,8 @@ from queuetick.clock import Clock
 from queuetick.config import Config, Credentials
 from queuetick.genesys import sdk
 from queuetick.genesys.auth import Login, TokenSource, TokenState
-from queuetick.genesys.client import Client, hosts
+from queuetick.genesys.client import Client
+from queuetick.genesys.hosts import hosts
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import Transport
 
@@ -87,6 +88,7 @@ class Session:
         login = Login(
             self.transport,
             login_url=where.login_url,
+            region=_region(config),
             credentials=config.credentials,
             timeout=config.genesys.timeout,
             now=clock.now,
@@ -117,3 +119,13 @@ class Session:
     def close(self) -> None:
         """Let go of idle connections."""
         self.transport.close()
+
+
+def _region(config: Config) -> str:
+    """How the login host was chosen, for messages."""
+    if config.genesys.login_url is not None:
+        return "genesys.login_url"
+    if config.genesys.api_url is not None:
+        return "from genesys.api_url"
+    default = "" if "genesys.region" in config.origins else ", the default"
+    return f"region {config.genesys.region}{default}"

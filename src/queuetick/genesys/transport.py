@@ -6,7 +6,6 @@ Retry-After for up to six hours, and ignores HTTPS_PROXY. This one does one requ
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
@@ -22,11 +21,12 @@ from urllib3.exceptions import HTTPError
 from queuetick.clock import Stopped
 from queuetick.config.proxies import Proxy
 from queuetick.genesys import sdk
-from queuetick.genesys.connections import Flight, present, with_tracking
+from queuetick.genesys.connection_errors import describe, is_timeout
 from queuetick.genesys.errors import Transient, Unreachable
+from queuetick.genesys.in_flight import InFlight, current, with_attachment
 
-MAX_BODY = 16 * 1024 * 1024
-"""Bytes of one answer; 200 queues take about 1 MB, so more than this is not an answer to our question."""
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of one answer, where the request says no smaller limit; 500 queues of a listing take about 1 MB."""
 
 
 class Response:
@@ -66,61 +66,59 @@ class Transport:
             "retries": False,
             "ssl_context": self.ssl_context,
         }
-        self._direct = with_tracking(urllib3.PoolManager(**self._options))
+        self._direct = with_attachment(urllib3.PoolManager(**self._options))
         self._proxy_for = proxy_for
         self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}  # by scheme and host of direct requests
         self._proxied: dict[Proxy, urllib3.PoolManager] = {}
-        self._flights: dict[int, Flight] = {}
+        self._in_flight: dict[int, InFlight] = {}
         self._stopping = False
         self._changed = threading.Condition()
         self._watcher: threading.Thread | None = None
 
-    def send(self, options: Any, *, timeout: float) -> Response:
+    def send(self, options: Any, *, timeout: float, most: int = MAX_BODY) -> Response:
         """Send one request (an SDK HttpRequestOptions) and read its answer, in `timeout` seconds altogether.
 
-        Raises Unreachable when there is no whole HTTP answer, Transient when it is larger than `MAX_BODY`,
+        Raises Unreachable when there is no whole HTTP answer, Transient when it is larger than `most` bytes,
         Stopped after `abort()`.
         """
         url = options.url
         if options.query_params:
             url = f"{url}?{urlencode(options.query_params)}"
-        body = options.body
-        flight = Flight(time.monotonic() + timeout)
-        present.flight = flight
-        self._take_off(flight)
+        request = InFlight(time.monotonic() + timeout)
+        current.request = request
+        self._register(request)
         try:
-            response = self._exchange(options.method, url, body, options.headers, timeout)
+            response = self._exchange(options, url, timeout, most)
         except (HTTPError, OSError) as error:
             if self._stopping:
                 raise Stopped from None
-            if flight.overdue or _is_timeout(error):
+            if request.overdue or is_timeout(error):
                 raise Unreachable(f"no answer within {timeout:g} s") from None
-            raise Unreachable(_in_words(error)) from None
+            raise Unreachable(describe(error)) from None
         finally:
-            del self._flights[id(flight)]
-        if flight.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
+            del self._in_flight[id(request)]
+        if request.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
         self.on_answer(options.method, url, response)
         return response
 
-    def _exchange(
-        self, method: str, url: str, body: Any, headers: Mapping[str, str], timeout: float
-    ) -> Response:
+    def _exchange(self, options: Any, url: str, timeout: float, most: int) -> Response:
+        body = options.body
         sender, target = self._route(url)
         raw = sender.urlopen(
-            method,
+            options.method,
             target,
             body=body.encode() if isinstance(body, str) else body,
-            headers=headers,
+            headers=options.headers,
             timeout=timeout,
             redirect=False,
             preload_content=False,
         )
         try:
-            data = raw.read(MAX_BODY + 1)
-            if len(data) > MAX_BODY:
+            data = raw.read(most + 1)
+            if len(data) > most:
                 raw.close()
-                raise Transient(f"the answer is larger than {MAX_BODY >> 20} MiB", status=raw.status)
+                raise Transient(f"the answer is larger than {most / (1 << 20):.1f} MiB", status=raw.status)
         finally:
             raw.release_conn()
         return Response(raw.status, raw.reason, raw.headers, data)
@@ -130,8 +128,8 @@ class Transport:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        for flight in list(self._flights.values()):
-            flight.abort()
+        for request in list(self._in_flight.values()):
+            request.abort()
 
     def close(self) -> None:
         """Close idle connections and end the watching thread; requests under way go on to their end."""
@@ -143,12 +141,12 @@ class Transport:
             self._watcher = None
             self._changed.notify()
 
-    def _take_off(self, flight: Flight) -> None:
-        self._flights[id(flight)] = flight
+    def _register(self, request: InFlight) -> None:
+        self._in_flight[id(request)] = request
         if (
             self._stopping
-        ):  # asked after the flight can be seen: either abort() finds it, or this finds the stop
-            del self._flights[id(flight)]
+        ):  # asked after the request is registered: either abort() finds it, or this finds the stop
+            del self._in_flight[id(request)]
             raise Stopped
         if self._watcher is None:
             with self._changed:
@@ -163,10 +161,10 @@ class Transport:
         me = threading.current_thread()
         while True:
             now = time.monotonic()
-            for flight in list(self._flights.values()):
-                if flight.deadline + 0.5 < now and not flight.overdue:
-                    flight.overdue = True
-                    flight.abort()
+            for request in list(self._in_flight.values()):
+                if request.deadline + 0.5 < now and not request.overdue:
+                    request.overdue = True
+                    request.abort()
             with self._changed:
                 if self._stopping or self._watcher is not me:
                     return
@@ -189,7 +187,7 @@ class Transport:
     def _through(self, proxy: Proxy) -> urllib3.PoolManager:
         if proxy not in self._proxied:
             headers = {"proxy-authorization": proxy.authorization} if proxy.authorization else None
-            self._proxied[proxy] = with_tracking(
+            self._proxied[proxy] = with_attachment(
                 urllib3.ProxyManager(proxy.url, proxy_headers=headers, **self._options)
             )
         return self._proxied[proxy]
@@ -201,43 +199,13 @@ class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]
     One per call, because the SDK keeps the last answer on the client, where threads would share it.
     """
 
-    def __init__(self, transport: Transport, timeout: float) -> None:
+    def __init__(self, transport: Transport, timeout: float, most: int = MAX_BODY) -> None:
         super().__init__()
         self.transport = transport
         self.timeout = timeout
+        self.most = most
         self.response: Response | None = None
 
     def request(self, http_request_options: Any) -> Response:
-        self.response = self.transport.send(http_request_options, timeout=self.timeout)
+        self.response = self.transport.send(http_request_options, timeout=self.timeout, most=self.most)
         return self.response
-
-
-def _is_timeout(error: Exception) -> bool:
-    # NewConnectionError is a ConnectTimeoutError by descent only: it says refused, unreachable, unresolved.
-    timeouts = (urllib3.exceptions.TimeoutError, TimeoutError)
-    return isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError)
-
-
-def _in_words(error: Exception) -> str:
-    """A sentence for a connection error, without urllib3's object addresses."""
-    cause: BaseException = error
-    while (inner := _inner(cause)) is not None:
-        cause = inner
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS: the server's certificate is not trusted ({cause.verify_message}); see genesys.ca_bundle"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {cause.reason or cause}"
-    if isinstance(cause, socket.gaierror):
-        return f"the host name does not resolve ({cause.strerror})"
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"connection failed: {cause.strerror}"
-    text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__
-    return f"connection failed: {text}"
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """The error that `error` wraps: urllib3 keeps it as cause, as `reason`, or among the arguments."""
-    for inner in (error.__cause__, getattr(error, "reason", None), *error.args):
-        if isinstance(inner, BaseException):
-            return inner
-    return None

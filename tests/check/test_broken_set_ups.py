@@ -374,7 +374,7 @@ def test_a_host_that_never_answers_is_named_within_its_timeout(check, credential
         env = {**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         diagnosis = check(env=env, config="[genesys]\ntimeout = 0.4\n")
     assert diagnosis.code == 75
-    assert diagnosis["login"]["message"] == "no answer within 0.4 s"
+    assert diagnosis["login"]["message"].endswith("no answer within 0.4 s")
 
 
 def test_an_output_path_that_is_a_directory_is_named(check, credentials, tmp_path):

@@ -65,7 +65,7 @@ def login(session: Session, probe: Probe) -> Check:
         fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
             fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
-        return failed("login", error.reason.removeprefix("login: "), fix, exits=exit_for(error), **evidence)
+        return failed("login", error.reason, fix, exits=exit_for(error), **evidence)
     lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
     return passed("login", message, token_lifetime_seconds=lifetime)

@@ -276,6 +276,16 @@ def test_an_address_that_cannot_be_had_is_an_error_of_the_system(listen) -> None
         bind(listen)
 
 
+def test_a_name_server_that_does_not_answer_ends_the_lookup_within_its_time(monkeypatch) -> None:
+    """Nothing can interrupt getaddrinfo: a stop would wait for it."""
+    answered = threading.Event()
+    monkeypatch.setattr(server, "LOOKUP_SECONDS", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(10))
+    with pytest.raises(CannotBind, match=r"not found within 0\.1 s"):
+        bind("slow.example:9477")
+    answered.set()
+
+
 def ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6) as probe:

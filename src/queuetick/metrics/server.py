@@ -30,6 +30,7 @@ HEAD_LIMIT = 8192
 """Bytes of request line and headers."""
 LINGER_SECONDS = 0.5
 """How long an answered client may take to close; closing before it has read all would destroy the answer."""
+LOOKUP_SECONDS = 5.0
 POLL_SECONDS = 0.2
 BACKLOG = 1024
 """Connections that the kernel holds until they are admitted: beyond it a real scraper would be kept waiting for 1 s."""
@@ -60,11 +61,7 @@ def bind(listen: str) -> list[socket.socket]:
     try:
         # Many /etc/hosts know localhost in one family only.
         hosts = ("127.0.0.1", "::1") if host.lower() == "localhost" else (host,)
-        found = [
-            info
-            for one in hosts
-            for info in socket.getaddrinfo(one, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        ]
+        found = [info for one in hosts for info in _look_up(one, port)]
         for family, address in dict.fromkeys((info[0], info[4]) for info in found):
             # Port 0 leaves the choice to the system, for the first address; the others take the same.
             at = (address[0], bound[0].getsockname()[1] if bound else port, *address[2:])
@@ -81,6 +78,27 @@ def bind(listen: str) -> list[socket.socket]:
     if not bound:
         raise CannotBind(refused or OSError(errno.EADDRNOTAVAIL, "no address"))
     return bound
+
+
+def _look_up(host: str, port: int) -> list[Any]:
+    """`getaddrinfo` within `LOOKUP_SECONDS`: nothing can interrupt it, and a stop must not wait for a dead DNS."""
+    outcome: list[Any] = [
+        TimeoutError(errno.ETIMEDOUT, f"the name was not found within {LOOKUP_SECONDS:g} s")
+    ]
+
+    def look_up() -> None:
+        try:
+            outcome[0] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except (OSError, ValueError) as error:
+            outcome[0] = error
+
+    thread = threading.Thread(target=look_up, name="queuetick-lookup", daemon=True)
+    thread.start()
+    thread.join(LOOKUP_SECONDS)
+    [found] = outcome
+    if isinstance(found, Exception):
+        raise found
+    return list(found)
 
 
 def _bind_one(family: int, address: tuple[Any, ...]) -> socket.socket:

@@ -122,7 +122,7 @@ def _refusal(status: int, reason: str, place: str) -> str:
     if status == 400:
         return f"{place} does not know the client ({reason}): check GENESYS_CLIENT_ID, and {region}"
     if status == 401:
-        return f"{place} refuses the client ({reason}): check GENESYS_CLIENT_SECRET, and {region}"
+        return f"according to {place} the client secret is wrong ({reason}): check GENESYS_CLIENT_SECRET, and {region}"
     return f"{place} forbids the login ({reason}): is the OAuth client enabled, and is this machine's address allowed?"
 
 

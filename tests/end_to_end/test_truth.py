@@ -7,7 +7,7 @@ from datetime import datetime
 from queuetick.clock import Clock
 from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
 from queuetick.events import CycleReport, QueueSnapshot
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Simulator
 
@@ -33,7 +33,7 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             metrics=Metrics(),
             credentials=Credentials(simulator.client_id, simulator.client_secret),
         )
-        session = Session(
+        org = Org(
             config,
             clock=clock,
             emit=lambda *some: facts.extend(some),
@@ -41,7 +41,7 @@ def test_for_200_cycles_every_number_of_every_queue_equals_the_simulators_truth(
             uniform=lambda low, _: low,
         )
         cycles = CycleRunner(
-            session, clock=clock, emit=lambda *some: facts.extend(some), uniform=lambda low, _: low
+            org, clock=clock, emit=lambda *some: facts.extend(some), uniform=lambda low, _: low
         )
         cycles.discover()
         busy = 0

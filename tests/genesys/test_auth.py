@@ -16,7 +16,7 @@ from queuetick.config import Credentials, Genesys
 from queuetick.genesys import auth
 from queuetick.genesys.auth import Login, Token, TokenSource, TokenState
 from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.transport import Response
 from queuetick.simulator import Faults
 from support.account import breaches
@@ -436,9 +436,9 @@ def test_new_credentials_take_over_between_two_cycles_and_no_cycle_is_lost():
     world.api.tokens.revoke_all()
     pair = msgspec.structs.replace(world.config.credentials, client_secret="another_secret_of_the_client")
     config = msgspec.structs.replace(world.config, credentials=pair)
-    session = world.session(config, earlier=world.cycles.session)
-    session.client.login()
-    world.reload(session.config, session)
+    org = world.new_org(config, earlier=world.cycles.org)
+    org.client.login()
+    world.reload(org.config, org)
     world.run(6)
     world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 6
@@ -450,9 +450,9 @@ def test_a_reload_with_unchanged_credentials_needs_no_login_host():
     world.run(2)
     world.api.faults = Faults(login_status={503: 1.0})
     poll = msgspec.structs.replace(world.config.poll, batch_size=10)
-    session = world.session(msgspec.structs.replace(world.config, poll=poll), earlier=world.cycles.session)
-    session.client.login()
-    world.reload(session.config, session)
+    org = world.new_org(msgspec.structs.replace(world.config, poll=poll), earlier=world.cycles.org)
+    org.client.login()
+    world.reload(org.config, org)
     world.run(4)
     world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 4
@@ -479,9 +479,9 @@ def test_a_login_that_fails_names_the_host_that_was_asked_and_how_it_was_chosen(
             raise Unreachable("connection failed: Connection refused")
 
     config = msgspec.structs.replace(World(queues=1).config, genesys=genesys, origins=origins)
-    session = Session(
+    org = Org(
         config, clock=VirtualTime().clock(), emit=lambda *_: None, redact=lambda _: None, transport=Away()
     )
     with pytest.raises(LoginFailed) as failed:
-        session.client.login()
+        org.client.login()
     assert failed.value.reason == f"login at {said}: connection failed: Connection refused"

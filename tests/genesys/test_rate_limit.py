@@ -582,8 +582,8 @@ def test_1400_queues_at_20_a_batch_and_15_s_sustain_an_hour_without_one_429_or_o
     ids = tuple(f"{n:036d}" for n in range(1400))
     world = World(queues=1, poll_batch_size=20, queues_ids=ids, emit=lambda *_: None)
     ledger = Ledger(300)
-    session = world.cycles.session
-    session.client = QuickObserver(session.throttle, ledger, world.time, lambda: chance.expovariate(1 / 0.03))
+    org = world.cycles.org
+    org.client = QuickObserver(org.limits, ledger, world.time, lambda: chance.expovariate(1 / 0.03))
     world.run(240)
     world.close()
     assert ledger.refused == 0

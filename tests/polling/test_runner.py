@@ -103,8 +103,8 @@ def test_10000_queues_fit_at_200_a_batch_and_are_stretched_to_106_s_at_20(batch_
     world = World(
         queues=1, poll_batch_size=batch_size, queues_ids=ids, poll_concurrency=1, emit=lambda *_: None
     )
-    session, ledger = world.cycles.session, Ledger(300)
-    world.cycles.session.client = QuickObserver(session.throttle, ledger, world.time, lambda: 0.01)
+    org, ledger = world.cycles.org, Ledger(300)
+    world.cycles.org.client = QuickObserver(org.limits, ledger, world.time, lambda: 0.01)
     world.cycles.fit_interval()
     world.run(3)
     world.close()
@@ -445,7 +445,7 @@ def test_a_grid_place_close_behind_the_first_cycle_is_no_missed_tick(after, skip
     lines = []
     world = World(queues=1, poll_concurrency=1, emit=lambda *facts: lines.extend(facts))
     began = world.time.now()
-    world.cycles.session.client = Overtaken(lambda: world.cycles.overrun(began + after))
+    world.cycles.org.client = Overtaken(lambda: world.cycles.overrun(began + after))
     world.cycles.first_tick(began + 15)
     world.close()
     assert skipped == sum(type(fact).__name__ == "CycleSkipped" for fact in lines)
@@ -467,7 +467,7 @@ def test_a_tick_skipped_in_a_pause_feeds_the_watchdog_and_one_behind_a_hung_cycl
     output = MemoryOutput()
     daemon = Daemon(configuration(), Emitter(output, now=time.now), environ={}, load=configuration)
     daemon._app.announce()
-    daemon._app.runner.session.throttle.pause("observations", 7200.0, "retry-after")
+    daemon._app.runner.org.limits.pause("observations", 7200.0, "retry-after")
     daemon._app.runner.progress_at = 0.0
     daemon._tick()
     assert daemon._app.runner.progress_at > 0

@@ -21,7 +21,7 @@ from queuetick.clock import Clock
 from queuetick.events import Batch, CycleReport, Queue
 from queuetick.genesys.answers import MOST, read_details, read_observations
 from queuetick.genesys.errors import Transient
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines import Emitter
 from queuetick.polling.cycle import Cycle
@@ -56,7 +56,7 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
     emitter = Emitter(output, now=time.time)
     config = configuration(genesys_api_url=url, genesys_timeout=timeout, genesys_endpoint=endpoint)
     clock = Clock(wait=lambda _: False)
-    session = Session(
+    org = Org(
         config, clock=clock, emit=emitter.emit, redact=lambda token: emitter.redact(token, passing=True),
         uniform=lambda low, high: 0.0,
     )  # fmt: skip
@@ -64,15 +64,13 @@ def ask(url: str, *, timeout: float = 5.0, deadline: float = 10.0, endpoint: str
     plan = Plan(1, [Queue(A), Queue(B)], EPOCH + 15, clock.monotonic() + deadline, batch_size=20)
     try:
         report = (
-            Cycle(
-                session.client, Memory(), plan, threads=threads, clock=clock, uniform=min, emit=emitter.emit
-            )
+            Cycle(org.client, Memory(), plan, threads=threads, clock=clock, uniform=min, emit=emitter.emit)
             .run()
             .report
         )
     finally:
         threads.shutdown()
-        session.close()
+        org.close()
     emitter.emit(report)
     assert breaches(output.lines, cycles=1, secrets=("token-of-the-raw-server", "secret-of-client")) == []
     return Asked(report, output)

@@ -19,7 +19,7 @@ from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output,
 from queuetick.events import Batch, CycleReport, QueueSnapshot
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Transient, Unreachable
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.queries import Answer
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import MAX_BODY, Response
@@ -207,15 +207,15 @@ class World:
         self.random = random.Random(seed)
         self.config = configuration(client=client, **settings)
         self.cycles = CycleRunner(
-            self.session(self.config),
+            self.new_org(self.config),
             clock=self.time.clock(),
             emit=self._emit,
             uniform=self.random.uniform,
         )
         self._refresh_at = self.time.monotonic() + self.config.queues.refresh
 
-    def session(self, config: Config, *, earlier: Session | None = None) -> Session:
-        return Session(
+    def new_org(self, config: Config, *, earlier: Org | None = None) -> Org:
+        return Org(
             config,
             clock=self.time.clock(),
             emit=self._emit,
@@ -225,16 +225,17 @@ class World:
             transport=self.transport,  # type: ignore[arg-type]
         )
 
-    def reload(self, config: Config, session: Session | None = None) -> None:
-        """Put `config` in force as daemon/reload.py does, with a session of its own."""
-        earlier = self.cycles.session
-        session = session or self.session(config, earlier=earlier)
+    def reload(self, config: Config, org: Org | None = None) -> None:
+        """Put `config` in force as daemon/reload.py does, with a org of its own."""
+        earlier = self.cycles.org
+        org = org or self.new_org(config, earlier=earlier)
         same = config.queues == self.cycles.config.queues
         known = self.cycles.discovery if same else None
         discovery = Discovery(
-            session.client, config.queues, clock=self.time.clock(), emit=self._emit, known=known
+            org.client, config.queues, clock=self.time.clock(), emit=self._emit, known=known
         )
-        self.cycles.give(session, config, discovery)
+        org.limits.configure(config.poll.requests_per_minute)
+        self.cycles.give(org, config, discovery)
         earlier.close()
 
     def _redact(self, token: str) -> None:
@@ -320,20 +321,20 @@ class Ledger:
 class QuickObserver:
     """Answers for every queue after leave from the real budget, as genesys/client.py does, without its work."""
 
-    def __init__(self, throttle: RateLimiter, ledger: Ledger, time: VirtualTime, travel: Delay) -> None:
-        self._throttle, self._ledger, self._time, self._travel = throttle, ledger, time, travel
+    def __init__(self, limits: RateLimiter, ledger: Ledger, time: VirtualTime, travel: Delay) -> None:
+        self._limits, self._ledger, self._time, self._travel = limits, ledger, time, travel
         self._turn = threading.Lock()
 
     def observe(
         self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
     ) -> Answer:
-        self._throttle.acquire("observations", deadline)
+        self._limits.acquire("observations", deadline)
         usage.requests += 1
         self._time.advance(self._travel())
         with self._turn:
             self._ledger.count(self._time.monotonic())
         self._time.advance(self._travel())
-        self._throttle.release("observations")
+        self._limits.release("observations")
         return Answer([quick_snapshot(cycle, queue.id) for queue in batch.queues], [])
 
 

@@ -26,7 +26,7 @@ from queuetick.exit_codes import ExitCode
 from queuetick.genesys import stats
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.rate_limit import Deferred
 
 LISTING = "routing:queue:view"
@@ -48,12 +48,12 @@ class Listing(Struct, frozen=True):
     queues: list[Queue] | None
 
 
-def login(session: Session, probe: Probe) -> Check:
+def login(org: Org, probe: Probe) -> Check:
     """Log in as the daemon does. An unknown client (400) and a wrong secret (401) are told apart."""
     try:
-        session.client.login()
+        org.client.login()
     except LoginRefused as error:
-        message, fix = _refusal(error, session.hosts.login_url)
+        message, fix = _refusal(error, org.hosts.login_url)
         return failed("login", message, fix, exits=ExitCode.NOPERM, **evidence_of(error))
     except LoginFailed as error:
         cause = error.__cause__
@@ -62,9 +62,9 @@ def login(session: Session, probe: Probe) -> Check:
             evidence |= {"status": 429, "retry_after_seconds": cause.retry_after}
             fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
             return failed("login", f"429: {cause.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
-        fix = f"see that {session.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
+        fix = f"see that {org.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
-            fix = f"check again; if it stays, look for what stands between here and {session.hosts.login_url}"
+            fix = f"check again; if it stays, look for what stands between here and {org.hosts.login_url}"
         return failed("login", error.reason, fix, exits=exit_for(error), **evidence)
     lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
@@ -103,12 +103,12 @@ def grant(permission: str) -> str:
     )
 
 
-def listing(session: Session, *, deadline: float) -> Listing:
+def listing(org: Org, *, deadline: float) -> Listing:
     """Whether the queues can be listed, which takes routing:queue:view; and the queues."""
     name = f"permission {LISTING}"
-    wanted = bool(session.config.queues.name_globs)
+    wanted = bool(org.config.queues.name_globs)
     try:
-        queues = session.client.queues(deadline=deadline)
+        queues = org.client.queues(deadline=deadline)
     except Forbidden as error:
         message = f"{LISTING} is missing: {error.reason}"
         if not wanted:
@@ -141,12 +141,12 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
 
 
 def observation(
-    session: Session, asker: Asker, queues: list[Queue], answers: Answers, probe: Probe, *, deadline: float
+    org: Org, asker: Asker, queues: list[Queue], answers: Answers, probe: Probe, *, deadline: float
 ) -> Check:
     """Whether queues can be observed: the first batch as the daemon sends it. What it answered goes to `answers`."""
-    permission = session.client.permission
+    permission = org.client.permission
     name = f"permission {permission}"
-    size = batch_size(session.config.poll.batch_size, len(queues))
+    size = batch_size(org.config.poll.batch_size, len(queues))
     result = asker.ask(chunk(queues or [MADE_UP], size)[0].queues, batch_size=size, deadline=deadline)
     error, report = result.last_error, result.report
     if isinstance(error, Forbidden):
@@ -164,18 +164,18 @@ def observation(
         message = "429: the API's rate limit for this client is used up"
         evidence = {"status": 429, "retry_after_seconds": seconds, "source": probe.pause.source}
         return failed(name, message, fix, exits=ExitCode.TEMPFAIL, **evidence)
-    return refused_for_now(name, f"POST {request_path(session.config)}", error or Stopped())
+    return refused_for_now(name, f"POST {request_path(org.config)}", error or Stopped())
 
 
-def statistics(session: Session, queues: list[Queue], *, now: float, deadline: float) -> Check:
+def statistics(org: Org, queues: list[Queue], *, now: float, deadline: float) -> Check:
     """Whether queue.stats can be asked for, with one queue; skipped where it is not enabled."""
     name = f"permission {stats.PERMISSION}"
-    settings = session.config.stats
+    settings = org.config.stats
     if not settings.enabled:
         return skipped(name, "queue.stats is not enabled ([stats] enabled)")
     window = stats.today(settings.timezone, now)
     try:
-        asked = session.client.stats(
+        asked = org.client.stats(
             (queues or [MADE_UP])[:1],
             cycle=0,
             scheduled_at="",

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from queuetick.clock import Clock
 from queuetick.events import Queue
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.polling.cycle import Cycle
 from queuetick.polling.memory import CycleResult, Memory
 from queuetick.polling.plan import Plan
@@ -17,12 +17,12 @@ from queuetick.polling.plan import Plan
 class Asker:
     """Polls queues once, in one or more calls; an id that an earlier call set aside is not asked for again."""
 
-    def __init__(self, session: Session, *, clock: Clock, emit: Callable[..., None]) -> None:
-        self._session = session
+    def __init__(self, org: Org, *, clock: Clock, emit: Callable[..., None]) -> None:
+        self._org = org
         self._clock = clock
         self._emit = emit
         self._memory = Memory()
-        self._concurrency = session.config.poll.concurrency
+        self._concurrency = org.config.poll.concurrency
         self._threads = ThreadPoolExecutor(self._concurrency)
         self._calls = 0
 
@@ -31,7 +31,7 @@ class Asker:
         self._calls += 1
         plan = Plan(self._calls, queues, self._clock.now(), deadline, batch_size, self._concurrency)
         return Cycle(
-            self._session.client,
+            self._org.client,
             self._memory,
             plan,
             threads=self._threads,

@@ -20,7 +20,7 @@ from msgspec import Struct
 from queuetick.check.result import Check, Item, passed, skipped, worst
 from queuetick.config.proxies import Proxy
 from queuetick.exit_codes import ExitCode
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 
 PATIENCE = 5.0
 """Seconds that a name, a connection or a handshake may take; the configured timeout where that is shorter."""
@@ -62,11 +62,11 @@ class Target(Struct, frozen=True):
         return self.parts.scheme == "https"
 
 
-def targets(session: Session) -> list[Target]:
+def targets(org: Org) -> list[Target]:
     """The API and the login host; one target where both are the same."""
-    where = session.hosts
-    found = [Target("api", where.api_url, session.config.proxy_for(where.api_url))]
-    login = Target("login", where.login_url, session.config.proxy_for(where.login_url))
+    where = org.hosts
+    found = [Target("api", where.api_url, org.config.proxy_for(where.api_url))]
+    login = Target("login", where.login_url, org.config.proxy_for(where.login_url))
     return (
         found
         if login.address == found[0].address and login.encrypted == found[0].encrypted
@@ -74,8 +74,8 @@ def targets(session: Session) -> list[Target]:
     )
 
 
-def region(session: Session) -> Check:
-    where, genesys = session.hosts, session.config.genesys
+def region(org: Org) -> Check:
+    where, genesys = org.hosts, org.config.genesys
     override = [key for key in ("api_url", "login_url") if getattr(genesys, key)]
     message = f"{genesys.region}: API {where.api_url}, login {where.login_url}"
     if override:

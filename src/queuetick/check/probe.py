@@ -18,7 +18,7 @@ to one."""
 
 
 class Probe:
-    """Notes what passes through a session, from any thread."""
+    """Notes what passes through an org, from any thread."""
 
     def __init__(self, now: Callable[[], float], *, keep_answers: bool = False) -> None:
         self._now = now

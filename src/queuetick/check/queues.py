@@ -12,7 +12,7 @@ from queuetick.check.result import Check, Item, evidence_of, passed, worst
 from queuetick.clock import Clock, Stopped
 from queuetick.events import Queue
 from queuetick.genesys.errors import ApiError, Forbidden
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.queries import NO_DATA
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.capacity import MAX_BATCH_SIZE
@@ -65,7 +65,7 @@ def batch_size(configured: int, queues: int) -> int:
 
 
 def each_queue(
-    session: Session,
+    org: Org,
     asker: Asker,
     answers: Answers,
     selected: list[Queue],
@@ -78,15 +78,15 @@ def each_queue(
     The time that it may take grows with the queues and with the time that the first answer took.
     """
     rest = [queue for queue in selected if not answers.has(queue.id)]
-    concurrency = session.config.poll.concurrency
-    size = batch_size(session.config.poll.batch_size, len(selected))
+    concurrency = org.config.poll.concurrency
+    size = batch_size(org.config.poll.batch_size, len(selected))
     rounds = math.ceil(math.ceil(len(rest) / size) / concurrency)
     patience = min(MOST_PATIENCE, PATIENCE + 2 * rounds * (answers.latency or 0.0))
     deadline = clock.monotonic() + patience
     if rest:
         answers.add(asker.ask(rest, batch_size=size, deadline=deadline), concurrency)
     known = None if listing is None else {queue.id for queue in listing}
-    lookups = _Lookups(session, deadline, most=MAX_LOOKUPS if listing is not None else 0)
+    lookups = _Lookups(org, deadline, most=MAX_LOOKUPS if listing is not None else 0)
     divisions = {queue.division_id for queue in selected if queue.id in answers.answered} - {None}
     asked = [queue for queue in selected if answers.has(queue.id)]
     judged = (_judge(queue, known, answers, lookups, answered_divisions=divisions) for queue in asked)
@@ -176,8 +176,8 @@ def _known(facts: dict[str, Any]) -> dict[str, Any]:
 class _Lookups:
     """Looks an id up on its own, a few times at most: 404 is an unknown id, 403 a division out of reach."""
 
-    def __init__(self, session: Session, deadline: float, *, most: int) -> None:
-        self._session = session
+    def __init__(self, org: Org, deadline: float, *, most: int) -> None:
+        self._org = org
         self._deadline = deadline
         self._left = most
 
@@ -190,7 +190,7 @@ class _Lookups:
             return Item(subject, "fail", both, fix, evidence)
         self._left -= 1
         try:
-            found = self._session.client.queue(queue.id, deadline=self._deadline)
+            found = self._org.client.queue(queue.id, deadline=self._deadline)
         except Forbidden as error:
             message = "in a division that the client's roles lack: looked up, it is answered 403"
             fix = (

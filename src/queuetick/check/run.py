@@ -21,7 +21,7 @@ from queuetick.config import Config
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys import stats
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.queries import ENDPOINTS
 from queuetick.lines.redaction import Redaction
 from queuetick.polling.selection import explicit, select
@@ -136,48 +136,48 @@ class Examination:
             monotonic=self._clock.monotonic,
             now=self._clock.now,
         )
-        session = Session(
+        org = Org(
             config,
             clock=one_clock,
             emit=probe.note,
             redact=lambda token: self.redaction.add([token]),
         )
-        session.transport.on_answer = probe.note_answer
-        asker = Asker(session, clock=one_clock, emit=probe.note)
+        org.transport.on_answer = probe.note_answer
+        asker = Asker(org, clock=one_clock, emit=probe.note)
         try:
-            online = _Online(session, asker, probe, one_clock, lambda: output(config, environ, set_up))
+            online = _Online(org, asker, probe, one_clock, lambda: output(config, environ, set_up))
             yield from run_steps(online.steps())
             self._private.update(online.names())
         finally:
             asker.close()
-            session.close()
+            org.close()
 
 
 class _Online:
     """The steps from the region to the output, and what an earlier one leaves for a later one."""
 
     def __init__(
-        self, session: Session, asker: Asker, probe: Probe, clock: Clock, look_at_output: Callable[[], Check]
+        self, org: Org, asker: Asker, probe: Probe, clock: Clock, look_at_output: Callable[[], Check]
     ) -> None:
-        self._session = session
-        self._config = session.config
+        self._org = org
+        self._config = org.config
         self._asker = asker
         self._probe = probe
         self._clock = clock
         self._look_at_output = look_at_output
-        self._targets = network.targets(session)
-        self._patience = min(network.PATIENCE, session.config.genesys.timeout)
+        self._targets = network.targets(org)
+        self._patience = min(network.PATIENCE, org.config.genesys.timeout)
         self._listing: access.Listing | None = None
         self._observed = False
         self._answers = queues.Answers()
-        self._selected = explicit(session.config.queues)
+        self._selected = explicit(org.config.queues)
 
     def steps(self) -> list[Step]:
-        permission = f"permission {self._session.client.permission}"
+        permission = f"permission {self._org.client.permission}"
         targets, patience = self._targets, self._patience
-        context = self._session.transport.ssl_context
+        context = self._org.transport.ssl_context
         runs: dict[str, tuple[tuple[str, ...], Callable[[], Check]]] = {
-            "region": ((), lambda: network.region(self._session)),
+            "region": ((), lambda: network.region(self._org)),
             "proxy": ((), lambda: network.proxy(targets, patience)),
             "dns": (("proxy",), lambda: network.names(targets, patience)),
             "connection": (("dns",), lambda: network.connections(targets, patience)),
@@ -185,7 +185,7 @@ class _Online:
                 ("connection",),
                 lambda: network.tls(targets, context, patience, now=self._clock.now()),
             ),
-            "login": (("tls",), lambda: access.login(self._session, self._probe)),
+            "login": (("tls",), lambda: access.login(self._org, self._probe)),
             "clock": (("tls",), lambda: clock(self._probe)),
             LISTING: (("login",), self._list),
             "selection": (("login",), self._select),
@@ -204,7 +204,7 @@ class _Online:
 
     def _list(self) -> Check:
         deadline = self._clock.monotonic() + LISTING_PATIENCE
-        self._listing = access.listing(self._session, deadline=deadline)
+        self._listing = access.listing(self._org, deadline=deadline)
         if self._listing.queues is not None:
             self._selected = select(self._config.queues, self._listing.queues)
         return self._listing.check
@@ -224,7 +224,7 @@ class _Online:
             return skipped(name, f"{LISTING} failed")
         deadline = self._clock.monotonic() + FIRST_PATIENCE
         check = access.observation(
-            self._session, self._asker, self._selected, self._answers, self._probe, deadline=deadline
+            self._org, self._asker, self._selected, self._answers, self._probe, deadline=deadline
         )
         self._observed = check.status == "pass"
         return check
@@ -235,15 +235,15 @@ class _Online:
         if not self._selected:
             return skipped("queues", "no queue is selected")
         return queues.each_queue(
-            self._session, self._asker, self._answers, self._selected, self._listed, clock=self._clock
+            self._org, self._asker, self._answers, self._selected, self._listed, clock=self._clock
         )
 
     def _ask_statistics(self) -> Check:
         now, deadline = self._clock.now(), self._clock.monotonic() + FIRST_PATIENCE
-        return access.statistics(self._session, self._selected, now=now, deadline=deadline)
+        return access.statistics(self._org, self._selected, now=now, deadline=deadline)
 
     def _budget(self) -> Check:
-        listed, limiter = self._listed, self._session.throttle
+        listed, limiter = self._listed, self._org.limits
         if listed is None and self._config.queues.name_globs:
             return skipped("budget", "how many queues there are is not known")
         measured = Measured(

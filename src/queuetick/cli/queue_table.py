@@ -17,7 +17,7 @@ from queuetick.config import Config, Queues
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.errors import ApiError, RateLimited
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.lines.redaction import Redaction
 from queuetick.polling import selection
 
@@ -114,19 +114,19 @@ def run(config: Config, choice: Choice, form: Form, *, clock: Clock) -> ExitCode
     def remark(text: str) -> None:
         say(f"queuetick: {visible(redaction.clean(text))}\n")
 
-    session = Session(
+    org = Org(
         config,
         clock=clock,
         emit=lambda *_: None,
         redact=lambda token: redaction.add([token]),
     )
     try:
-        listing = session.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)
+        listing = org.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)
     except ApiError as error:
         remark(explain(error))
         return exit_for(error)
     finally:
-        session.close()
+        org.close()
     found = rows(listing, config.queues, choice)
     if form == "table":
         text = plain_table(found, sys.stdout.encoding)

@@ -14,7 +14,7 @@ from queuetick.config.rules import check_warnings
 from queuetick.events import SCHEMA_VERSION, CycleReport, DaemonStarted, Fact, Level
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import ApiError
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.lines import Emitter
 from queuetick.metrics.exporter import Address, Exporter
 from queuetick.metrics.health import InForce
@@ -49,14 +49,14 @@ class App:
         self.schedule = Schedule(
             float(config.poll.interval), on_tick=tick, on_overrun=overrun, on_refresh=self.refresh
         )
-        self.runner = CycleRunner(self.session(config), clock=clock, emit=self.emit)
+        self.runner = CycleRunner(self.new_org(config), clock=clock, emit=self.emit)
         self.exporter = Exporter(emitter.observers.append, self._in_force, clock=clock, mask=emitter.mask)
 
     # Parts
 
-    def session(self, config: Config, *, earlier: Session | None = None) -> Session:
-        """The session that `config` asks for; from `earlier` comes what belongs to the OAuth client."""
-        return Session(
+    def new_org(self, config: Config, *, earlier: Org | None = None) -> Org:
+        """The org that `config` asks for; from `earlier` comes what belongs to the OAuth client."""
+        return Org(
             config,
             clock=self.clock,
             emit=self.emit,
@@ -126,7 +126,7 @@ class App:
         """
         runner, now = self.runner, self.clock.now()
         a_minute = (60 / runner.interval + 1) * runner.batches
-        room = a_minute <= runner.session.throttle.budget
+        room = a_minute <= runner.org.limits.budget
         first = next_tick(now if room else now + runner.interval, runner.interval)
         self.schedule.start(first, now=now, interval=runner.interval, refresh=self.config.queues.refresh)
         report = runner.first_tick(first)
@@ -151,8 +151,8 @@ class App:
 
     def status(self) -> str:
         """One line on the last cycle for systemd, masked."""
-        throttle = self.runner.session.throttle
-        text = f"{self.runner.outage.status}; {throttle.used}/{throttle.budget} requests a minute"
+        limits = self.runner.org.limits
+        text = f"{self.runner.outage.status}; {limits.used}/{limits.budget} requests a minute"
         return self.emitter.mask(" ".join(text.split()))
 
     def close(self) -> None:
@@ -161,16 +161,16 @@ class App:
         self.exporter.close()
 
     def _in_force(self) -> InForce:
-        runner, session, config = self.runner, self.runner.session, self.config
+        runner, org, config = self.runner, self.runner.org, self.config
         return InForce(
             interval=runner.interval,
             interval_configured=float(config.poll.interval),
             batch_size=config.poll.batch_size,
-            budget_used=session.throttle.used,
-            budget_allowed=session.throttle.budget,
+            budget_used=org.limits.used,
+            budget_allowed=org.limits.budget,
             budget_needed=runner.requests_per_minute().needed,
             org=config.genesys.org,
-            route_limits=session.throttle.stated_limits,
+            route_limits=org.limits.stated_limits,
             thresholds=config.thresholds,
             heartbeat=config.output.heartbeat if config.output.snapshots == "changed" else 0.0,
             stats_every=config.stats.every if config.stats.enabled else None,

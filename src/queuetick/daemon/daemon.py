@@ -108,8 +108,8 @@ class Daemon:
     @property
     def paused(self) -> bool:
         """Whether the API has asked for a pause of the listing or of the observations."""
-        throttle = self._app.runner.session.throttle
-        return max(throttle.paused_for("listing"), throttle.paused_for("observations")) > 0
+        limits = self._app.runner.org.limits
+        return max(limits.paused_for("listing"), limits.paused_for("observations")) > 0
 
     def run(self) -> ExitCode:
         """Poll until a signal, an output that closed, or a refusal at start; returns how to exit.
@@ -173,14 +173,14 @@ class Daemon:
         self._report(app.first_tick())
         refused = self._query_refused()
         if refused is not None:
-            return self._refuse(_missing_permission(refused, app.runner.session.client.permission))
+            return self._refuse(_missing_permission(refused, app.runner.org.client.permission))
         return self._end_if_done()
 
     def _log_in(self) -> LoginFailed | None:
         """Why there is no token; a refusal of the credentials is asked for twice."""
         for attempt in range(2):
             try:
-                self._app.runner.session.client.login()
+                self._app.runner.org.client.login()
             except LoginRefused as error:
                 if attempt or self._wait(MIN_LOGIN_DISTANCE):
                     return error
@@ -205,7 +205,7 @@ class Daemon:
         batch = Batch(1, tuple((runner.queues or [])[: self._app.config.poll.batch_size]))
         deadline = monotonic() + self._app.config.genesys.timeout
         try:
-            runner.session.client.observe(batch, cycle=0, scheduled_at="", deadline=deadline, usage=Usage())
+            runner.org.client.observe(batch, cycle=0, scheduled_at="", deadline=deadline, usage=Usage())
         except Forbidden as again:
             return again if _is_general(again) else None
         except (ApiError, Deferred):
@@ -258,7 +258,7 @@ class Daemon:
             _complain("the output was closed, nobody reads the lines")
             self._end("output closed", ExitCode.FAILURE)
         self._reloader.step()
-        self._app.runner.session.throttle.expire()  # a pause that is over is told, not only at the next tick
+        self._app.runner.org.limits.expire()  # a pause that is over is told, not only at the next tick
         offset = self._offset()
         if abs(offset - self._clock_offset) > CLOCK_JUMP:
             log.warning("the wall clock was set by %+.1f s; the grid follows it", offset - self._clock_offset)
@@ -292,7 +292,7 @@ class Daemon:
         reason = self._emitter.mask(self._reason or "")
         self.stop.set()
         self._notify(f"STOPPING=1\nSTATUS=stopping: {reason}")
-        app.runner.session.transport.abort()
+        app.runner.org.transport.abort()
         app.schedule.stop()
         starting.join(LAST_CYCLE)
         app.runner.wait_idle(LAST_CYCLE)

@@ -18,7 +18,7 @@ from queuetick.config.rules import check_warnings
 from queuetick.daemon.app import App
 from queuetick.events import ConfigRejected, ConfigReloaded, Fact, Problem
 from queuetick.genesys.errors import LoginFailed, LoginRefused
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.lines.output import Output, open_output, stdout_is_journal
 from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.discovery import Discovery
@@ -37,7 +37,7 @@ class Prepared:
     """Everything that a configuration needs to come in force. What is None stays as it is."""
 
     config: Config
-    session: Session
+    org: Org
     discovery: Discovery
     held: list[Fact]
     """What the listing of `discovery` has to say, after config.reloaded."""
@@ -45,11 +45,10 @@ class Prepared:
 
     def discard(self, app: App) -> None:
         """Let go of what does not come in force."""
-        if self.session is not app.runner.session:
-            self.session.close()
+        if self.org is not app.runner.org:
+            self.org.close()
         if self.output is not None:
             self.output.close(0.0)
-        app.runner.session.throttle.configure(app.config.poll.requests_per_minute)
 
 
 def prepare(app: App, config: Config) -> Prepared:
@@ -58,13 +57,13 @@ def prepare(app: App, config: Config) -> Prepared:
     """
     app.redact(config)
     held: list[Fact] = []
-    current = app.runner.session
-    session = current if same_connections(app.config, config) else app.session(config, earlier=current)
-    prepared = Prepared(config, session, _discovery(app, config, session, held), held)
+    current = app.runner.org
+    org = current if same_connections(app.config, config) else app.new_org(config, earlier=current)
+    prepared = Prepared(config, org, _discovery(app, config, org, held), held)
     try:
         if config.output.path != app.config.output.path:
             prepared.output = _opened(app, config)
-        _log_in(session)
+        _log_in(org)
         app.listen(config)
     except CannotListen as error:
         prepared.discard(app)
@@ -80,11 +79,11 @@ def prepare(app: App, config: Config) -> Prepared:
 
 def swap(app: App, prepared: Prepared) -> None:
     """Put what was prepared in force, between two cycles."""
-    config, earlier = prepared.config, app.runner.session
+    config, earlier = prepared.config, app.runner.org
     changed = app.config.changed(config)
-    prepared.session.throttle.configure(config.poll.requests_per_minute)
-    app.runner.give(prepared.session, config, prepared.discovery)
-    if prepared.session is not earlier:
+    prepared.org.limits.configure(config.poll.requests_per_minute)
+    app.runner.give(prepared.org, config, prepared.discovery)
+    if prepared.org is not earlier:
         earlier.transport.abort()  # ends a listing that is under way
         earlier.close()
     app.config = config
@@ -106,9 +105,9 @@ def swap(app: App, prepared: Prepared) -> None:
 
 
 def same_connections(before: Config, after: Config) -> bool:
-    """Whether the session goes on: hosts, credentials and connections are the same.
+    """Whether the org goes on: hosts, credentials and connections are the same.
 
-    A CA bundle may have another content under the same path, so that it always makes a new session.
+    A CA bundle may have another content under the same path, so that it always makes a new org.
     """
     return (
         replace(before.genesys, org=None) == replace(after.genesys, org=None)
@@ -119,20 +118,20 @@ def same_connections(before: Config, after: Config) -> bool:
     )
 
 
-def same_organisation(before: Session, after: Session) -> bool:
-    """Whether both sessions see the same queues, as far as that can be told without asking."""
+def same_organisation(before: Org, after: Org) -> bool:
+    """Whether both orgs see the same queues, as far as that can be told without asking."""
     client = before.config.credentials.client_id
     return before.hosts == after.hosts and client == after.config.credentials.client_id
 
 
-def _discovery(app: App, config: Config, session: Session, held: list[Fact]) -> Discovery:
+def _discovery(app: App, config: Config, org: Org, held: list[Fact]) -> Discovery:
     runner = app.runner
     unchanged = runner.discovery.settings == config.queues
-    if unchanged and session is runner.session:
+    if unchanged and org is runner.org:
         return runner.discovery
-    known = runner.discovery if unchanged and same_organisation(runner.session, session) else None
+    known = runner.discovery if unchanged and same_organisation(runner.org, org) else None
     return Discovery(
-        session.client, config.queues, clock=app.clock, emit=lambda *facts: held.extend(facts), known=known
+        org.client, config.queues, clock=app.clock, emit=lambda *facts: held.extend(facts), known=known
     )
 
 
@@ -145,9 +144,9 @@ def _opened(app: App, config: Config) -> Output:
         raise ConfigError([problem]) from None
 
 
-def _log_in(session: Session) -> None:
+def _log_in(org: Org) -> None:
     try:
-        session.client.login()
+        org.client.login()
     except LoginRefused as error:
         key, fix = "GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET", "correct them and reload again"
         raise ConfigError([Problem(key, error.reason, fix)]) from None

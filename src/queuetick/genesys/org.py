@@ -18,7 +18,7 @@ Uniform = Callable[[float, float], float]
 
 
 class Account:
-    """One OAuth client at one login host: its token, and what it may send. A reload gives it to the next session."""
+    """One OAuth client at one login host: its token, and what it may send. A reload gives it to the next org."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Account:
         )
 
 
-class Session:
+class Org:
     """The collaborators of a cycle. A reload that changes hosts, credentials or connections makes a new one."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Session:
         emit: Callable[..., None],
         redact: Callable[[str], None],
         uniform: Uniform = random.uniform,
-        earlier: Session | None = None,
+        earlier: Org | None = None,
         transport: Transport | None = None,
     ) -> None:
         """`redact(token)` masks a token before a line could hold it; `transport` replaces real sockets in tests.
@@ -84,7 +84,6 @@ class Session:
                 uniform=uniform,
             )
         self.account: Account = known
-        self.account.limits.configure(config.poll.requests_per_minute)
         login = Login(
             self.transport,
             login_url=where.login_url,
@@ -112,7 +111,7 @@ class Session:
         )
 
     @property
-    def throttle(self) -> RateLimiter:
+    def limits(self) -> RateLimiter:
         """What the account may send."""
         return self.account.limits
 

@@ -28,7 +28,7 @@ from queuetick.events import (
 )
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, Transient
-from queuetick.genesys.org import Session
+from queuetick.genesys.org import Org
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.capacity import fitting_batch_size, interval_in_force, stats_requests_per_minute
 from queuetick.polling.cycle import Cycle
@@ -43,7 +43,7 @@ CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
 
 SWAP_PATIENCE = 1.0
-"""Seconds of real time that a tick waits while a reload puts another session in force."""
+"""Seconds of real time that a tick waits while a reload puts another org in force."""
 
 BATCH_THREADS = "queuetick-batch"
 """How the names of the threads that poll batches begin."""
@@ -58,14 +58,14 @@ class CycleRunner:
 
     def __init__(
         self,
-        session: Session,
+        org: Org,
         *,
         clock: Clock,
         emit: Callable[..., None],
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self.session = session
-        self.config = session.config
+        self.org = org
+        self.config = org.config
         self.memory = Memory()
         self.interval = float(self.config.poll.interval)
         """Seconds from cycle to cycle in force; longer than configured where the budget needs it."""
@@ -78,7 +78,7 @@ class CycleRunner:
         self._clock = clock
         self._emit = emit
         self._uniform = uniform
-        self.discovery = Discovery(session.client, self.config.queues, clock=clock, emit=emit)
+        self.discovery = Discovery(org.client, self.config.queues, clock=clock, emit=emit)
         self._threads = _threads(self.config)
         self._running = threading.Lock()
         self._numbers = Numbers(clock)
@@ -104,7 +104,7 @@ class CycleRunner:
     def requests_per_minute(self) -> RequestsPerMinute:
         """What observations and queue.stats need as configured, and what the token may send."""
         needed = self.batches * 60 / self.config.poll.interval + (self.stats_per_minute or 0.0)
-        return RequestsPerMinute(needed=round(needed, 1), allowed=self.session.throttle.budget)
+        return RequestsPerMinute(needed=round(needed, 1), allowed=self.org.limits.budget)
 
     @property
     def stats_per_minute(self) -> float | None:
@@ -156,8 +156,8 @@ class CycleRunner:
         try:
             self._progress()
             number = self._next_number(scheduled, seen)
-            self.session.throttle.expire()
-            left = self.session.throttle.paused_for()
+            self.org.limits.expire()
+            left = self.org.limits.paused_for()
             if left > 0:
                 until = utc(self._clock.now() + left)
                 self._emit(
@@ -187,10 +187,10 @@ class CycleRunner:
         deadline = began + max(0.1 * self.interval, CYCLE_SHARE * self.interval - lateness)
         if self.queues is None:
             self.discover(deadline=deadline)
-        session, discovery = self.session, self.discovery
-        session.throttle.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
+        org, discovery = self.org, self.discovery
+        org.limits.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
         result = Cycle(
-            session.client,
+            org.client,
             self.memory,
             Plan(
                 number,
@@ -211,7 +211,7 @@ class CycleRunner:
             progress=self._progress,
         ).run()
         self.last, report = result, result.report
-        report.rate_limit = session.throttle.rate_limit or UNSET
+        report.rate_limit = org.limits.rate_limit or UNSET
         self._emit(report)
         changed = self.outage.judge(
             result,
@@ -229,9 +229,7 @@ class CycleRunner:
         if answered:
             polled = [queue for queue in discovery.queues or () if queue.id not in result.invalid]
             stats = self.config.stats
-            self._today.run(
-                session.client, stats, polled, cycle=number, scheduled=scheduled, deadline=deadline
-            )
+            self._today.run(org.client, stats, polled, cycle=number, scheduled=scheduled, deadline=deadline)
         return report
 
     def _next_number(self, scheduled: float, seen: Tick | None = None) -> int:
@@ -270,19 +268,19 @@ class CycleRunner:
         self.discover(deadline=deadline)
         with contextlib.suppress(ApiError, Deferred, Stopped):
             for queue in (self.queues or ())[:1]:
-                self.session.client.retry_refused_metrics(queue.id, deadline=deadline, usage=Usage())
+                self.org.client.retry_refused_metrics(queue.id, deadline=deadline, usage=Usage())
         with self._running:
             self.memory.try_all_again()
 
-    def give(self, session: Session, config: Config, discovery: Discovery) -> None:
-        """Put another session, configuration and selection in force between two cycles. The memory goes on.
+    def give(self, org: Org, config: Config, discovery: Discovery) -> None:
+        """Put another org, configuration and selection in force between two cycles. The memory goes on.
 
-        The caller closes the earlier session, where it is another one. A listing that is under way there is never
+        The caller closes the earlier org, where it is another one. A listing that is under way there is never
         believed.
         """
         with self._running:
             earlier, self.config = self.config, config
-            self.session = session
+            self.org = org
             if discovery is not self.discovery:
                 self.discovery.close()
                 self.discovery = discovery
@@ -300,7 +298,7 @@ class CycleRunner:
         """Let go of threads and connections; does not wait for requests under way."""
         self.discovery.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self.session.close()
+        self.org.close()
 
     def fit_interval(self) -> None:
         """Stretch the interval to what the budget holds, or restore it; emits an event on the change."""
@@ -308,9 +306,9 @@ class CycleRunner:
             self._fit()
 
     def _fit(self) -> None:
-        wanted, throttle = float(self.config.poll.interval), self.session.throttle
-        throttle.expect(self.batches, wanted)
-        budget = throttle.budget
+        wanted, limits = float(self.config.poll.interval), self.org.limits
+        limits.expect(self.batches, wanted)
+        budget = limits.budget
         fitting = interval_in_force(self.batches, wanted, budget)
         if fitting == self.interval:
             return

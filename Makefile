@@ -48,6 +48,9 @@ bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; th
 docs: $(STAMP) ## regenerate docs/events.md from the types
 	$(BIN)/python -m queuetick.events.schema > docs/events.md
 
+docs-site: $(STAMP) ## the pages as a site in build/site; a broken link or anchor fails it
+	$(BIN)/python -m mkdocs build --quiet --strict
+
 pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
 	$(BIN)/python docs/pictures.py
 
@@ -55,16 +58,19 @@ format: $(STAMP) ## ruff's formatting and the fixes that it is sure of
 	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-lint: $(STAMP) ## ruff, mypy --strict, and the import rules of the rooms
+lint: $(STAMP) lint-docs ## ruff, mypy --strict, the import rules of the rooms, and the words of pages and messages
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+lint-docs: $(STAMP) ## spelling
+	$(BIN)/codespell $(CODE) docs deploy *.md
+
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow coverage bench docs pictures format lint clean
+.PHONY: help venv demo test test-slow coverage bench docs docs-site pictures format lint lint-docs clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]
@@ -108,7 +114,7 @@ bench-lateness: $(STAMP) ## lateness of ticks and length of cycles at 5,000 and 
 
 .PHONY: chaos soak bench-lateness
 
-# --- releases and what they stand on: docs/supply-chain.md -------------------------------------------------------------
+# --- releases and what they stand on: docs/dev/supply-chain.md -------------------------------------------------------------
 TOOLS := build/tools
 $(TOOLS)/.installed: requirements/tools.txt
 	$(PYTHON) -m venv $(TOOLS)
@@ -166,13 +172,13 @@ $(MUTATION)/.installed: requirements/ci.txt requirements/mutation.txt
 	$(MUTATION)/bin/python -m pip install --quiet --requirement requirements/mutation.txt
 	@touch $@
 
-mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/mutation.md (10 minutes)
+mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/dev/mutation.md (10 minutes)
 	rm -rf mutants
 	nice -n 15 $(MUTATION)/bin/mutmut run --max-children 2
 	$(MUTATION)/bin/python release/mutants.py
 
-licences: $(STAMP) ## regenerate docs/licences.md from the installed packages
-	$(BIN)/python release/licences.py > docs/licences.md
+licences: $(STAMP) ## regenerate docs/dev/licences.md from the installed packages
+	$(BIN)/python release/licences.py > docs/dev/licences.md
 
 audit: $(TOOLS)/.installed ## look for known vulnerabilities of what is locked (needs PyPI's JSON API)
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/ci.txt

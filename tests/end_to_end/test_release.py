@@ -50,7 +50,7 @@ def test_every_core_dependency_has_a_lower_bound() -> None:
 
 
 def test_every_package_that_is_installed_with_queuetick_has_its_licence_in_the_document() -> None:
-    text = (ROOT / "docs" / "licences.md").read_text()
+    text = (ROOT / "docs" / "dev" / "licences.md").read_text()
     listed = {canonicalize_name(name) for name in re.findall(r"^\| ([\w.-]+) \|", text, re.MULTILINE)}
     declared = {canonicalize_name(r.name) for r in [*CORE, *OPTIONAL["all"], *OPTIONAL["simulator"]]}
     assert declared <= listed

@@ -79,7 +79,7 @@ def test_rsyslog_imfile(lines: list[bytes], chain: str, table: Table, sink: Sink
 
 
 def test_rsyslog_fields_can_be_routed_on(output: list[bytes], tmp_path: Path) -> None:
-    """A condition on $!level does what docs/shippers.md says: errors, and only they, go to their own file."""
+    """A condition on $!level does what docs/shipping.md says: errors, and only they, go to their own file."""
     rsyslogd = need("rsyslogd", package="rsyslog")
     write(log_file(tmp_path), output)
     errors = tmp_path / "errors.jsonl"

@@ -51,9 +51,9 @@ def ini(name: str) -> configparser.ConfigParser:
 
 
 def test_docs_say_which_are_run() -> None:
-    """docs/shippers.md has a section for each config; those that are not run here say so, the others do not."""
+    """docs/shipping.md has a section for each config; those that are not run here say so, the others do not."""
     assert {path.name for path in SHIPPERS.iterdir()} == RUN | NOT_RUN
-    sections = re.split(r"^## ", (REPOSITORY / "docs" / "shippers.md").read_text(), flags=re.MULTILINE)[1:]
+    sections = re.split(r"^## ", (REPOSITORY / "docs" / "shipping.md").read_text(), flags=re.MULTILINE)[1:]
     for name in RUN | NOT_RUN:
         [section] = [text for text in sections if f"deploy/shippers/{name}/" in text]
         assert ("Not run here" in section) == (name in NOT_RUN), name

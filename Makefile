@@ -65,7 +65,7 @@ lint: $(STAMP) lint-docs ## ruff, mypy --strict, the import rules of the rooms, 
 	$(BIN)/lint-imports
 
 lint-docs: $(STAMP) ## spelling
-	$(BIN)/codespell $(CODE) docs deploy *.md
+	$(BIN)/codespell src bench release docs deploy *.md
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Print docs/dev/licences.md: what a user installs with queuetick, and under which licence, from the installed metadata.
+"""Print docs/dev/licences.md: what a user installs with queuetick, and under which licence, from installed metadata.
 
 Run by `make licences` in an environment with every extra.
 """

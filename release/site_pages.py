@@ -1,7 +1,6 @@
 """Hooks of mkdocs: README.md becomes the first page, and links to files outside docs/ lead to the repository.
 
-So one text has links that work on the site and on the repository's own pages. A link to a file that does not exist fails
-the build.
+So one text has links that work on the site and on the repository pages. A link to a missing file fails the build.
 """
 
 from __future__ import annotations

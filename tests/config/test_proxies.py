@@ -61,6 +61,8 @@ INVALID = {
     "http://999.1.1.1:1": ("is not an http(s) URL: its host is neither a name nor an address", "write http://HOST:PORT"),
     "http://-a:1": ("is not an http(s) URL: its host is neither a name nor an address", "write http://HOST:PORT"),
     "http://": ("is not an http(s) URL", "write http://HOST:PORT"),
+    "http://h:1/x": ("carries a path, a query or a fragment", "leave only http://HOST:PORT"),
+    "http://h?x": ("carries a path, a query or a fragment", "leave only http://HOST:PORT"),
     "ftp://h:1": ("is not an http(s) URL", "write http://HOST:PORT"),
     "socks5://h:1080": ("is a SOCKS proxy, which queuetick cannot use", "set an HTTP proxy: http://HOST:PORT"),
     "SOCKS5h://h": ("is a SOCKS proxy, which queuetick cannot use", "set an HTTP proxy: http://HOST:PORT"),

@@ -134,6 +134,8 @@ def bad_dotenv(path: Path, kind: str) -> None:
             listener.bind(str(path))
     elif kind == "device":
         path.symlink_to("/dev/null")
+    elif kind == "dangling":
+        path.symlink_to("/nonexistent/x")
     elif kind == "loop":
         path.symlink_to(path)
     else:
@@ -152,6 +154,7 @@ BAD = [
     "socket",
     "device",
     "loop",
+    "dangling",
     "utf-16",
     "utf-16 without a mark",
     "latin-1",
@@ -184,7 +187,7 @@ def test_a_credential_that_cannot_be_read_is_a_problem(kind, tmp_path) -> None:
     assert ["GENESYS_CLIENT_SECRET"] == list(found)
 
 
-@pytest.mark.parametrize("kind", ["directory", "fifo", "socket", "device", "loop"])
+@pytest.mark.parametrize("kind", ["directory", "fifo", "socket", "device", "loop", "dangling"])
 @pytest.mark.parametrize("key", ["genesys.ca_bundle", "metrics.tls_client_ca"])
 def test_a_pem_file_that_blocks_is_a_problem(kind, key, tmp_path) -> None:
     bad_dotenv(tmp_path / "ca.pem", kind)

@@ -66,13 +66,12 @@ def parse_proxy(key: str, text: str, *, https_only: bool) -> Proxy | Problem:
         return Problem(key, "has a login with a character beyond ASCII, or white space", _ENCODE)
     if found := next((c for c in "/#?@[]\\" if c in login), None):
         return Problem(key, f"has a login with a bare {found!r}", _ENCODE)
+    address = address.removesuffix("/")
+    if any(c in address for c in "/?#"):
+        return Problem(key, "carries a path, a query or a fragment", "leave only http://HOST:PORT")
     try:
-        host, port = split_address(address.removesuffix("/"))
+        host, port = split_address(address)
     except ValueError as error:
-        if not at and re.search(r":.*[/#?]", address):
-            return Problem(
-                key, f"is not an http(s) URL: {error}", f"write http://HOST:PORT; in a login {_ENCODE}"
-            )
         return Problem(key, f"is not an http(s) URL: {error}", "write http://HOST:PORT")
     return Proxy(
         f"{scheme}://{join_address(host, port or _PORTS[scheme])}",

@@ -46,6 +46,7 @@ class Reading:
         self._seen = seen
         self._owned = owned
         self._dotenv: dict[str, str] = {}
+        self._dotenv_name = ""
 
     def file(self, paths: Sequence[Path], *, needed: bool) -> tuple[Path | None, dict[str, Any]]:
         """The configuration file in force, the first of `paths` that exists, and its document."""
@@ -90,6 +91,7 @@ class Reading:
     def variables(self, file: Path | None) -> dict[str, str]:
         """`.env` below the process environment; empty values count as not set."""
         path = (file.parent if file is not None else self._base) / ".env"
+        self._dotenv_name = str(path)
         if self._environ.get("CREDENTIALS_DIRECTORY"):
             self.sources.append(Source(str(path), "ignored", "$CREDENTIALS_DIRECTORY is given"))
         elif (text := self._text(path, str(path), owned=self._owned)) is not None:
@@ -107,15 +109,15 @@ class Reading:
                 if key in given:
                     found[key] = given[key]
                     self.origins[key] = name
-        self._hide_overridden(found, str(path))
+        self._drop_overridden(found)
         return found
 
-    def _hide_overridden(self, found: dict[str, str], dotenv: str) -> None:
+    def _drop_overridden(self, found: dict[str, str]) -> None:
         """Drop a spelling of a proxy variable that `.env` sets where the environment sets the other one."""
         for pair in (HTTPS_PROXY, NO_PROXY):
             origins = {name: self.origins[name] for name in pair if name in found}
             if len(set(origins.values())) > 1:
-                for name in (name for name, origin in origins.items() if origin == dotenv):
+                for name in (name for name, origin in origins.items() if origin == self._dotenv_name):
                     del found[name], self.origins[name]
 
     def credentials(self, variables: Mapping[str, str]) -> Credentials:
@@ -142,7 +144,7 @@ class Reading:
 
     def _keep_hosts(self, variables: Mapping[str, str]) -> None:
         """`.env` does not decide where secrets go that come from elsewhere: a stranger may have put it there."""
-        dotenv = next((source.name for source in self.sources if source.name.endswith(".env")), "")
+        dotenv = self._dotenv_name
         elsewhere = [
             f"{variable} comes from {self.origins[variable]}"
             for variable in SECRETS.values()

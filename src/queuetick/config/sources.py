@@ -40,6 +40,9 @@ def read_bytes(path: Path, *, owned: bool = False) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            problem = f"cannot be read: it is a link to {path.readlink()}, which does not exist"
+            raise Unreadable(problem, "remove the link, or make its file") from None
         raise
     except OSError as error:
         raise Unreadable(

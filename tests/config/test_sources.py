@@ -171,6 +171,8 @@ def test_a_dotenv_that_cannot_be_read_is_a_problem_also_where_the_environment_ha
     found = problems(tmp_path, **LOGIN)
     assert [f"{tmp_path}/.env"] == list(found)
     assert "dot-secret" not in str(found)
+    if kind != "line":
+        assert [f"{tmp_path}/.env"] == list(problems(tmp_path)), "that no secret is set follows from it"
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -47,6 +47,7 @@ class Reading:
         self._owned = owned
         self._dotenv: dict[str, str] = {}
         self._dotenv_name = ""
+        self._dotenv_failed = False
 
     def file(self, paths: Sequence[Path], *, needed: bool) -> tuple[Path | None, dict[str, Any]]:
         """The configuration file in force, the first of `paths` that exists, and its document."""
@@ -94,7 +95,9 @@ class Reading:
         self._dotenv_name = str(path)
         if self._environ.get("CREDENTIALS_DIRECTORY"):
             self.sources.append(Source(str(path), "ignored", "$CREDENTIALS_DIRECTORY is given"))
-        elif (text := self._text(path, str(path), owned=self._owned)) is not None:
+        elif (text := self._text(path, str(path), owned=self._owned)) is None:
+            self._dotenv_failed = any(problem.key == str(path) for problem in self.problems)
+        else:
             self._dotenv, bad = parse_dotenv(text)
             if bad:
                 lines = ("line " if len(bad) == 1 else "lines ") + ", ".join(map(str, bad[:10]))
@@ -132,8 +135,8 @@ class Reading:
                 text = (self._text(credential, variable, owned=False, label=label) or "").strip()
                 if text:
                     value, self.origins[variable] = text, label
-            if len(self.problems) > before:
-                value = value or PLACEHOLDER
+            if len(self.problems) > before or (not value and self._dotenv_failed):
+                value = value or PLACEHOLDER  # what could not be read may hold it
             elif value:
                 self.problems += check_secret(variable, value)
             else:

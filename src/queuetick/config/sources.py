@@ -58,7 +58,7 @@ def read_bytes(path: Path, *, owned: bool = False) -> bytes:
         if owned:
             _refuse_strangers(path, status)
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(MOST + 1)
+            content = file.read(MOST + 1) or b""  # None where a file of the kernel has nothing yet
     except OSError as error:
         raise Unreadable(
             f"cannot be read: {error.strerror}", "make it readable, or name another file"

@@ -26,18 +26,22 @@ venv: $(STAMP) ## set up .venv with every extra and the test tools [LOCK=require
 demo: $(STAMP) ## the simulator and the daemon against it; Ctrl-C ends it
 	@$(BIN)/queuetick demo
 
-test: $(STAMP) ## the unit and integration tests, one worker for each core
-	$(BIN)/python -m pytest --numprocesses auto
-
-test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m slow -rs
-
-coverage: $(STAMP) ## make test with line and branch coverage of src/, subprocesses included
+test: $(STAMP) ## the unit and integration tests, one worker for each core [COVERAGE=yes]
+ifdef COVERAGE
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest --numprocesses auto; tests=$$?; \
 	find . -maxdepth 1 -name '.coverage.*' -size 0 -delete; \
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report && exit $$tests
+else
+	$(BIN)/python -m pytest --numprocesses auto
+endif
+
+test-fast: $(STAMP) ## the tests that start no process of their own, in under 40 s on two cores
+	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not pipelines and not system and not process'
+
+test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m slow -rs
 
 bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; the line writer; the simulator
 	$(BIN)/python bench/cycle.py
@@ -70,7 +74,7 @@ lint-docs: $(STAMP) ## spelling
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help venv demo test test-slow coverage bench docs docs-site pictures format lint lint-docs clean
+.PHONY: help venv demo test test-fast test-slow bench docs docs-site pictures format lint lint-docs clean
 
 # --- for administrators: deploy/, docs/operations.md ------------------------------------------------------------------
 install: ## install or upgrade the service on this machine: sudo make install [FROM=WHEEL] [START=yes]

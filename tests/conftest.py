@@ -17,7 +17,7 @@ import pytest
 from queuetick.simulator import Simulator
 
 # How long an example takes says nothing about the claim: the first one of a fresh clone builds Hypothesis's own tables,
-# and CI, `make coverage` and `make mutation` share their processors.
+# and CI, `make test COVERAGE=yes` and `make mutation` share their processors.
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -26,6 +26,18 @@ hypothesis.settings.load_profile("patient")
 pytest_plugins = ["support.servers"]
 
 QUEUETICK = [sys.executable, "-m", "queuetick"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts processes, for `make test-fast`: by the fixture that does, or by the module that can."""
+    for item in items:
+        module = vars(getattr(item, "module", None) or object)
+        if (
+            "queuetick" in getattr(item, "fixturenames", ())
+            or {"subprocess", "DaemonProcess", "pty"} & module.keys()
+        ):
+            item.add_marker("process")
 
 
 @dataclass
@@ -54,7 +66,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A clean environment: no credentials, no proxies, a home of its own."""
-    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make coverage`
+    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make test COVERAGE=yes`
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(tmp_path), "PYTHONWARNINGS": "error::ResourceWarning"}
 

@@ -25,4 +25,4 @@ def test_every_event_has_its_advice() -> None:
 
 def test_every_exit_code_has_its_advice() -> None:
     """Neither a code without a row nor a row without a code."""
-    assert {str(code.value) for code in ExitCode} == rows("ExitCode codes") - {"code"}
+    assert {str(code.value) for code in ExitCode} == rows("Exit codes") - {"code"}

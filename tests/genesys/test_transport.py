@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +162,40 @@ def test_abort_ends_what_is_under_way_and_refuses_what_comes_later(transport) ->
         with pytest.raises(Stopped):
             send(transport, f"http://127.0.0.1:{port}/x")
     hold.set()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_close_lets_a_request_end_refuses_later_ones_and_leaves_no_thread_or_descriptor() -> None:
+    def slow(connection) -> None:
+        asked.set()
+        release.wait(10)
+        connection.sendall(OK)
+
+    asked, release, answers = threading.Event(), threading.Event(), []
+    before = descriptors()
+    made = make()
+    with raw_server(slow) as (port, _):
+        url = f"http://127.0.0.1:{port}/x"
+        asking = threading.Thread(target=lambda: answers.append(send(made, url).status))
+        asking.start()
+        assert asked.wait(10)
+        made.close()
+        with pytest.raises(Stopped):
+            send(made, url)
+        release.set()
+        asking.join(10)
+    assert [200] == answers
+    watcher = made._watcher
+    assert watcher is not None
+    watcher.join(10)
+    assert not watcher.is_alive()
+    until = time.monotonic() + 10
+    while descriptors() > before and time.monotonic() < until:
+        time.sleep(0.05)  # the server's side closes on a thread of its own
+    assert descriptors() <= before
 
 
 @pytest.fixture(scope="module")

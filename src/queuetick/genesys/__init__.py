@@ -1,4 +1,4 @@
-"""The only package that knows Genesys Cloud: raw JSON comes in here and does not leave.
+"""The only package that deals with Genesys Cloud: no other one sees its JSON.
 
 "Facts, section N" in a docstring means that section of docs/dev/api-facts.md.
 """

@@ -1,7 +1,7 @@
 """The API's answers as small types, decoded straight from their bytes.
 
-An answer that does not fit the types is read again value by value, so that one lie costs one field and not the batch;
-one that has not even the outer shape is no answer at all.
+An answer that does not fit the types is read again value by value, so that one wrong value costs one field and not the
+batch. One without the outer shape is an error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The access token: asked for with client credentials, renewed ahead of its end, by one thread at a time.
 
 Facts, section 2: POST {login}/oauth/token, Basic client id and secret, form grant_type=client_credentials; the answer
-names `expires_in` (300 to 172,800 s). A token may die earlier (idle timeout, revoked): a 401 renews it once.
+names `expires_in` (300 to 172,800 s). A token may become invalid earlier (idle timeout, revoked): a 401 renews it once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from queuetick.genesys.headers import MAX_PAUSE
 from queuetick.genesys.transport import Response, Transport
 
 MIN_LOGIN_DISTANCE = 5.0
-"""Seconds between two logins when the first failed, or when its token is said to die sooner."""
+"""Seconds between two logins when the first failed, or when its `expires_in` is shorter."""
 
 MAX_LOGIN_DISTANCE = 300.0
 """Seconds; how slow logins become while the credentials, or the tokens they bring, are refused."""
@@ -41,7 +41,7 @@ MAX_FAULTY_DISTANCE = 60.0
 """Seconds; how slow they become while the token endpoint answers 5xx, 429 or nonsense: that passes."""
 
 MAX_UNREACHABLE_DISTANCE = 12.0
-"""Seconds; under the default interval, so that each cycle of an outage tries once and the return is seen at once."""
+"""Seconds; under the default interval, so that each cycle of an outage tries once."""
 
 ASSUMED_LIFETIME = 300.0
 """Seconds, the shortest that an OAuth client can be given, for an answer without `expires_in`."""
@@ -199,7 +199,7 @@ class TokenSource:
         self._uniform = uniform
 
     def token(self) -> Token:
-        """The token to send now; hand it back to `renew` or `accepted`.
+        """Return the token to send now; pass it to `renew` or `accepted` afterwards.
 
         Raises LoginFailed, LoginRefused or Stopped when there is none.
         """
@@ -207,7 +207,7 @@ class TokenSource:
         if token is not None and self._monotonic() < self._state.renew_at:
             return token
         if not self._state.lock.acquire(blocking=False):
-            # Another thread renews it. Ahead of its end the token still holds: nobody need wait for a slow login.
+            # Another thread renews it. Until it expires the token is valid: no other thread waits for a slow login.
             if token is not None and self._monotonic() < self._state.expires_at:
                 return token
             self._state.lock.acquire()
@@ -219,7 +219,7 @@ class TokenSource:
                 return self._renew()
             except LoginFailed:
                 if self._state.token is not None and self._monotonic() < self._state.expires_at:
-                    return self._state.token  # renewal was ahead of time: the old one still holds
+                    return self._state.token  # renewal was ahead of time: the old one is still valid
                 self._state.token = None
                 raise
         finally:
@@ -246,7 +246,7 @@ class TokenSource:
             self._renew()
 
     def accepted(self, token: Token) -> None:
-        """An answer showed that `token` holds."""
+        """Note that an answer showed that `token` is valid."""
         if not self._state.accepted and self._state.token is token:
             self._state.accepted, self._state.on_trial = True, False
             self._state.failures = 0

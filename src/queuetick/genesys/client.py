@@ -1,6 +1,6 @@
-"""Genesys Cloud as queuetick needs it: observe a batch of queues, list the org's queues.
+"""The requests to Genesys Cloud: observe a batch of queues, list the org's queues, ask what happened today.
 
-Every API request takes the one path of `Client._request`: token, budget, SDK, answer or ApiError.
+Every API request goes through `Client._request`: token, budget, SDK, answer or ApiError.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Client:
         return self._query.permission
 
     def login(self) -> None:
-        """Make sure of a token. Raises LoginRefused, LoginFailed or Stopped."""
+        """Log in where there is no valid token. Raises LoginRefused, LoginFailed or Stopped."""
         self._tokens.token()
 
     def observe(
@@ -104,7 +104,7 @@ class Client:
     ) -> Answer:
         """Ask for one batch, starting before `deadline` (monotonic seconds).
 
-        Raises an ApiError, Stopped, or what the budget raises when the request may not leave in time.
+        Raises an ApiError, Stopped, or Deferred when the budget allows no request before the deadline.
         A first attempt may take the whole timeout; a retry ends with the deadline, so that cycles do not pile up.
         """
         timeout = self._timeout

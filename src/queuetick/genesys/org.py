@@ -1,4 +1,4 @@
-"""One org as one configuration speaks to it: transport, token, budget and client, put together here."""
+"""One organisation as one configuration reaches it: transport, account and client, put together here."""
 
 from __future__ import annotations
 

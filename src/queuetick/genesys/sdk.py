@@ -26,7 +26,7 @@ PACKAGE = "PureCloudPlatformClientV2"
 
 
 class Sdk(Struct, frozen=True):
-    """The parts of the SDK that queuetick stands on."""
+    """The parts of the SDK that queuetick uses."""
 
     ApiClient: Any
     AbstractHttpClient: Any
@@ -131,7 +131,7 @@ def _on_demand(package: str, folder: Path) -> Any:
 
 
 def _silence(configuration: types.ModuleType) -> None:
-    """Make the SDK's Configuration singleton deaf to its file, and without its thread, its watcher and its log.
+    """Keep the SDK's Configuration singleton from reading its file, and from its thread, its watcher and its log.
 
     `Configuration` is a function that closes over the class (configuration.py, `singleton`).
     """
@@ -144,7 +144,7 @@ def _silence(configuration: types.ModuleType) -> None:
 
 
 class _MuteLogger:
-    """In place of the SDK's own log, which spells out every request and answer whether or not anybody listens."""
+    """Replaces the SDK's own log, which formats every request and answer at every level."""
 
     def trace(self, *_args: Any) -> None: ...
     def debug(self, *_args: Any) -> None: ...
@@ -168,7 +168,7 @@ def _import_plain() -> None:
 
 
 class _InertObserver:
-    """Stands where watchdog's Observer would watch the home directory, recursively."""
+    """Replaces watchdog's Observer, which would watch the home directory, recursively."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...

@@ -1,7 +1,7 @@
-"""HTTP for the SDK: urllib3 with a timeout on every request, no hidden retries, and an end to every wait.
+"""HTTP for the SDK: urllib3 with a timeout on every request, no hidden retries, and a deadline for every wait.
 
 The SDK's own client (default_http_client.py, rest.py) applies no timeout, retries ten times in silence, sleeps
-Retry-After for up to six hours, and ignores HTTPS_PROXY. This one does one request per call and says what happened.
+Retry-After for up to six hours, and ignores HTTPS_PROXY. This one sends one request per call and raises what happened.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Transport:
         self._proxied: dict[Proxy, urllib3.PoolManager] = {}
         self._in_flight: dict[int, InFlight] = {}
         self._stopping = False
+        self._closed = False
         self._changed = threading.Condition()
         self._watcher: threading.Thread | None = None
 
@@ -79,7 +80,7 @@ class Transport:
         """Send one request (an SDK HttpRequestOptions) and read its answer, in `timeout` seconds altogether.
 
         Raises Unreachable when there is no whole HTTP answer, Transient when it is larger than `most` bytes,
-        Stopped after `abort()`.
+        Stopped after `abort()` or `close()`.
         """
         url = options.url
         if options.query_params:
@@ -97,7 +98,9 @@ class Transport:
             raise Unreachable(describe(error)) from None
         finally:
             del self._in_flight[id(request)]
-        if request.overdue:  # cut off by the watcher: without Content-Length, half an answer looks whole
+            if self._closed:
+                self._clear()
+        if request.overdue:  # ended by the watcher: without Content-Length, half an answer looks whole
             raise Unreachable(f"no answer within {timeout:g} s")
         self.on_answer(options.method, url, response)
         return response
@@ -132,20 +135,23 @@ class Transport:
             request.abort()
 
     def close(self) -> None:
-        """Close idle connections and end the watching thread; requests under way go on to their end."""
+        """Close idle connections, and refuse later requests: they raise Stopped. Requests under way go on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._clear()
+
+    def _clear(self) -> None:
         self._pools.clear()
         self._direct.clear()
-        for pool in self._proxied.values():
+        for pool in list(self._proxied.values()):
             pool.clear()
-        with self._changed:
-            self._watcher = None
-            self._changed.notify()
 
     def _register(self, request: InFlight) -> None:
+        """Note a request, so that it can be ended. Raises Stopped after `abort()` and `close()`."""
         self._in_flight[id(request)] = request
-        if (
-            self._stopping
-        ):  # asked after the request is registered: either abort() finds it, or this finds the stop
+        # Asked after the request is registered: either abort() finds it, or this finds the stop.
+        if self._stopping or self._closed:
             del self._in_flight[id(request)]
             raise Stopped
         if self._watcher is None:
@@ -157,8 +163,7 @@ class Transport:
                     self._watcher.start()
 
     def _watch(self) -> None:
-        """End requests that outlive their deadline: a server that sends a byte now and then beats socket timeouts."""
-        me = threading.current_thread()
+        """End requests that are over their deadline: one byte now and then keeps a socket timeout from ending them."""
         while True:
             now = time.monotonic()
             for request in list(self._in_flight.values()):
@@ -166,14 +171,14 @@ class Transport:
                     request.overdue = True
                     request.abort()
             with self._changed:
-                if self._stopping or self._watcher is not me:
+                if self._stopping or (self._closed and not self._in_flight):
                     return
                 self._changed.wait(1.0)
 
     def _route(self, url: str) -> tuple[HTTPConnectionPool | urllib3.PoolManager, str]:
         """What sends a request for `url`, and how it wants to have the URL.
 
-        Direct requests go to their origin's pool itself: the way through PoolManager is a quarter of a request's CPU.
+        Direct requests go to their origin's pool itself: PoolManager takes a quarter of a request's CPU.
         """
         scheme, host, path, query, _ = urlsplit(url)
         pool = self._pools.get((scheme, host))
@@ -194,7 +199,7 @@ class Transport:
 
 
 class Exchange(sdk.load().AbstractHttpClient):  # type: ignore[misc]
-    """The SDK's HTTP client for one call: carries the timeout in and the answer out.
+    """The SDK's HTTP client for one call: takes the timeout and keeps the answer.
 
     One per call, because the SDK keeps the last answer on the client, where threads would share it.
     """

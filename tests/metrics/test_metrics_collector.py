@@ -150,6 +150,8 @@ def test_skipped_ticks_are_all_counted(told) -> None:
         (None, None, "unreachable"),
         (503, "service.unavailable", "answer"),
         (200, None, "answer"),
+        (401, None, "answer"),
+        (403, None, "answer"),
     ],
 )
 def test_an_outage_is_sorted_by_who_has_to_act(status, code, cause) -> None:
@@ -235,20 +237,34 @@ def test_stats_of_a_removed_queue_and_of_switched_off_stats_are_gone(told) -> No
     assert told.series.total("genesys_queue_today_offered") is None
 
 
-def test_failing_stats_are_told(told) -> None:
+def test_a_reload_to_another_organisation_shows_nothing_of_the_first(told) -> None:
+    told.in_force = replace(IN_FORCE, org="emea", stats_every=60.0)
+    told.see(1, "a")
+    told(STATS, ConfigReloaded(changed=["poll.batch_size"]))
+    assert {"a"} == told.shown
+    told(ConfigReloaded(changed=["genesys.org", "client_id"]))
+    told.in_force = replace(told.in_force, org="apac")
+    assert not [name for name, _ in told.series if name.startswith("genesys_")]
+
+
+def test_failing_stats_are_told_while_stats_are_on(told) -> None:
+    told.in_force = replace(IN_FORCE, stats_every=60.0)
     told(StatsFailed(status=403, code=None, correlation_id=None, reason="", queues=3))
     assert told.series.one("queuetick_stats_failing") == 1
+    told.in_force = IN_FORCE
+    assert told.series.one("queuetick_stats_failing") == 0
+    told.in_force = replace(IN_FORCE, stats_every=60.0)
     told(StatsRecovered(outage_seconds=1.0))
     assert told.series.one("queuetick_stats_failing") == 0
 
 
-def failed_batch(*queue_ids, status=401) -> BatchFailed:
+def failed_batch(*queue_ids) -> BatchFailed:
     return BatchFailed(
         cycle=1,
         batch=1,
         queue_ids=list(queue_ids),
-        status=status,
-        code=None,
+        status=401,
+        code="bad.credentials",
         correlation_id=None,
         reason="",
         attempts=1,

@@ -41,6 +41,9 @@ from queuetick.metrics.queues import QueueText
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_OTHER_ORG = frozenset({"genesys.org", "genesys.region", "genesys.api_url", "genesys.login_url", "client_id"})
+"""Settings after whose change the queues may be those of another organisation."""
+
 
 class EventMetrics:
     """Observes every event. `observe` and `text` may be called from several threads."""
@@ -76,9 +79,9 @@ class EventMetrics:
         self._paused_until: dict[str, float] = {}
         self._takers: dict[type, Callable[[Any], None]] = {
             QueueSnapshot: self._snapshot,
-            QueueStats: self._took_stats,
-            StatsFailed: self._stats_state,
-            StatsRecovered: self._stats_state,
+            QueueStats: self._stats_of_queue,
+            StatsFailed: self._stats_changed,
+            StatsRecovered: self._stats_changed,
             CycleSkipped: self._skipped,
             CycleCrashed: self._crashed,
             BatchFailed: self._batch_failed,
@@ -112,10 +115,10 @@ class EventMetrics:
     def _snapshot(self, snapshot: QueueSnapshot) -> None:
         self._snapshots[snapshot.queue_id] = (snapshot, self._monotonic())
 
-    def _took_stats(self, stats: QueueStats) -> None:
+    def _stats_of_queue(self, stats: QueueStats) -> None:
         self._stats[stats.queue_id] = (stats, self._monotonic())
 
-    def _stats_state(self, event: StatsFailed | StatsRecovered) -> None:
+    def _stats_changed(self, event: StatsFailed | StatsRecovered) -> None:
         self.stats_failing = type(event) is StatsFailed
 
     def _completed(self, report: CycleReport, in_force: InForce) -> None:
@@ -177,6 +180,9 @@ class EventMetrics:
     def _reloaded(self, reloaded: ConfigReloaded | ConfigRejected) -> None:
         self.reload_accepted = type(reloaded) is ConfigReloaded
         self._queue_text.forget_labels()
+        if isinstance(reloaded, ConfigReloaded) and not _OTHER_ORG.isdisjoint(reloaded.changed):
+            self._snapshots.clear()
+            self._stats.clear()
 
     def _keep_only(self, cycle: int, unchanged: int = 0) -> None:
         """Forget every queue that `cycle`, which has ended, gave no snapshot of.
@@ -241,9 +247,9 @@ class EventMetrics:
 
 
 def lost_cause(status: int | None, code: str | None) -> LostCause:
-    """Sort the error of an outage by who has to act."""
-    if status == 401 or code == "invalid_client":
+    """Sort the error of an outage by who has to act. A 401 or 403 without a code is not Genesys's own, and passes."""
+    if code == "invalid_client" or (status == 401 and code is not None):
         return "credentials"
-    if status == 403:
+    if status == 403 and code is not None:
         return "forbidden"
     return "unreachable" if status is None else "answer"

@@ -143,7 +143,9 @@ class StateCollector(Collector):
             value=metrics.reload_accepted,
         )
         yield _gauge(
-            "stats_failing", "1 while queue.stats gets no usable answer.", value=metrics.stats_failing
+            "stats_failing",
+            "1 while queue.stats gets no usable answer.",
+            value=metrics.stats_failing and in_force.stats_every is not None,
         )
         if metrics.last_success is not None:
             yield _gauge(

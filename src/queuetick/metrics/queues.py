@@ -71,9 +71,8 @@ class QueueText:
         for snapshot in snapshots:
             labels = self._labels(org, snapshot)
             self._add_snapshot(lines, labels, snapshot)
-            for kind, part in _by_kind(snapshot):
-                severity = self._thresholds.assess(part, now).severity
-                lines["severity"].append(f'genesys_queue_severity{{{labels},kind="{kind}"}} {severity:d}\n')
+            for kind, severity in self._severities(snapshot, now):
+                lines["severity"].append(f'genesys_queue_severity{{{labels},kind="{kind}"}} {severity}\n')
             if thresholds:
                 self._add_limits(lines, labels, snapshot, now)
         for of_queue in stats:
@@ -122,6 +121,25 @@ class QueueText:
                     f"genesys_queue_wait_target_seconds{{{of_media}}} {counts.wait_target_seconds}\n"
                 )
 
+    def _severities(self, snapshot: QueueSnapshot, now: float) -> Iterable[tuple[str, int]]:
+        """(kind, severity) of the live media, and of the asynchronous ones where contacts wait in them."""
+        if snapshot.waiting is None:
+            return ()
+        waiting = {name: counts for name, counts in (snapshot.media or {}).items() if counts.waiting}
+        slow = {name: counts for name, counts in waiting.items() if name in ASYNCHRONOUS}
+        if not slow:
+            return (("live", self._assessed(snapshot, now)),)
+        if len(slow) == len(waiting):
+            return (("live", 0), ("asynchronous", self._assessed(snapshot, now)))
+        live = {name: counts for name, counts in waiting.items() if name not in slow}
+        return (
+            ("live", self._assessed(replace(snapshot, media=live), now)),
+            ("asynchronous", self._assessed(replace(snapshot, media=slow), now)),
+        )
+
+    def _assessed(self, snapshot: QueueSnapshot, now: float) -> int:
+        return int(self._thresholds.assess(snapshot, now).severity)
+
     def _add_limits(
         self, lines: dict[str, list[str]], labels: str, snapshot: QueueSnapshot, now: float
     ) -> None:
@@ -169,22 +187,6 @@ class QueueText:
                 f'{name}="{_escaped(self._mask(value))}"' for name, value in named if isinstance(value, str)
             )
         return labels
-
-
-def _by_kind(snapshot: QueueSnapshot) -> Iterable[tuple[str, QueueSnapshot]]:
-    """The queue as its live media are alone, and as its asynchronous ones are where contacts wait in them."""
-    if snapshot.waiting is None:
-        return ()
-    media = snapshot.media or {}
-    waiting = {name for name in media if media[name].waiting} & ASYNCHRONOUS
-    if not waiting:
-        return (("live", snapshot),)
-    slow = {name: counts for name, counts in media.items() if name in ASYNCHRONOUS}
-    live = {name: counts for name, counts in media.items() if name not in ASYNCHRONOUS}
-    return [
-        (kind, replace(snapshot, media=part, waiting=sum(counts.waiting or 0 for counts in part.values())))
-        for kind, part in (("live", live), ("asynchronous", slow))
-    ]
 
 
 def _levels(limits: Limits | None) -> Iterable[tuple[str, float]]:

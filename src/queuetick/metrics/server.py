@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import re
 import socket
 import ssl
 import threading
@@ -226,6 +227,8 @@ class _Request(WSGIRequestHandler):
 
     def parse_request(self) -> bool:
         parsed = super().parse_request()
+        if parsed:
+            self.path = re.sub(r"^https?://[^/?]*", "", self.path) or "/"  # a proxy asks with the whole URL
         self.server.connections.mark(self.request, answering=True)
         self.request.settimeout(RESPONSE_SECONDS)
         if parsed and not self._head.left:

@@ -23,7 +23,7 @@ from queuetick.exit_codes import ExitCode
 from queuetick.genesys import stats
 from queuetick.genesys.org import Org
 from queuetick.genesys.queries import ENDPOINTS
-from queuetick.lines.redaction import Redaction
+from queuetick.lines.redaction import Redaction, environment_secrets
 from queuetick.polling.selection import explicit, select
 
 LISTING = f"permission {access.LISTING}"
@@ -72,7 +72,7 @@ class Examination:
 
         With `unit`, file, environment and credentials are those of a systemd unit. `report` needs `keep_answers`.
         """
-        self.redaction = Redaction()
+        self.redaction = Redaction(environment_secrets(environ))
         self._config: Config | None = None
         self._probe = Probe(clock.now, keep_answers=keep_answers)
         self._private: set[str] = set()

@@ -75,6 +75,7 @@ def _check(arguments: argparse.Namespace) -> ExitCode:
     examination = Examination(
         arguments.config, environ=os.environ, clock=clock, unit=arguments.unit, keep_answers=arguments.report
     )
+    streams.mask(examination.redaction)
     paint = painter(colour=coloured(sys.stdout, os.environ))
     checks: list[Check] = []
     skips: list[Check] = []

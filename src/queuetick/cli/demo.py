@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
     from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+    from queuetick.lines import Redaction
 
     config = Config(
         genesys=Genesys(api_url=simulator.url),
@@ -76,4 +77,4 @@ def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
         metrics=Metrics(),
         credentials=Credentials(simulator.client_id, simulator.client_secret),
     )
-    return process.new_daemon(config, lambda: config, max_cycles=arguments.cycles).run()
+    return process.new_daemon(config, lambda: config, Redaction(), max_cycles=arguments.cycles).run()

@@ -13,6 +13,7 @@ from queuetick.exit_codes import ExitCode
 if TYPE_CHECKING:
     from queuetick.config import Config
     from queuetick.daemon.daemon import Daemon
+    from queuetick.lines import Redaction
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
@@ -39,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     return process.with_config(arguments.config, _once)
 
 
-def _once(config: Config, load: Callable[[], Config]) -> int:
-    daemon = process.new_daemon(config, load, max_cycles=1)
+def _once(config: Config, load: Callable[[], Config], redaction: Redaction) -> int:
+    daemon = process.new_daemon(config, load, redaction, max_cycles=1)
     code = daemon.run()
     if code is ExitCode.OK:
         code = exit_code(daemon)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from queuetick.cli import streams
 from queuetick.cli.streams import say
 from queuetick.exit_codes import ExitCode
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from queuetick.config import Config
     from queuetick.daemon.daemon import Daemon
     from queuetick.events import Problem
+    from queuetick.lines import Redaction
 
 Result = TypeVar("Result")
 
@@ -29,15 +31,19 @@ def hold_signals() -> None:
     signals.hold()
 
 
-def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], int]) -> int:
-    """Load the configuration and call `go(config, load)`, or write every problem of it to stderr.
+def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], Redaction], int]) -> int:
+    """Load the configuration and call `go(config, load, redaction)`, or write every problem of it to stderr.
 
-    `load` reads the configuration again. Returns the exit code.
+    `load` reads the configuration again. `redaction` is the process's mask; stdout and stderr pass it from now on.
+    Returns the exit code.
     """
     from queuetick.config import ConfigError
     from queuetick.config import load as configuration
     from queuetick.genesys import sdk
+    from queuetick.lines.redaction import Redaction, environment_secrets
 
+    redaction = Redaction(environment_secrets(os.environ))
+    streams.mask(redaction)
     try:
         regions = sdk.region_hosts()
     except sdk.SdkMissing as error:
@@ -46,7 +52,9 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], 
 
     load = configuration.Loader(path, regions=regions, environ=os.environ).load
     try:
-        return go(_prepared(load), load)
+        config = _prepared(load)
+        redaction.add(config.secrets())
+        return go(config, load, redaction)
     except ConfigError as error:
         say(problems_text(error.problems))
         return ExitCode.CONFIG
@@ -62,6 +70,7 @@ def problems_text(problems: list[Problem]) -> str:
 def new_daemon(
     config: Config,
     load: Callable[[], Config],
+    redaction: Redaction,
     *,
     max_cycles: int | None = None,
     serve_metrics: bool = False,
@@ -87,6 +96,7 @@ def new_daemon(
         profile=config.output.profile,
         org=config.genesys.org,
         media=config.output.media,
+        redaction=redaction,
     )
     install_logging(emitter)
     return _prepared(

@@ -105,20 +105,17 @@ def _comment(queue: Queue) -> str:
     return f"  # {text}" if text else ""
 
 
-def run(config: Config, choice: Choice, form: Form, *, clock: Clock) -> ExitCode:
+def run(config: Config, choice: Choice, form: Form, *, clock: Clock, redaction: Redaction) -> ExitCode:
     """List and write the queues. What went wrong goes to stderr as one sentence with its fix."""
-    redaction = Redaction()
-    pair = config.credentials
-    redaction.add([pair.client_secret, f"{pair.client_id}:{pair.client_secret}", *config.secrets()])
 
     def remark(text: str) -> None:
-        say(f"queuetick: {visible(redaction.clean(text))}\n")
+        say(f"queuetick: {visible(text)}\n")
 
     org = Org(
         config,
         clock=clock,
         emit=lambda *_: None,
-        redact=lambda token: redaction.add([token]),
+        redact=lambda token: redaction.add([token], passing=True),
     )
     try:
         listing = org.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)
@@ -132,7 +129,7 @@ def run(config: Config, choice: Choice, form: Form, *, clock: Clock) -> ExitCode
         text = plain_table(found, sys.stdout.encoding)
     else:
         text = as_json(found) if form == "json" else as_toml(found)
-    sys.stdout.write(redaction.clean(text))
+    sys.stdout.write(text)
     for words in _remarks(listing, found, config.queues, choice):
         remark(words)
     if form == "table" and sys.stderr.isatty():

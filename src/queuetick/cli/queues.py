@@ -12,6 +12,7 @@ from queuetick.cli.arguments import add_config
 
 if TYPE_CHECKING:
     from queuetick.config import Config
+    from queuetick.lines import Redaction
 
 SUMMARY = "the org's queues as a table, JSON, or TOML for config.toml"
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    def queues(config: Config, _: Callable[[], Config]) -> int:
+    def queues(config: Config, _: Callable[[], Config], redaction: Redaction) -> int:
         from queuetick.cli import queue_table
         from queuetick.clock import Clock
 
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             choice,
             arguments.form or "table",
             clock=Clock(wait=threading.Event().wait),
+            redaction=redaction,
         )
 
     return process.with_config(arguments.config, queues)

@@ -30,5 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     process.hold_signals()
     return process.with_config(
         arguments.config,
-        lambda config, load: process.end(process.new_daemon(config, load, serve_metrics=True).run()),
+        lambda config, load, redaction: process.end(
+            process.new_daemon(config, load, redaction, serve_metrics=True).run()
+        ),
     )

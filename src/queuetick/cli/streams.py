@@ -10,11 +10,17 @@ import re
 import sys
 import unicodedata
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from queuetick.exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    from queuetick.lines import Redaction
+
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+LONGEST_MESSAGE = 2000
+"""Characters of a line on stderr; what somebody's error message has beyond is cut, after it was masked."""
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that can steer a terminal or turn the direction of writing."""
@@ -34,6 +40,16 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def mask(redaction: Redaction) -> None:
+    """Let everything that is written to stdout and stderr from now on pass `redaction`, tracebacks included."""
+    from queuetick.lines.redaction import MaskedStream
+
+    for name, longest in (("stdout", None), ("stderr", LONGEST_MESSAGE)):
+        stream = getattr(sys, name)
+        plain = stream.stream if isinstance(stream, MaskedStream) else stream
+        setattr(sys, name, MaskedStream(plain, redaction.mask, longest=longest))
 
 
 def say(text: str) -> None:

@@ -70,7 +70,7 @@ class Daemon:
         """False after a run that ended with lines that could not be written."""
         self._emitter = emitter
         self._max_cycles = max_cycles
-        self._notify = notifier(environ)
+        self._notify = notifier(environ, emitter.mask)
         self._watchdog = watchdog_interval(environ, os.getpid())
         self._clock = Clock(wait=self.stop.wait)
         self._began = monotonic()

@@ -6,11 +6,19 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from queuetick.lines.redaction import shorten
+
+LONGEST_STATUS = 500
+
 Notify = Callable[[str], None]
 
 
-def notifier(environ: Mapping[str, str]) -> Notify:
-    """A function that sends one state, such as READY=1; for path sockets and abstract ones ("@...")."""
+def notifier(environ: Mapping[str, str], mask: Callable[[str], str] = str) -> Notify:
+    """A function that sends one state, such as READY=1; for path sockets and abstract ones ("@...").
+
+    The text of STATUS passes `mask`, and is then one line of at most LONGEST_STATUS characters: a line of its own
+    would be a state of its own.
+    """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return lambda _: None
@@ -18,11 +26,14 @@ def notifier(environ: Mapping[str, str]) -> Notify:
         address = "\0" + address[1:]
 
     def notify(state: str) -> None:
+        head, found, status = state.partition("STATUS=")
+        if found:
+            state = head + found + shorten(" ".join(mask(status).split()), LONGEST_STATUS)
         # A state that does not arrive is no reason to stop polling.
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagrams:
                 datagrams.settimeout(1.0)
-                datagrams.sendto(state.encode(), address)
+                datagrams.sendto(state.encode(errors="backslashreplace"), address)
         except OSError:
             pass
 

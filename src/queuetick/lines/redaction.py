@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TextIO, TypeVar
 from urllib.parse import unquote
 
 from msgspec import UNSET, structs
 
 from queuetick.events import EVENTS, Fact, MediaCounts, QueueSnapshot, QueueStats
-from queuetick.lines.length import map_strings, spell_out
+from queuetick.lines.length import ELLIPSIS, map_strings, spell_out
 
 SHORTEST = 4
 """Characters of the shortest secret that is masked; shorter ones would blank out ordinary text."""
@@ -145,9 +145,40 @@ _BASE64 = {
 }
 
 
-def proxy_passwords(environ: Mapping[str, str]) -> list[str]:
-    """The passwords of the proxies that `environ` names, as written and as sent; a URL need not be valid."""
-    found = []
+class MaskedStream:
+    """A text stream that masks what is written to it; of a line longer than `longest` characters it keeps the start.
+
+    Everything else is the stream's own.
+    """
+
+    def __init__(self, stream: TextIO, mask: Callable[[str], str], *, longest: int | None = None) -> None:
+        self.stream = stream
+        self._mask = mask
+        self._longest = longest
+
+    def write(self, text: str) -> int:
+        shown = self._mask(text)
+        if self._longest is not None and len(shown) > self._longest:
+            shown = "\n".join(shorten(line, self._longest) for line in shown.split("\n"))
+        self.stream.write(shown)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def shorten(text: str, longest: int) -> str:
+    """`text`, or its start and an ellipsis: `longest` characters in all. Only for text that is masked already."""
+    return text if len(text) <= longest else text[: longest - 1] + ELLIPSIS
+
+
+def environment_secrets(environ: Mapping[str, str]) -> list[str]:
+    """The secrets that `environ` holds, valid or not: what a message may show before the configuration is read."""
+    found = [environ.get("GENESYS_CLIENT_ID", ""), environ.get("GENESYS_CLIENT_SECRET", "")]
     for name, value in environ.items():
         if name.lower().endswith("_proxy") and "@" in value:
             _, _, password = value.rpartition("@")[0].rpartition("://")[2].partition(":")

@@ -47,8 +47,18 @@ def put(output, *contents, expendable=False):
     return output.append([Line(content, expendable=expendable) for content in contents])
 
 
+OPEN: list[Output] = []
+
+
 def pipe_output(fd, **options):
-    return Output(Descriptor(fd), **options)
+    OPEN.append(Output(Descriptor(fd), **options))
+    return OPEN[-1]
+
+
+def end_outputs():
+    """End the threads before their descriptors are closed: another test would get the same numbers."""
+    while OPEN:
+        OPEN.pop().close(0)
 
 
 def file_output(path, warn=None, **options):
@@ -61,6 +71,7 @@ def pipe():
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
     yield read, write
+    end_outputs()
     for fd in (read, write):
         try:
             os.close(fd)

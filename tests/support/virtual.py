@@ -211,6 +211,7 @@ class World:
             clock=self.time.clock(),
             emit=self._emit,
             uniform=self.random.uniform,
+            background=lambda work: work(),
         )
         self._refresh_at = self.time.monotonic() + self.config.queues.refresh
 

@@ -45,7 +45,7 @@ def _once(config: Config, load: Callable[[], Config], redaction: Redaction) -> i
     code = daemon.run()
     if code is ExitCode.OK:
         code = exit_code(daemon)
-    return process.end(code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE)
+    return process.end_now(code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE)
 
 
 def exit_code(daemon: Daemon) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from queuetick.cli import streams
 from queuetick.cli.streams import say
@@ -131,3 +132,10 @@ def end(code: int) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def end_now(code: int) -> NoReturn:
+    """Exit with `code` without the interpreter's clearing up, which takes up to half a second."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     process.hold_signals()
     return process.with_config(
         arguments.config,
-        lambda config, load, redaction: process.end(
+        lambda config, load, redaction: process.end_now(
             process.new_daemon(config, load, redaction, serve_metrics=True).run()
         ),
     )

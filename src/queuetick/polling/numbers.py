@@ -38,6 +38,11 @@ class Numbers:
             self.last += 2 if missed else 1
             return self.last, missed
 
+    def see(self, scheduled: float) -> None:
+        """Take in a tick that needs no number."""
+        with self._lock:
+            self._tick = Tick(scheduled, self._clock.now(), self._clock.monotonic())
+
     def start_anew(self) -> None:
         """Miss no tick before the next one: it is on another grid."""
         self._tick = None

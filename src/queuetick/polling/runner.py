@@ -37,7 +37,7 @@ from queuetick.polling.memory import CycleResult, Memory
 from queuetick.polling.numbers import Numbers, Tick
 from queuetick.polling.outage import Outage
 from queuetick.polling.plan import Plan
-from queuetick.polling.today import Today
+from queuetick.polling.today import Background, Today, in_background
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
@@ -63,7 +63,9 @@ class CycleRunner:
         clock: Clock,
         emit: Callable[..., None],
         uniform: Callable[[float, float], float] = random.uniform,
+        background: Background = in_background,
     ) -> None:
+        """`background` does work beside the cycles, in a thread."""
         self.org = org
         self.config = org.config
         self.memory = Memory()
@@ -83,7 +85,7 @@ class CycleRunner:
         self._running = threading.Lock()
         self._numbers = Numbers(clock)
         self._fitting = threading.RLock()
-        self._today = Today(clock=clock, emit=emit, progress=self._progress)
+        self._today = Today(clock=clock, emit=emit, background=background)
         self._began_at_once: float | None = None
 
     @property
@@ -134,6 +136,7 @@ class CycleRunner:
         running = self.running
         at_once = self._began_at_once if running == 1 and self.number == 1 else None
         if at_once is not None and scheduled - at_once < self.interval / 2:
+            self._numbers.see(scheduled)
             return
         number = self._next_number(scheduled)
         self._emit(
@@ -228,8 +231,14 @@ class CycleRunner:
         self.fit_interval()
         if answered:
             polled = [queue for queue in discovery.queues or () if queue.id not in result.invalid]
-            stats = self.config.stats
-            self._today.run(org.client, stats, polled, cycle=number, scheduled=scheduled, deadline=deadline)
+            self._today.begin(
+                org.client,
+                self.config.stats,
+                polled,
+                cycle=number,
+                scheduled=scheduled,
+                deadline=deadline,
+            )
         return report
 
     def _next_number(self, scheduled: float, seen: Tick | None = None) -> int:
@@ -280,6 +289,8 @@ class CycleRunner:
         """
         with self._running:
             earlier, self.config = self.config, config
+            if org is not self.org:
+                self._today.drop()
             self.org = org
             if discovery is not self.discovery:
                 self.discovery.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -13,6 +15,8 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, RateLimited
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.stats import Window, today
+
+log = logging.getLogger(__name__)
 
 
 class Client(Protocol):
@@ -30,21 +34,32 @@ class Client(Protocol):
     ) -> Iterator[list[QueueStats]]: ...
 
 
+Background = Callable[[Callable[[], None]], None]
+
+
+def in_background(work: Callable[[], None]) -> None:
+    """Do `work` in a thread of its own."""
+    threading.Thread(target=work, name="queuetick-stats", daemon=True).start()
+
+
 class Today:
     """Asks once in every `stats.every` seconds, after a cycle, with what the budget and the cycle's time leave.
 
-    Queues that no request was left for come first after the next cycle. A failure ends the round, and no more.
+    Queues that no request was left for come first after the next cycle. A failure ends the round, and no more. A slow
+    answer holds up no cycle: it is waited for beside them.
     """
 
-    def __init__(self, *, clock: Clock, emit: Callable[..., None], progress: Callable[[], None]) -> None:
+    def __init__(self, *, clock: Clock, emit: Callable[..., None], background: Background) -> None:
         self._clock = clock
         self._emit = emit
-        self._progress = progress
+        self._background = background
+        self._asking = threading.Lock()
+        self._client: Client | None = None
         self._round: int | None = None
         self._waiting: set[str] = set()
         self._failed_at: float | None = None
 
-    def run(
+    def begin(
         self,
         client: Client,
         settings: Stats,
@@ -54,12 +69,35 @@ class Today:
         scheduled: float,
         deadline: float,
     ) -> None:
-        """Ask after the cycle of the tick at `scheduled` (epoch seconds), where it is time; begins no request at or
-        after `deadline` (monotonic seconds).
+        """Ask after the cycle of the tick at `scheduled` (epoch seconds), where it is time, and where an earlier answer
+        is not waited for. Begins no request at or after `deadline` (monotonic seconds).
         """
+        if not self._asking.acquire(blocking=False):
+            return
+        todo = self._due(settings, queues, scheduled)
+        if not todo:
+            self._asking.release()
+            return
+
+        def ask() -> None:
+            try:
+                self._client = client
+                self._ask(client, settings, todo, cycle=cycle, scheduled=scheduled, deadline=deadline)
+            except Exception:
+                log.exception("queue.stats failed")
+            finally:
+                self._asking.release()
+
+        self._background(ask)
+
+    def drop(self) -> None:
+        """Emit nothing of a round that is under way: another session is in force."""
+        self._client = None
+
+    def _due(self, settings: Stats, queues: Sequence[Queue], scheduled: float) -> Sequence[Queue]:
         if not settings.enabled:
             self._round, self._waiting, self._failed_at = None, set(), None
-            return
+            return ()
         left = self._waiting & {queue.id for queue in queues}
         number = math.floor(scheduled / settings.every)
         if number != self._round:
@@ -68,8 +106,7 @@ class Today:
         else:
             todo = [queue for queue in queues if queue.id in left]
         self._waiting = {queue.id for queue in todo}
-        if todo:
-            self._ask(client, settings, todo, cycle=cycle, scheduled=scheduled, deadline=deadline)
+        return todo
 
     def _ask(
         self,
@@ -90,10 +127,11 @@ class Today:
                 deadline=deadline,
                 usage=Usage(),
             ):
+                if self._client is not client:
+                    return
                 self._waiting -= {stats.queue_id for stats in answered}
                 self._recovered()
                 self._emit(*answered)
-                self._progress()
         except (Deferred, RateLimited, Stopped):
             return  # a pause of this route has its own event; what waits goes first after the next cycle
         except ApiError as error:

@@ -275,7 +275,9 @@ class Client:
             )
         except NotFound:
             return None
-        return read_queue(read_object(response.data))
+        if (queue := read_queue(read_object(response.data))) is None:
+            raise Transient("the answer describes no queue, though its status is 200", status=200)
+        return queue
 
     def _request(
         self,

@@ -1,0 +1,246 @@
+"""Signals, terminals, reloads and STATUS of a real process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuetick.simulator import Simulator
+from support.processes import QUEUETICK, DaemonProcess, clean_environment, until
+from support.raw import RawServer, http, observations, say
+
+QUICK = "[poll]\ninterval = 1\n"
+ID = "00000000-0000-4000-8000-00000000000a"
+
+
+def credentials(simulator: Simulator, directory: Path) -> dict[str, str]:
+    return {
+        **clean_environment(directory),
+        "GENESYS_API_URL": simulator.url,
+        "GENESYS_CLIENT_ID": simulator.client_id,
+        "GENESYS_CLIENT_SECRET": simulator.client_secret,
+    }
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path, *, queues: int = 5, config: str = QUICK, **faults
+) -> Iterator[tuple[Simulator, DaemonProcess]]:
+    with Simulator(queues=queues) as simulator:
+        simulator.set_faults(**faults)
+        environment = credentials(simulator, directory)
+        with DaemonProcess(config, environment=environment, directory=directory) as daemon:
+            yield simulator, daemon
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_sigusr1_and_2_are_named_in_a_line_and_end_nothing(tmp_path, number):
+    with running(tmp_path) as (_, daemon):
+        daemon.await_event("cycle.completed")
+        daemon.process.send_signal(number)
+        message = daemon.await_event("log.message")
+        assert number.name in message["message"]
+        daemon.await_event("cycle.completed", 3)
+        daemon.stop()
+    assert daemon.process.returncode == 0
+
+
+def test_with_a_controlling_terminal_a_hangup_ends_the_process(tmp_path):
+    """The lines go to a file, so that nothing but SIGHUP tells of the terminal."""
+    with Simulator(queues=5) as simulator:
+        environment = credentials(simulator, tmp_path)
+        (tmp_path / "config.toml").write_text(QUICK)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(tmp_path)
+            lines = os.open("lines.jsonl", os.O_WRONLY | os.O_CREAT, 0o600)
+            os.dup2(lines, 1)
+            os.execve(QUEUETICK[0], [*QUEUETICK, "run"], environment)  # noqa: S606
+        lines = tmp_path / "lines.jsonl"
+        until(lambda: lines.exists() and b"cycle.completed" in lines.read_bytes(), 20)
+        os.close(terminal)
+        ended = []
+        until(lambda: ended or ended.extend(os.waitpid(pid, os.WNOHANG)[:1]) or (ended and ended[0]), 15)
+    last = json.loads(lines.read_bytes().splitlines()[-1])
+    assert (last["event"], last["reason"]) == ("daemon.stopped", "SIGHUP")
+
+
+def test_a_configuration_that_blocks_keeps_no_signal_from_ending_the_process(tmp_path):
+    program = (
+        "import signal, sys, time\n"
+        "from queuetick.daemon import signals\n"
+        "signals.hold()\n"
+        "print('held', flush=True)\n"
+        "signals.interruptible(lambda: time.sleep(60))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_once_ends_with_its_cycle(tmp_path):
+    with Simulator(queues=5) as simulator:
+        process = subprocess.Popen(
+            [*QUEUETICK, "once"], env=credentials(simulator, tmp_path), cwd=tmp_path, stdout=subprocess.PIPE
+        )
+        for line in process.stdout:
+            if b'"event":"daemon.stopped"' in line:
+                break
+        stopped = time.monotonic()
+        assert process.wait(10) == 0
+        assert time.monotonic() - stopped < 0.4
+        process.stdout.close()
+
+
+# Reload
+
+
+def test_a_reload_that_changes_no_connection_logs_in_no_second_time_and_keeps_the_session(tmp_path):
+    with running(tmp_path) as (_, daemon):
+        daemon.await_event("cycle.completed")
+        (tmp_path / "config.toml").write_text('[poll]\ninterval = 0.5\n[output]\nsnapshots = "changed"\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        reloaded = daemon.await_event("config.reloaded")
+        assert set(reloaded["changed"]) == {"poll.interval", "output.snapshots"}
+        cycles = len(daemon.events("cycle.completed"))
+        daemon.await_event("cycle.completed", cycles + 3)
+        daemon.stop()
+    assert len(daemon.events("token.renewed")) == 1
+    assert len(daemon.events("queues.refreshed")) == 1
+    assert daemon.check() == []
+
+
+def test_reloads_during_a_listing_leave_no_thread_and_no_descriptor(tmp_path):
+    """Each reload changes the timeout, and so makes a session; the listing of the one before is cut off."""
+    config = "[genesys]\ntimeout = {}\n[queues]\nrefresh = 1\n[poll]\ninterval = 1\n"
+    with running(tmp_path, config=config.format(20)) as (simulator, daemon):
+        daemon.await_event("cycle.completed", 2)
+        process = Path("/proc") / str(daemon.process.pid)
+        counts = []
+        simulator.set_faults(rules=[{"route": "listing", "fault": "hang"}])
+        for number in range(12):
+            time.sleep(0.3)  # a refresh begins every second
+            (tmp_path / "config.toml").write_text(config.format(30 + number))
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.await_event("config.reloaded", number + 1)
+            counts.append((len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))))
+        assert daemon.stop() < 10
+    threads, descriptors = zip(*counts, strict=True)
+    assert max(threads[6:]) <= max(threads[:6]) + 2
+    assert max(descriptors[6:]) <= max(descriptors[:6]) + 4
+
+
+def test_a_configuration_that_is_gone_is_rejected(tmp_path):
+    with running(tmp_path) as (_, daemon):
+        daemon.await_event("cycle.completed")
+        (tmp_path / "config.toml").unlink()
+        daemon.process.send_signal(signal.SIGHUP)
+        rejected = daemon.await_event("config.rejected")
+        assert "config.toml" in json.dumps(rejected)
+        daemon.await_event("cycle.completed", 3)
+        daemon.stop()
+
+
+def test_another_selection_is_listed_before_it_comes_in_force(tmp_path):
+    with running(tmp_path, queues=9) as (simulator, daemon):
+        daemon.await_event("cycle.completed", 2)
+        wanted = simulator.queue_ids[0]
+        (tmp_path / "config.toml").write_text(f'{QUICK}[queues]\nids = ["{wanted}"]\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.await_event("config.reloaded")
+        cycles = len(daemon.events("cycle.completed"))
+        daemon.await_event("cycle.completed", cycles + 2)
+        daemon.stop()
+    assert {cycle["outcome"] for cycle in daemon.events("cycle.completed")} == {"ok"}
+    assert daemon.events("cycle.completed")[-1]["queues"] == 1
+
+
+# What systemd hears
+
+
+def test_status_in_an_outage_says_since_when_why_and_the_last_good_cycle(tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, Simulator(queues=7) as simulator:
+        systemd.bind(str(path))
+        systemd.settimeout(20)
+        environment = {**credentials(simulator, tmp_path), "NOTIFY_SOCKET": str(path)}
+        with DaemonProcess(QUICK, environment=environment, directory=tmp_path) as daemon:
+            status = await_status(systemd, lambda text: "cycle 2: 7/7 queues" in text)
+            assert "requests a minute" in status
+            simulator.set_faults(status={500: 1.0})
+            status = await_status(systemd, lambda text: "API lost since 20" in text)
+            assert "last good cycle" in status and "7 queues" in status
+            simulator.set_faults(status={})
+            await_status(systemd, lambda text: "7/7 queues" in text)
+            daemon.stop()
+    assert len(daemon.events("api.lost")) == 1
+
+
+def await_status(systemd: socket.socket, wanted) -> str:
+    while True:
+        state = systemd.recv(4096).decode()
+        if "STATUS=" in state and wanted(state):
+            return state
+
+
+# Starts
+
+
+FORBIDDEN = http(
+    b'{"message":"no","code":"missing.division.permission","status":403,"contextId":"c"}',
+    status="403 Forbidden",
+)
+GENERAL = http(
+    b'{"message":"no","code":"missing.any.permissions","status":403,"contextId":"c"}', status="403 Forbidden"
+)
+PAGE = http(b"<html>Forbidden</html>", status="403 Forbidden")
+
+
+def start(url: str, directory: Path) -> DaemonProcess:
+    environment = {
+        **clean_environment(directory),
+        "GENESYS_API_URL": url,
+        "GENESYS_CLIENT_ID": "some-client",
+        "GENESYS_CLIENT_SECRET": "some-secret",
+    }
+    config = f'[queues]\nids = ["{ID}"]\nnames = []\n{QUICK}'
+    return DaemonProcess(config, environment=environment, directory=directory)
+
+
+@pytest.mark.parametrize("answer", [FORBIDDEN, PAGE], ids=["a forbidden queue", "a page"])
+def test_a_403_that_is_no_general_refusal_ends_no_start(tmp_path, answer):
+    with RawServer(say(answer)) as server, start(server.url, tmp_path) as daemon:
+        daemon.await_event("cycle.completed", 3)
+        daemon.stop()
+    assert daemon.process.returncode == 0
+
+
+def test_a_general_refusal_that_is_confirmed_ends_the_start_with_77(tmp_path):
+    with RawServer(say(GENERAL)) as server, start(server.url, tmp_path) as daemon:
+        assert daemon.process.wait(20) == 77
+    assert daemon.process.returncode == 77
+
+
+def test_one_general_refusal_alone_ends_no_start(tmp_path):
+    answers = [GENERAL]
+
+    def once_refused(connection: socket.socket) -> bool:
+        connection.sendall(answers.pop() if answers else http(observations(ID)))
+        return False
+
+    with RawServer(once_refused) as server, start(server.url, tmp_path) as daemon:
+        until(lambda: any(each["outcome"] == "ok" for each in daemon.events("cycle.completed")), 20)
+        daemon.stop()
+    assert daemon.process.returncode == 0

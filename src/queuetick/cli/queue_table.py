@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from queuetick.check.result import exit_for, wait_words
 from queuetick.check.selection import unmatched_items
-from queuetick.cli.streams import json_document, say
+from queuetick.cli.streams import is_utf8, json_document, say
 from queuetick.cli.terminal import pad, shown, visible, width
 from queuetick.clock import Clock
 from queuetick.config import Config, Queues
@@ -129,6 +129,7 @@ def run(config: Config, choice: Choice, form: Form, *, clock: Clock, redaction: 
         text = plain_table(found, sys.stdout.encoding)
     else:
         text = as_json(found) if form == "json" else as_toml(found)
+        text = text if is_utf8(sys.stdout) else text.encode("ascii", "backslashreplace").decode()
     sys.stdout.write(text)
     for words in _remarks(listing, found, config.queues, choice):
         remark(words)

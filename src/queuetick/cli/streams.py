@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from queuetick.exit_codes import ExitCode
 
@@ -73,14 +73,18 @@ def abandon() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def is_utf8(stream: TextIO) -> bool:
+    """Whether the stream takes UTF-8, which JSON and TOML are."""
+    return stream.encoding.lower().replace("-", "") == "utf8"
+
+
 def json_document(document: Any) -> str:
     """`document` as indented JSON that any terminal can show.
 
     Control characters, direction marks and lone surrogates are escaped, and everything beyond ASCII where stdout is
     not UTF-8.
     """
-    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    text = json.dumps(document, ensure_ascii=ascii_only, indent=2)
+    text = json.dumps(document, ensure_ascii=not is_utf8(sys.stdout), indent=2)
     return re.sub(r"[^\n -~]", _escaped, text) + "\n"
 
 

@@ -128,7 +128,7 @@ def test_every_fact_that_a_docstring_cites_is_on_the_page() -> None:
     cited = {
         number
         for module in MODULES
-        for number in re.findall(r"[Ff]acts,? (?:sections? )?(\d(?:\.\d)?)", (SOURCE / module).read_text())
+        for number in re.findall(r"[Ff]acts,? (?:sections? )?(\d+(?:\.\d)?)", (SOURCE / module).read_text())
     }
     assert len(cited) > 4
     for number in cited:

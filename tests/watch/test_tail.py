@@ -253,10 +253,11 @@ def test_lines_of_another_profile_are_told() -> None:
 
 
 def test_thresholds_come_from_the_configuration_where_there_is_one(tmp_path: Path) -> None:
-    """An invalid table, or a file of anything, is no reason to show nothing."""
+    """An invalid table is left out; where the file is none at all, the targets count."""
     lines = b"\n".join(cycles(CALM, BUSY))
     for text, mark in (
         ("[[thresholds]]\nlongest_wait = [300, 600]\n", b" !  "),
+        ("[[thresholds]]\nwaiting = 100\n", b"    "),
         ("[[thresholds]]\nlongest_wait = 'x'\n[[thresholds]]\nwaiting = 100\n", b"    "),
         ("not toml", b" !! "),
     ):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,19 @@ def setting(section: str, key: str) -> Callable[[str], Any]:
 
     parse.__name__ = "number"  # argparse says "invalid number value"
     return parse
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare `--json`."""
+    parser.add_argument(
+        "--json", action="store_true", help="JSON lines also where stdout is a terminal (see queuetick tail)"
+    )
+
+
+def for_eyes(arguments: argparse.Namespace) -> bool:
+    """Whether a person reads stdout, wants no JSON, and what prints for people is installed."""
+    return (
+        not arguments.json
+        and sys.stdout.isatty()
+        and all(find_spec(name) is not None for name in ("rich", "queuetick.watch"))
+    )

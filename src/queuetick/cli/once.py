@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config as add_arguments
+from queuetick.cli.arguments import add_config, add_json, for_eyes
 from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -31,17 +31,25 @@ exit codes:
   77  credentials or permissions were refused
   78  the configuration is invalid
 
-Read docs/events.md for the lines.
+On a terminal a short line for each queue that needs a look; --json for the lines (docs/events.md).
 """
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     process.hold_signals()
-    return process.with_config(arguments.config, _once)
+    eyes = for_eyes(arguments)
+    return process.with_config(
+        arguments.config, lambda config, load, redaction: _once(config, load, redaction, eyes=eyes)
+    )
 
 
-def _once(config: Config, load: Callable[[], Config], redaction: Redaction) -> int:
-    daemon = process.new_daemon(config, load, redaction, max_cycles=1)
+def _once(config: Config, load: Callable[[], Config], redaction: Redaction, *, eyes: bool) -> int:
+    daemon = process.new_daemon(config, load, redaction, max_cycles=1, for_eyes=eyes)
     code = daemon.run()
     if code is ExitCode.OK:
         code = exit_code(daemon)

@@ -75,17 +75,29 @@ def new_daemon(
     *,
     max_cycles: int | None = None,
     serve_metrics: bool = False,
+    for_eyes: bool = False,
 ) -> Daemon:
-    """A daemon that writes to the configured output. Raises ConfigError where that cannot be opened."""
+    """A daemon that writes to the configured output. Raises ConfigError where that cannot be opened.
+
+    `for_eyes`: where that is stdout, short lines for people are written to it in place of JSON.
+    """
+    from queuetick.cli import eyes
     from queuetick.config import ConfigError
     from queuetick.daemon.daemon import Daemon
     from queuetick.events import Problem
     from queuetick.lines import Emitter, install_logging
-    from queuetick.lines.output import open_output, stdout_is_journal
+    from queuetick.lines.output import Output, open_output, stdout_is_journal
 
     journal = config.output.path == "-" and stdout_is_journal(os.environ)
+    for_eyes = for_eyes and config.output.path == "-"
+    if for_eyes:
+        config, load = eyes.plain(config), eyes.plainly(load)
     try:
-        output = _prepared(lambda: open_output(config.output.path, journal=journal))
+        output = (
+            Output(eyes.Terminal(config.thresholds))
+            if for_eyes
+            else _prepared(lambda: open_output(config.output.path, journal=journal))
+        )
     except OSError as error:
         reason = f"{config.output.path} cannot be opened: {error.strerror}"
         fix = "make it writable for the user that queuetick runs as, or set another path"

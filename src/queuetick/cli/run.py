@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config as add_arguments
+from queuetick.cli.arguments import add_config, add_json, for_eyes
+
+if TYPE_CHECKING:
+    from queuetick.config import Config
+    from queuetick.lines import Redaction
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
@@ -22,15 +28,22 @@ exit codes:
   77  credentials or permissions were refused at start
   78  the configuration is invalid
 
+On a terminal a short line is printed for each change that matters; --json for the lines.
 SIGHUP reloads the configuration. Read docs/operations.md and docs/configuration.md.
 """
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_json(parser)
+
+
 def run(arguments: argparse.Namespace) -> int:
     process.hold_signals()
-    return process.with_config(
-        arguments.config,
-        lambda config, load, redaction: process.end_now(
-            process.new_daemon(config, load, redaction, serve_metrics=True).run()
-        ),
-    )
+    eyes = for_eyes(arguments)
+
+    def start(config: Config, load: Callable[[], Config], redaction: Redaction) -> int:
+        daemon = process.new_daemon(config, load, redaction, serve_metrics=True, for_eyes=eyes)
+        return process.end_now(daemon.run())
+
+    return process.with_config(arguments.config, start)

@@ -101,7 +101,7 @@ def sentence(fact: Fact, zone: tzinfo | None) -> str:  # noqa: PLR0912  # one ca
             problems = [words(f"{_any(one.key)}:", one.problem) for one in fact.problems or ()]
             return words("configuration rejected, the old one stays in force:", _list(problems))
         case ConfigWarning():
-            return words(f"{_any(fact.key)}:", fact.problem, fact.fix and f"Fix: {clean(fact.fix)}")
+            return words(f"{_any(fact.key)}:", fact.problem, fact.fix and f"(fix: {clean(fact.fix)})")
         case OutputRecovered():
             lost = f"{_any(fact.lines_dropped)} lines lost" if fact.lines_dropped else "no line lost"
             return words(f"output works again after {_seconds(fact.seconds)}, {lost}:", fact.reason)

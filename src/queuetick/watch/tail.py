@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
@@ -61,6 +61,12 @@ class Printer:
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Take lines in their order, and print what changed. Raises OSError where the stream takes no more."""
+        self._stream.writelines(self.texts(lines))
+        self._stream.flush()
+
+    def texts(self, lines: Iterable[bytes]) -> list[str]:
+        """Take lines in their order; what is to be printed of them, each text a whole line."""
+        found: list[str] = []
         for raw in lines:
             line = decode(raw)
             if isinstance(line, Reject):
@@ -69,8 +75,8 @@ class Printer:
             self._orgs.add(line.org)
             entry = self._changes.take(line)
             if entry is not None and self._wanted(entry):
-                self._print(entry)
-        self._stream.flush()
+                found += self._printed(entry)
+        return found
 
     def _wanted(self, entry: Entry) -> bool:
         return (
@@ -79,21 +85,21 @@ class Printer:
             and self._changes.concerns(entry, self._globs)
         )
 
-    def _print(self, entry: Entry) -> None:
+    def _printed(self, entry: Entry) -> Iterator[str]:
         day = f"{datetime.fromtimestamp(entry.at, self._zone):%a %d %b %Y}"
         if self._day and day != self._day:
-            self._write([Segment(f"-- {day} --", styles.DIM)])
+            yield self._text([Segment(f"-- {day} --", styles.DIM)])
         self._day = day
         at = clock_time(entry.at, self._zone)
         line = [Segment(f"{at} ", styles.DIM), Segment(f"{entry.mark:<2} ", entry.style)]
         if len(self._orgs) > 1:
             line.append(Segment(f"{clean(entry.org) or '-'}  ", styles.DIM))
-        self._write([*line, *entry.parts(self._zone)])
         self.entries += 1
+        yield self._text([*line, *entry.parts(self._zone)])
 
-    def _write(self, line: styles.Line) -> None:
+    def _text(self, line: styles.Line) -> str:
         text = styles.ansi(line, self._colours, no_color=self._no_color)
-        self._stream.write(text.encode(self._encoding, "replace").decode(self._encoding) + "\n")
+        return text.encode(self._encoding, "replace").decode(self._encoding) + "\n"
 
 
 def tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:

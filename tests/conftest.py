@@ -23,6 +23,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
+os.umask(0o022)  # config.toml and .env are refused where their group can write them, as umask 002 lets it
+
 pytest_plugins = ["support.servers"]
 
 QUEUETICK = [sys.executable, "-m", "queuetick"]

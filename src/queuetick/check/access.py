@@ -53,8 +53,10 @@ def login(org: Org, probe: Probe) -> Check:
     try:
         org.client.login()
     except LoginRefused as error:
-        message, fix = _refusal(error, org.hosts.login_url)
-        return failed("login", message, fix, exits=ExitCode.NOPERM, **evidence_of(error))
+        title = {400: "unknown client id", 401: "wrong client secret"}.get(error.status or 0, "login refused")
+        return failed(
+            "login", f"{title}: {error.problem}", error.fix, exits=ExitCode.NOPERM, **evidence_of(error)
+        )
     except LoginFailed as error:
         cause = error.__cause__
         evidence = evidence_of(error)
@@ -69,28 +71,6 @@ def login(org: Org, probe: Probe) -> Check:
     lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
     return passed("login", message, token_lifetime_seconds=lifetime)
-
-
-def _refusal(error: LoginRefused, login_url: str) -> tuple[str, str]:
-    if error.status == 400 and error.code in ("invalid_client", None):
-        return (
-            f"unknown client id: {login_url} has no such OAuth client",
-            "copy GENESYS_CLIENT_ID from Admin > Integrations > OAuth, and check that genesys.region is that org's",
-        )
-    if error.status == 401:
-        return (
-            "wrong client secret: the client exists, its secret is another",
-            "set GENESYS_CLIENT_SECRET to its present secret; Admin > Integrations > OAuth can generate a new one",
-        )
-    if error.status == 400:
-        return (
-            f"the login host refuses the grant ({error.code}): {error.reason}",
-            "make an OAuth client of grant type Client Credentials in Admin > Integrations > OAuth",
-        )
-    return (
-        f"the login is forbidden: {error.reason}",
-        "see in Admin > Integrations > OAuth that the client is active, and that no IP allowlist bars this machine",
-    )
 
 
 def grant(permission: str) -> str:

@@ -110,20 +110,28 @@ class Login:
             return _read_token(response, self._place)
         cause = from_answer(response.status, response.headers, response.data, now=self._now())
         if cause.genuine and response.status in (400, 401, 403):
-            raise LoginRefused(
-                _refusal(response.status, cause.reason, self._place), **cause.evidence(), genuine=True
-            ) from cause
+            raise _refusal(cause, self._place) from cause
         raise LoginFailed(f"login at {self._place}: {cause.reason}", **cause.evidence()) from cause
 
 
-def _refusal(status: int, reason: str, place: str) -> str:
-    """What a person should do about a refused login (400: unknown client, 401: wrong secret; facts, section 2)."""
+def _refusal(cause: ApiError, place: str) -> LoginRefused:
+    """A refused login, and what a person should do (400: unknown client, 401: wrong secret; facts, section 2)."""
     region = "check that genesys.region is the region of the client's organisation"
-    if status == 400:
-        return f"{place} does not know the client ({reason}): check GENESYS_CLIENT_ID, and {region}"
-    if status == 401:
-        return f"according to {place} the client secret is wrong ({reason}): check GENESYS_CLIENT_SECRET, and {region}"
-    return f"{place} forbids the login ({reason}): is the OAuth client enabled, and is this machine's address allowed?"
+    if cause.status == 401:
+        problem = f"according to {place} the client secret is wrong ({cause.reason})"
+        fix = f"set GENESYS_CLIENT_SECRET to the client's present secret, and {region}"
+    elif cause.status == 400 and cause.code in ("invalid_client", None):
+        problem = f"{place} does not know the client ({cause.reason})"
+        fix = f"check GENESYS_CLIENT_ID, and {region}"
+    elif cause.status == 400:
+        problem = f"{place} refuses the grant ({cause.reason})"
+        fix = "make an OAuth client of grant type Client Credentials in Admin > Integrations > OAuth"
+    else:
+        problem = f"{place} forbids the login ({cause.reason})"
+        fix = "check in Admin > Integrations > OAuth that the client is enabled and this machine's address is allowed"
+    error = LoginRefused(f"{problem}: {fix}", **cause.evidence(), genuine=True)
+    error.problem, error.fix = problem, fix
+    return error
 
 
 class _Grant(msgspec.Struct):

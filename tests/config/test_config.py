@@ -366,7 +366,7 @@ RULES = {
     "a NUL in a path": (
         '[output]\npath = "a\\u0000b"',
         "output.path",
-        "holds a NUL character, which no path may",
+        "has a NUL character, which no path can have",
         "set another path",
     ),
     "a path longer than paths": (
@@ -400,7 +400,7 @@ RULES = {
         f"no one place to listen: {listen}": (
             f'[metrics]\nlisten = "{listen}"',
             "metrics.listen",
-            f"{listen!r} leaves open where the port begins",
+            f"{listen!r} needs brackets around its IPv6 address",
             "write it like [::1]:9477",
         )
         for listen in ("::1:9477", "[::1:9477", "::1]:9477")
@@ -574,11 +574,11 @@ def test_a_ca_bundle_must_hold_a_certificate_that_can_be_read(tmp_path) -> None:
     bundle.write_bytes(b"# \xe9\n" + Path(certifi.where()).read_bytes())
     assert str(bundle) == read(tmp_path, text).genesys.ca_bundle
     bundle.write_text("-----BEGIN PRIVATE KEY-----\n")
-    expected = (f"{bundle} holds no PEM certificate", "name a PEM file with the CAs to trust")
+    expected = (f"{bundle} has no PEM certificate", "name a PEM file with the CAs to trust")
     assert {"genesys.ca_bundle": expected} == problems(tmp_path, text)
     bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n")
     found, fix = problems(tmp_path, text)["genesys.ca_bundle"]
-    assert re.fullmatch(rf"{bundle} holds a certificate that cannot be read \(.*PEM.*\)", found)
+    assert re.fullmatch(rf"{bundle} has a certificate that cannot be read \(.*PEM.*\)", found)
     assert "copy it again, whole, from BEGIN to END CERTIFICATE" == fix
 
 

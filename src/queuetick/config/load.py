@@ -169,7 +169,7 @@ def _normal(genesys: Genesys, regions: Mapping[str, str]) -> Genesys:
 
 
 def _masked(problems: list[Problem], secrets: list[str]) -> list[Problem]:
-    """`problems` without the secrets that a wrong value may hold, as where two variables were swapped."""
+    """Mask the secrets in `problems`: a wrong value may be one, as where two variables were swapped."""
 
     def clean(text: str) -> str:
         for secret in secrets:

@@ -90,7 +90,10 @@ def _basic(login: str) -> str:
 
 
 def proxy_secrets(text: str) -> list[str]:
-    """Every string of a proxy's URL that no line may hold, valid or not: password and login, encoded and decoded."""
+    """Every string of a proxy's URL that must not be printed: password and login, encoded and decoded.
+
+    `text` may be an invalid URL.
+    """
     text = text.encode("utf-8", "replace").decode("utf-8")  # a surrogate cannot be percent-encoded
     rest = text.partition("://")[2] or text
     login, at, _ = rest.rpartition("@")
@@ -102,7 +105,7 @@ def proxy_secrets(text: str) -> list[str]:
 
 
 def without_login(text: str) -> str:
-    """A proxy's URL as it may be shown: whatever stands before its last @ is masked."""
+    """Mask everything before the last @ of a proxy's URL."""
     if "@" not in text:
         return text
     scheme, separator, _ = text.partition("://")

@@ -1,4 +1,4 @@
-"""What a well-typed configuration must hold beyond its types: hosts, ids, files, and what belongs together."""
+"""Rules beyond types: hosts, ids, files, limits, and settings that need each other."""
 
 from __future__ import annotations
 
@@ -205,14 +205,14 @@ def _certificates(key: str, path: str | None) -> list[Problem]:
     if path is None or (text := _pem(key, path, problems)) is None:
         return problems
     if "-----BEGIN CERTIFICATE-----" not in text:
-        return [Problem(key, f"{path} holds no PEM certificate", "name a PEM file with the CAs to trust")]
+        return [Problem(key, f"{path} has no PEM certificate", "name a PEM file with the CAs to trust")]
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except (ssl.SSLError, ValueError, OSError) as error:
         return [
             Problem(
                 key,
-                f"{path} holds a certificate that cannot be read ({_reason(error)})",
+                f"{path} has a certificate that cannot be read ({_reason(error)})",
                 "copy it again, whole, from BEGIN to END CERTIFICATE",
             )
         ]
@@ -240,10 +240,10 @@ def _tls(config: Config) -> list[Problem]:
     certificate = _pem("metrics.tls_cert", metrics.tls_cert, problems)
     key = _pem("metrics.tls_key", metrics.tls_key, problems)
     if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
-        problem = f"{metrics.tls_cert} holds no PEM certificate"
+        problem = f"{metrics.tls_cert} has no PEM certificate"
         problems.append(Problem("metrics.tls_cert", problem, "name a PEM file with the server's certificate"))
     if key is not None and "PRIVATE KEY-----" not in key:
-        problem = f"{metrics.tls_key} holds no PEM key"
+        problem = f"{metrics.tls_key} has no PEM key"
         problems.append(Problem("metrics.tls_key", problem, "name the PEM file with the certificate's key"))
     if len(problems) == before:
         try:
@@ -310,7 +310,7 @@ def _selection(config: Config) -> Iterator[Problem]:
 
 def _output(path: str) -> Iterator[Problem]:
     if "\0" in path:
-        yield Problem("output.path", "holds a NUL character, which no path may", "set another path")
+        yield Problem("output.path", "has a NUL character, which no path can have", "set another path")
         return
     try:
         exists = path == "-" or Path(path).parent.is_dir()
@@ -331,5 +331,5 @@ def _listen(listen: str | None) -> Iterator[Problem]:
         yield Problem("metrics.listen", f"{listen!r:.60} is not host:port", "write it like 127.0.0.1:9477")
     elif host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
         yield Problem(
-            "metrics.listen", f"{listen!r} leaves open where the port begins", "write it like [::1]:9477"
+            "metrics.listen", f"{listen!r} needs brackets around its IPv6 address", "write it like [::1]:9477"
         )

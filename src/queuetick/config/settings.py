@@ -174,7 +174,7 @@ class Config(Struct, frozen=True):
     proxy_secrets: tuple[str, ...] = ()
     """Of every proxy that any source names, in force or not."""
     hints: tuple[ConfigWarning, ...] = ()
-    """What the sources hold that is not a problem and may not be meant so."""
+    """Warnings about the sources: variables that queuetick does not read."""
 
     def __repr__(self) -> str:
         return f"Config(source={self.source!r})"
@@ -196,7 +196,7 @@ class Config(Struct, frozen=True):
         return shown
 
     def secrets(self) -> list[str]:
-        """Every string that nothing printed may hold, longest first.
+        """Every string that must not be printed, longest first.
 
         The credentials, also as HTTP Basic, and the logins of proxies; each as it is and URL-encoded.
         """

@@ -110,6 +110,19 @@ def test_a_stuck_output_is_failing_though_cycles_are_good(recorded) -> None:
     assert recorded.series.one("queuetick_healthy") == 0
 
 
+def test_an_output_that_takes_lines_too_slowly_is_failing_while_lines_are_dropped(recorded) -> None:
+    """It is never stuck: a reader of 100 KB/s takes some lines in each cycle, and the others are lost."""
+    recorded.in_force = replace(IN_FORCE, lines_dropped=300)
+    recorded(report(1, snapshots=2))
+    assert (["output"], 503) == (recorded.health.causes, recorded.health.http_status)
+    assert "300 lines were dropped" in recorded.health.reason
+    recorded(report(2, snapshots=2))
+    assert recorded.health.status == "ok"
+    recorded.in_force = replace(IN_FORCE, lines_dropped=0)
+    recorded(report(3, snapshots=2))
+    assert recorded.health.status == "ok", "another output counts from 0"
+
+
 @pytest.mark.parametrize(
     ("interval", "patience"),
     [

@@ -90,6 +90,8 @@ class CycleHealth:
         self._cause: Cause | None = None
         self._trouble = ""
         self._short = 0
+        self._dropped = 0
+        self._dropped_in_cycle = 0
         self._lost = ""
         self._none_selected = ""
         self._takers: dict[type, Callable[[Any], None]] = {
@@ -104,8 +106,11 @@ class CycleHealth:
     def take(self, event: object) -> None:
         """Take in one event; those that say nothing of cycles cost a look-up."""
         if (take := self._takers.get(type(event))) is not None:
+            dropped = self._in_force().lines_dropped if isinstance(event, CycleReport) else None
             with self._lock:
                 take(event)
+                if dropped is not None:
+                    self._dropped_in_cycle, self._dropped = dropped - self._dropped, dropped
 
     def _completed(self, report: CycleReport) -> None:
         self._ended_at, self._cycle = self._monotonic(), report.cycle
@@ -170,9 +175,11 @@ class CycleHealth:
             elif self._cause is not None:
                 found.append((self._cause, self._trouble + detail))
             if in_force.output_stuck_seconds > STUCK_OUTPUT:
-                found.append(
-                    ("output", f"no line could be written for {in_force.output_stuck_seconds:.0f} s")
-                )
+                text = f"no line could be written for {in_force.output_stuck_seconds:.0f} s"
+                found.append(("output", text))
+            elif self._dropped_in_cycle > 0:
+                text = f"{self._dropped_in_cycle} lines were dropped within a cycle: the output is too slow"
+                found.append(("output", text))
             ago = now - self._succeeded_at
             causes = [cause for cause, _ in found]
             short = causes and set(causes) <= {"partial", "skipped"}

@@ -163,6 +163,7 @@ def test_what_is_like_a_region_is_told_the_region(region, fix, tmp_path) -> None
     [
         ("https://b\u00fccher.example/x", "https://xn--bcher-kva.example/x"),
         ("https://B\u00dcCHER.example:8443", "https://xn--bcher-kva.example:8443"),
+        ("HTTPS://API.Example.TEST/Path", "https://api.example.test/Path"),
         ("http://\uff11\uff12\uff17.0.0.1:1", "http://127.0.0.1:1"),
     ],
 )

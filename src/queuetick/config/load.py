@@ -160,7 +160,7 @@ def _normal(genesys: Genesys, regions: Mapping[str, str]) -> Genesys:
         changed["region"] = genesys.region.strip().lower()
     for name in ("api_url", "login_url"):
         url = getattr(genesys, name)
-        if url is not None and not url.isascii():
+        if url is not None and "://" in url:
             try:
                 changed[name] = ascii_url(url)
             except ValueError:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 MOST_PROBES = 4
 """Requests that a cycle without any answer spends on telling a bad id from a bad request, and as many on metrics."""
 
-MOST_PIECES = 64
-"""Requests that isolating may cost a cycle in which queues are answered; the rest is isolated in the next cycle."""
+FEWEST_PIECES = 16
+"""Requests that isolating may cost a cycle in which queues are answered; or twice its batches, where that is more.
+The rest is isolated in the next cycle.
+"""
 
 MOST_SECOND_TRIES = 10
 """Ids set aside that one cycle asks for again, each alone, after they were refused together."""
@@ -60,7 +62,7 @@ class Isolation:
         self._memory = cycle.memory
         self._refused = [_Refused(batch, error) for batch, error in refused]
         self._left = MOST_PROBES
-        self._pieces_left = max(MOST_PIECES, 2 * len(cycle.batches))
+        self._pieces_left = max(FEWEST_PIECES, 2 * len(cycle.batches))
 
     def run(self) -> None:
         """Find the bad ids, set them aside and poll the good ones, as far as the cycle's requests and time allow."""
@@ -74,6 +76,7 @@ class Isolation:
             self._memory.unanswered += 1
         if self._cycle.api_answered:
             self._memory.unanswered = 0
+        self._memory.suspects_are_few = self._cycle.api_answered
         if self._cycle.api_answered:
             self._cycle.run_all(self._refused, self._split)
         if self._cycle.api_answered or not self._cycle.batches:
@@ -268,13 +271,18 @@ class Isolation:
         ]
         unclear: list[Queue] = []
         for batch in chunk(due, self._cycle.plan.batch_size):
-            if not self._cycle.spend() or (error := self._cycle.ask(Batch(0, batch.queues))) is None:
+            self._pieces_left -= 1
+            if (
+                self._pieces_left < 0
+                or not self._cycle.spend()
+                or (error := self._cycle.ask(Batch(0, batch.queues))) is None
+            ):
                 continue
             if len(batch.queues) == 1:
                 self._refused_again(batch.queues[0], error)
             else:
                 unclear += batch.queues
-        for queue in unclear[:MOST_SECOND_TRIES]:
+        for queue in unclear[: max(0, min(MOST_SECOND_TRIES, self._pieces_left))]:
             if self._cycle.spend() and (error := self._cycle.ask(Batch(0, (queue,)))) is not None:
                 self._refused_again(queue, error)
 

@@ -63,6 +63,8 @@ class Memory:
     """Queue ids that got no request in the last cycle: they go first in the next."""
     suspects: set[str] = field(default_factory=set)
     """Queue ids of refused batches without a verdict yet: they go last, in batches of their own."""
+    suspects_are_few: bool = False
+    """Whether other queues were answered when they were refused: then their batches are small."""
     written: dict[str, Written] = field(default_factory=dict)
     largest_batch: int | None = None
     """The most queues that an answer had room for; None while no answer was too large."""
@@ -90,7 +92,8 @@ class Memory:
         suspects = [queue for queue in polled if queue.id in self.suspects]
         first = self.first_batch or 0
         parts = [tuple(good[:first])] if first and good else []
-        parts += [batch.queues for batch in (*chunk(good[first:], size), *chunk(suspects, size))]
+        small = max(1, size // 4) if self.suspects_are_few else size
+        parts += [batch.queues for batch in (*chunk(good[first:], size), *chunk(suspects, small))]
         return [Batch(number, part) for number, part in enumerate(parts, start=1)]
 
     def learn_size(self, too_large: int | None, answered: int) -> None:

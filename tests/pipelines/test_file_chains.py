@@ -23,12 +23,12 @@ def lines(request: pytest.FixtureRequest, output: list[bytes]) -> list[bytes]:
     return output if request.param == "real output" else with_hostile_names(output)
 
 
-def log_file(directory: Path) -> Path:
-    """Return where the service's log file is: with DynamicUser its directory is a link into a private one."""
-    private = directory / "private" / "queuetick"
+def log_file(directory: Path, name: str = "queuetick") -> Path:
+    """Return where the unit's log file is: with DynamicUser its directory is a link into a private one."""
+    private = directory / "private" / name
     private.mkdir(parents=True)
-    (directory / "queuetick").symlink_to(Path("private") / "queuetick")
-    return directory / "queuetick" / "queuetick.jsonl"
+    (directory / name).symlink_to(Path("private") / name)
+    return directory / name / "queuetick.jsonl"
 
 
 def write(path: Path, lines: list[bytes]) -> Path:
@@ -112,6 +112,49 @@ def test_syslog_ng(
     table.judge(f"file > syslog-ng > TCP{chain}", lines, sink.received, rejected=rejected(tmp_path))
 
 
+@pytest.fixture(params=["dynamic user", "own user"])
+def two_units(request: pytest.FixtureRequest, output: list[bytes], tmp_path: Path) -> list[bytes]:
+    """The lines of queuetick.service and of queuetick@emea, in their files; and a file of somebody else."""
+    with_org = [json.dumps({**parse(line), "org": "emea"}, ensure_ascii=False).encode() for line in output]
+    for name, lines in (("queuetick", output), ("queuetick-emea", with_org), ("other", [b'{"not":"ours"}'])):
+        if request.param == "dynamic user":
+            write(log_file(tmp_path, name), lines)
+        else:
+            write(tmp_path / name / "queuetick.jsonl", lines)
+    return [*output, *with_org]
+
+
+def test_rsyslog_ships_the_instances_too(two_units: list[bytes], sink: Sink, tmp_path: Path) -> None:
+    rsyslogd = need("rsyslogd", package="rsyslog")
+    config = tmp_path / "rsyslog.conf"
+    shipped = installed(SHIPPERS / "rsyslog" / "queuetick-imfile.conf", sink.port, tmp_path)
+    config.write_text(f'global(workDirectory="{tmp_path}")\n{shipped}')
+    with running([rsyslogd, "-n", "-f", str(config), "-i", str(tmp_path / "pid")]):
+        until(lambda: len(sink.received) >= len(two_units), f"{len(two_units)} lines")
+    assert sorted(sink.received) == sorted(two_units)
+
+
+def test_syslog_ng_ships_the_instances_too(
+    two_units: list[bytes], sink: Sink, syslog_ng: SyslogNg, tmp_path: Path
+) -> None:
+    config = tmp_path / "syslog-ng.conf"
+    shipped = installed(SHIPPERS / "syslog-ng" / "queuetick.conf", sink.port, tmp_path)
+    config.write_text(f"@version: 3.38\n{shipped}")
+    state = ["-R", f"{tmp_path}/persist", "-c", f"{tmp_path}/control", "-p", f"{tmp_path}/pid"]
+    command = [*syslog_ng.command, "--no-caps", "-f", str(config), "--foreground", *state]
+    with running(command, syslog_ng.environment):
+        until(lambda: len(sink.received) >= len(two_units), f"{len(two_units)} lines")
+    assert sorted(sink.received) == sorted(two_units)
+
+
+def test_mtail_tells_the_orgs_apart(output: list[bytes], tmp_path: Path) -> None:
+    in_emea = [re.sub(rb'("event":"[a-z_.]+")', rb'\1,"org":"emea"', line, count=1) for line in output]
+    found = metrics([*output, *in_emea], tmp_path)
+    for series, value in found.items():
+        if 'org=""' in series and "_total" in series:
+            assert found[series.replace('org=""', 'org="emea"')] == value
+
+
 def test_jq(lines: list[bytes], chain: str, table: Table, tmp_path: Path) -> None:
     """`jq -cR 'fromjson? | objects'` passes every object, equal, over lines that are none."""
     jq = need("jq")
@@ -131,7 +174,7 @@ def test_miller(output: list[bytes], table: Table, tmp_path: Path) -> None:
     table.judge("file > jq > Miller", output, through.splitlines())
 
 
-SERIES = 'queuetick_lines_total{{event="{event}",level="{level}"}}'
+SERIES = 'queuetick_lines_total{{event="{event}",level="{level}",org=""}}'
 
 
 def metrics(lines: list[bytes], directory: Path) -> dict[str, float]:
@@ -172,7 +215,9 @@ def test_mtail_gauges_are_the_last_snapshot(lines: list[bytes], field: str, tmp_
     snapshots = [fact for fact in map(parse, lines) if fact["event"] == "queue.snapshot"]
     last = {fact["queue_id"]: fact[field] for fact in snapshots}
     name = f"queuetick_queue_{field}"
-    expected = {f'{name}{{queue_id="{queue}"}}': value for queue, value in last.items() if value is not None}
+    expected = {
+        f'{name}{{org="",queue_id="{queue}"}}': value for queue, value in last.items() if value is not None
+    }
     assert expected == {series: value for series, value in found.items() if series.startswith(name)}
 
 
@@ -184,6 +229,6 @@ def test_mtail_takes_a_longest_wait_away_when_nobody_waits_any_more(
     waited = next(fact for fact in snapshots if fact["longest_wait_seconds"] is not None)
     over = waited | {"longest_wait_seconds": None}
     both = [json.dumps(fact, separators=(",", ":")).encode() for fact in (waited, over)]
-    name = f'queuetick_queue_longest_wait_seconds{{queue_id="{waited["queue_id"]}"}}'
+    name = f'queuetick_queue_longest_wait_seconds{{org="",queue_id="{waited["queue_id"]}"}}'
     assert waited["longest_wait_seconds"] == metrics(both[:1], tmp_path / "before")[name]
     assert name not in metrics(both, tmp_path / "after")

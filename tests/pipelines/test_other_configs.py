@@ -51,16 +51,38 @@ def ini(name: str) -> configparser.ConfigParser:
 
 
 def test_docs_say_which_are_run() -> None:
-    """docs/shipping.md has a section for each config; those that are not run here say so, the others do not."""
+    """docs/shipping.md has a row for each config file, and says of each whether it is run here."""
     assert {path.name for path in SHIPPERS.iterdir()} == RUN | NOT_RUN
-    sections = re.split(r"^## ", (REPOSITORY / "docs" / "shipping.md").read_text(), flags=re.MULTILINE)[1:]
-    for name in RUN | NOT_RUN:
-        [section] = [text for text in sections if f"deploy/shippers/{name}/" in text]
-        assert ("Not run here" in section) == (name in NOT_RUN), name
+    page = (REPOSITORY / "docs" / "shipping.md").read_text()
+    rows = [row for row in page.splitlines() if row.startswith("|") and "deploy/shippers/" in row]
     for config_file in SHIPPERS.glob("*/*"):
-        assert any(f"deploy/shippers/{config_file.relative_to(SHIPPERS)}" in text for text in sections), (
-            config_file
-        )
+        [row] = [row for row in rows if f"(../deploy/shippers/{config_file.relative_to(SHIPPERS)})" in row]
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[2].startswith("no") == (config_file.parent.name in NOT_RUN), row
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPERS.glob("*/*")), ids=lambda path: path.name)
+def test_every_config_covers_the_instances(path: Path) -> None:
+    """queuetick@ORG writes to /var/log/queuetick-ORG/ and logs as queuetick-ORG."""
+    text = path.read_text()
+    if path.name == "props.conf":
+        return  # says nothing of files
+    if "imjournal" in path.name:
+        assert '$programname startswith "queuetick-"' in text
+    elif path.parent.name == "syslog-ng":
+        pattern = re.search(r'match\("(.*)" value\("FILE_NAME"\)', text)
+        assert pattern
+        for directory in ("queuetick", "queuetick-emea", "private/queuetick", "private/queuetick-emea"):
+            assert re.match(pattern[1], f"/var/log/{directory}/queuetick.jsonl")
+        assert not re.match(pattern[1], "/var/log/queueticker/queuetick.jsonl")
+    else:
+        assert "/var/log/queuetick/*.jsonl" in text
+        assert "/var/log/queuetick-*/*.jsonl" in text
+
+
+def test_logrotate_covers_the_instances() -> None:
+    text = (REPOSITORY / "deploy" / "logrotate" / "queuetick").read_text()
+    assert "/var/log/queuetick/*.jsonl /var/log/queuetick-*/*.jsonl {" in text
 
 
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.parent.name)
@@ -125,15 +147,15 @@ def test_time_formats(name: str, output: list[bytes]) -> None:
 
 
 def test_loki_streams_do_not_explode(output: list[bytes]) -> None:
-    """Labels are event and level only: as many streams as there are such pairs, whatever the number of queues."""
+    """Labels are org, event and level: as many streams as there are such pairs, whatever the number of queues."""
     stages = config("promtail/queuetick.yaml")["scrape_configs"][0]["pipeline_stages"]
     [labels] = [stage["labels"] for stage in stages if "labels" in stage]
     alloy = (SHIPPERS / "alloy" / "queuetick.alloy").read_text()
     [in_alloy] = re.findall(r"stage\.labels \{\s+values = \{(.*?)\}", alloy)
-    assert set(labels) == {"event", "level"} == set(re.findall(r"(\w+) =", in_alloy))
+    assert set(labels) == {"event", "level", "org"} == set(re.findall(r"(\w+) =", in_alloy))
     pairs = {(fact["event"], fact["level"]) for fact in map(parse, output)}
     events = [name for name in json_schema()["$defs"] if "." in name]
-    assert len(pairs) <= len(events) <= 30
+    assert len(pairs) <= len(events) <= 40
 
 
 def test_splunk_cuts_and_dates_the_lines(output: list[bytes]) -> None:

@@ -86,7 +86,7 @@ def installed(config: Path, port: int, directory: Path | None = None) -> str:
     changes = {"aggregator.example.com": "127.0.0.1", "5140": str(port)}
     if directory:
         changes["/var/log/queuetick-rejects.log"] = f"{directory}/rejects.log"
-        changes["/var/log/queuetick"] = f"{directory}/queuetick"
+        changes["/var/log"] = str(directory)
     for old, new in changes.items():
         assert old in text, f"{config.name} no longer says {old}"
         text = text.replace(old, new)

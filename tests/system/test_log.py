@@ -13,7 +13,7 @@ from .booted import CONFIG, ONESHOT, TREE, UNIT, Box, configure, start_simulator
 
 pytestmark = pytest.mark.system
 
-LOG = "/var/log/queuetick/queues.jsonl"
+LOG = "/var/log/queuetick/queuetick.jsonl"
 ROTATIONS = 12
 BUSY = f"""
 [genesys]

@@ -92,6 +92,7 @@ def _names(event: QueueSnapshot | QueueStats) -> Iterator[object]:
 
 
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", " ": "nbsp"}
+_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 
 
 def spelled(secret: str) -> str:
@@ -114,6 +115,8 @@ def _spelled_character(char: str) -> str:
         _url(char),
         rf"&#(?:0*{code}|[xX]0*(?i:{code:x}));",
     ]
+    if char in _ESCAPES:
+        forms.append(rf"\\{{1,8}}{_ESCAPES[char]}")
     if char in _ENTITIES:
         forms.append(f"&{_ENTITIES[char]};")
     if char == " ":

@@ -1,4 +1,4 @@
-"""Each set-up is broken in one way, over a real socket; check has to name that way and how to mend it."""
+"""Each set-up is broken in one way, over a real socket; check has to name that way and how to fix it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_name_that_does_not_resolve_is_named(check, credentials):
     assert "does not resolve" in diagnosis["dns"]["message"]
 
 
-def test_a_self_signed_certificate_is_named_and_ca_bundle_mends_it(check, credentials, self_signed, server):
+def test_a_self_signed_certificate_is_named_and_ca_bundle_fixes_it(check, credentials, self_signed, server):
     certificate = self_signed()
     port = server(401, b'{"error":"invalid_client"}', certificate)
     env = {**credentials, "GENESYS_API_URL": f"https://localhost:{port}"}
@@ -127,10 +127,10 @@ def test_a_self_signed_certificate_is_named_and_ca_bundle_mends_it(check, creden
     assert "self" in diagnosis["tls"]["message"]
     assert "genesys.ca_bundle" in diagnosis["tls"]["fix"]
 
-    mended = check(env=env, config=f'[genesys]\nca_bundle = "{certificate.certificate}"\n')
-    assert mended["tls"]["status"] == "pass"
-    assert "Example Proxy" in mended["tls"]["message"]
-    assert mended.failed == ["login"]
+    fixed = check(env=env, config=f'[genesys]\nca_bundle = "{certificate.certificate}"\n')
+    assert fixed["tls"]["status"] == "pass"
+    assert "Example Proxy" in fixed["tls"]["message"]
+    assert fixed.failed == ["login"]
 
 
 def test_a_certificate_for_another_name_is_named(check, credentials, self_signed, server):

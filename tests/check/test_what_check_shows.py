@@ -103,17 +103,17 @@ def test_many_items_are_cut_in_text_and_said_so():
         ((ExitCode.NOPERM, ExitCode.CONFIG), ExitCode.CONFIG),
     ],
 )
-def test_the_exit_code_is_what_must_be_mended_first(codes, expected):
+def test_the_exit_code_is_what_must_be_fixed_first(codes, expected):
     checks = [
         passed("a", "well"),
-        warned("b", "so so", "mend"),
-        *(failed("c", "bad", "mend", exits=c) for c in codes),
+        warned("b", "so so", "fix"),
+        *(failed("c", "bad", "fix", exits=c) for c in codes),
     ]
     assert exit_of(checks) is expected
 
 
 def test_the_summary_counts_and_names_the_exit_code():
-    checks = [passed("a", "well"), failed("c", "bad", "mend", exits=ExitCode.NOPERM)]
+    checks = [passed("a", "well"), failed("c", "bad", "fix", exits=ExitCode.NOPERM)]
     assert summary(checks, PLAIN) == "1 passed, 1 failed: exit 77\n"
 
 

@@ -127,6 +127,12 @@ def test_demo_refuses_what_the_config_would_refuse(arguments, queuetick, environ
     assert arguments[1] in done.stderr
 
 
+def test_demo_whose_lines_cannot_be_written_exits_1(shell) -> None:
+    code, _, stderr = shell(["demo", "--cycles", "1", "--queues", "2"], "> /dev/full")
+    assert code == 1
+    assert "No space left on device" in stderr
+
+
 def test_demo_polls_what_it_simulates(queuetick, environment) -> None:
     done = queuetick("demo", "--cycles", "2", "--interval", "0.2", "--queues", "3", env=environment)
     assert done.code == 0

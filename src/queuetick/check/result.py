@@ -68,7 +68,7 @@ def worst(items: Iterable[Item]) -> Status:
 
 
 def exit_of(checks: Iterable[Check]) -> ExitCode:
-    """78 before 77 before 75 before 1: the first that a person has to mend."""
+    """78 before 77 before 75 before 1: the first that a person has to fix."""
     codes = {check.exit for check in checks if check.status == "fail"}
     return next(
         (

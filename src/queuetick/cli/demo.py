@@ -88,7 +88,8 @@ def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
     daemon = process.new_daemon(
         config, lambda: config, Redaction(), max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
     )
-    return daemon.run()
+    code = daemon.run()
+    return code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE
 
 
 def _watch(arguments: argparse.Namespace) -> int:

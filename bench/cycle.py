@@ -238,7 +238,7 @@ def main() -> None:
 
 
 METRICS = ["oWaiting", "oInteracting", "oAlerting", "oLongestWaiting", "oLongestInteracting", "oOnQueueUsers",
-           "oUserRoutingStatuses", "oMemberUsers", "oActiveUsers"]  # fmt: skip
+           "oUserRoutingStatuses", "oOffQueueUsers", "oMemberUsers", "oActiveUsers"]  # fmt: skip
 BEGAN = time.perf_counter()
 
 if __name__ == "__main__":

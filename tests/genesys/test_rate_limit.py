@@ -576,6 +576,54 @@ def test_a_retry_after_of_two_hours_is_two_hours_of_skipped_cycles_then_all_is_w
     assert [report.outcome for report in world.reports[-2:]] == ["ok", "ok"]
 
 
+def answering(world: World, path: str, **changes):
+    """Change each answer to requests of `path`: its status, its headers, its body."""
+    respond = world.api.respond
+
+    def changed(request):
+        outcome = respond(request)
+        if path in request.target:
+            for name, value in changes.items():
+                setattr(outcome.answer, name, value)
+        return outcome
+
+    world.api.respond = changed
+
+
+def test_a_listing_that_is_answered_429_for_half_an_hour_stops_no_polling():
+    world = World(queues=40, queues_refresh=60)
+    world.run(2)
+    answering(world, "/routing/queues", status=429, headers={"Retry-After": "1800"}, body=b"")
+    world.run(40)
+    world.close()
+    assert {report.outcome for report in world.reports} == {"ok"}
+    assert world.events("cycle.skipped") == []
+    assert [line["route"] for line in world.events("rate_limit.paused")] == ["listing"]
+
+
+@pytest.mark.parametrize("allowed", ["60", "1", "1e300", "NaN", "-1", "0"])
+def test_a_limit_of_the_listing_stretches_no_interval(allowed):
+    world = World(queues=400, queues_refresh=60, poll_batch_size=20)
+    headers = {
+        "inin-ratelimit-allowed": allowed,
+        "inin-ratelimit-count": "1",
+        "inin-ratelimit-reset": "60",
+    }
+    respond = world.api.respond
+
+    def stated(request):
+        outcome = respond(request)
+        if "/routing/queues" in request.target:
+            outcome.answer.headers = {**outcome.answer.headers, **headers}
+        return outcome
+
+    world.api.respond = stated
+    world.run(40)
+    world.close()
+    assert {report.outcome for report in world.reports} == {"ok"}
+    assert world.events("interval.stretched") == []
+
+
 def test_1400_queues_at_20_a_batch_and_15_s_sustain_an_hour_without_one_429_or_one_queue_left_out():
     """The budget, the poller and the cycles are real; the API counts in fixed and in sliding windows at once."""
     chance = random.Random(11)

@@ -338,6 +338,8 @@ class QuickObserver:
         self._limits.release("observations")
         return Answer([quick_snapshot(cycle, queue.id) for queue in batch.queues], [])
 
+    def retry_refused_metrics(self, *_args: Any, **_options: Any) -> None: ...
+
 
 def quick_snapshot(cycle: int, queue_id: str) -> QueueSnapshot:
     return QueueSnapshot(

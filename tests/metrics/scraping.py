@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -217,19 +217,27 @@ class Prometheus:
 
 @contextlib.contextmanager
 def scraping(
-    daemon: Running, directory: Path, change: Callable[[str], str] = str, also: tuple[str, ...] = ()
+    daemon: Running,
+    directory: Path,
+    change: Callable[[str], str] = str,
+    also: tuple[str, ...] = (),
+    tls: Mapping[str, str] | None = None,
 ) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes `daemon`, and `also`, each second, with the rules of deploy/ after `change`."""
+    """A Prometheus that scrapes `daemon`, and `also`, each second, with the rules of deploy/ after `change`.
+
+    With `tls` it takes the lines on https of the shipped prometheus.yml, with these paths in place of the names there.
+    """
     program = required("prometheus")
     directory.mkdir()
     rules = (DEPLOY / "prometheus" / "queuetick.rules.yml").read_text()
     (directory / "queuetick.rules.yml").write_text(change(rules))
     settings = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    urls = (daemon.url(scheme="http" if tls is None else "https"), *also)
+    if tls is not None:
+        settings = re.sub(r"# (scheme:|tls_config:)", r"\1", settings)
     for shipped, here in (
-        (
-            "- 127.0.0.1:9477",
-            "\n          ".join(f"- {target.removeprefix('http://')}" for target in (daemon.url(), *also)),
-        ),
+        ("- 127.0.0.1:9477", "\n          ".join(f"- {url.partition('//')[2]}" for url in urls)),
+        *(tls or {}).items(),
         ("evaluation_interval: 15s", "evaluation_interval: 1s"),
         ("scrape_interval: 15s", "scrape_interval: 1s"),
         ("scrape_timeout: 5s", "scrape_timeout: 1s"),

@@ -15,6 +15,7 @@ import pytest
 from queuetick.metrics.pages import Pages
 from queuetick.metrics.server import Listener, bind
 
+from .certificates import Authority
 from .recorded import IN_FORCE, SNAPSHOT, STATS, Recorded, replace
 from .scraping import DEPLOY, config, scraping, wait_for
 
@@ -143,6 +144,19 @@ def test_alerts_fire_and_resolve_in_a_real_prometheus(start, simulator, tmp_path
         daemon.stop()
         wait_for(lambda: paging() == ["QueuetickDown"], "the daemon is gone", 30)
         assert prometheus.alerts("QueuetickAbsent") == []
+
+
+@pytest.mark.slow
+def test_a_real_prometheus_scrapes_over_tls_with_a_client_certificate(start, tmp_path) -> None:
+    """With the lines on https that the shipped prometheus.yml has as a comment."""
+    authority = Authority(tmp_path, "authority")
+    (cert, key), (scraper, scraper_key) = authority.sign("server"), authority.sign("scraper")
+    daemon = start(
+        config(more=f'tls_cert = "{cert}"\ntls_key = "{key}"\ntls_client_ca = "{authority.cert}"\n')
+    )
+    tls = {"ca.pem": str(authority.cert), "scraper.pem": scraper, "scraper.key": scraper_key}
+    with scraping(daemon, tmp_path / "prometheus", tls=tls) as prometheus:
+        wait_for(lambda: prometheus.query("genesys_queue_waiting"), "numbers of queues")
 
 
 @contextlib.contextmanager

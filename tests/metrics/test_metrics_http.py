@@ -7,10 +7,8 @@ import gzip
 import io
 import socket
 import ssl
-import subprocess
 import threading
 import time
-from pathlib import Path
 from wsgiref.validate import validator
 
 import pytest
@@ -23,6 +21,7 @@ from queuetick.metrics.exporter import Address, CannotListen, tls_context
 from queuetick.metrics.pages import Pages
 from queuetick.metrics.server import CannotBind, Listener, bind, parse_address
 
+from .certificates import Authority
 from .recorded import SNAPSHOT, Recorded, replace, report
 
 
@@ -323,31 +322,6 @@ def test_close_frees_the_port_at_once(site) -> None:
 
 
 # TLS
-
-
-class Authority:
-    """A CA made by openssl, and certificates that it has signed."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self.directory = directory
-        self.cert = directory / f"{name}.pem"
-        self._key = directory / f"{name}.key"
-        self._run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                  "-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.cert))  # fmt: skip
-
-    def sign(self, name: str, *, passphrase: str | None = None) -> tuple[str, str]:
-        """Paths of a certificate for `localhost`, and of its key."""
-        key, wish, cert = (self.directory / f"{name}.{suffix}" for suffix in ("key", "csr", "crt"))
-        secret = ("-passout", f"pass:{passphrase}") if passphrase else ("-nodes",)
-        self._run("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret,
-                  "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                  "-keyout", str(key), "-out", str(wish))  # fmt: skip
-        self._run("x509", "-req", "-in", str(wish), "-CA", str(self.cert), "-CAkey", str(self._key), "-days", "2",
-                  "-copy_extensions", "copy", "-CAcreateserial", "-out", str(cert))  # fmt: skip
-        return str(cert), str(key)
-
-    def _run(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

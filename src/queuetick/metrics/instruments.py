@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from queuetick import __version__
 from queuetick.events import SCHEMA_VERSION, PauseSource, Route
-from queuetick.metrics.health import CAUSES
+from queuetick.metrics.health import CAUSES, Health, InForce
 
 if TYPE_CHECKING:
     from queuetick.metrics.collector import EventMetrics
@@ -96,92 +96,77 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         metrics = self._metrics
         in_force, health = metrics.in_force(), metrics.health.health()
-        build = (__version__, SCHEMA_VERSION, platform.python_version())
-        yield _gauge(
-            "build_info",
+        stats_failing = metrics.stats_failing and in_force.stats_every is not None
+        build = GaugeMetricFamily(
+            "queuetick_build_info",
             "Always 1; the labels say what runs.",
-            ("version", "schema_version", "python"),
-            {build: 1},
+            labels=("version", "schema_version", "python"),
         )
-        yield _gauge("healthy", "1 while /healthz answers 200.", value=health.http_status == 200)
-        yield _gauge(
-            "unhealthy",
-            "1 for each cause for which the daemon polls less than it was asked for, or writes no lines.",
-            ("cause",),
-            {(cause,): cause in health.causes for cause in CAUSES},
-        )
-        yield _gauge("interval_seconds", "Interval in force.", value=in_force.interval)
-        yield _gauge("interval_configured_seconds", "Interval asked for.", value=in_force.interval_configured)
-        yield _gauge(
-            "budget_used_requests", "Requests within the last 60 seconds.", value=in_force.budget_used
-        )
-        yield _gauge(
-            "budget_allowed_requests",
-            "Requests that the token may send in 60 seconds.",
-            value=in_force.budget_allowed,
-        )
-        yield _gauge(
-            "budget_needed_requests",
-            "Requests in 60 seconds that the interval asked for takes.",
-            value=in_force.budget_needed,
-        )
-        yield _gauge(
-            "route_limit_requests",
-            "Requests in 60 seconds that the API allows on one route; absent where it stated none.",
-            ("route",),
-            {(route,): limit for route, limit in in_force.route_limits.items()},
-        )
-        yield _gauge(
-            "rate_limit_paused",
-            "1 while a rate-limit pause of the route, or of the whole token, runs.",
-            ("route",),
-            {(route,): paused for route, paused in metrics.paused().items()},
-        )
-        yield _gauge(
-            "config_last_reload_successful",
-            "0 after a reload that was rejected.",
-            value=metrics.reload_accepted,
-        )
-        yield _gauge(
-            "stats_failing",
-            "1 while queue.stats gets no usable answer.",
-            value=metrics.stats_failing and in_force.stats_every is not None,
-        )
-        if metrics.last_success is not None:
-            yield _gauge(
+        build.add_metric((__version__, SCHEMA_VERSION, platform.python_version()), 1)
+        yield build
+        for name, text, value in (
+            ("healthy", "1 while /healthz answers 200.", health.http_status == 200),
+            ("interval_seconds", "Interval in force.", in_force.interval),
+            ("interval_configured_seconds", "Interval asked for.", in_force.interval_configured),
+            ("budget_used_requests", "Requests within the last 60 seconds.", in_force.budget_used),
+            ("budget_allowed_requests", "Requests that may be sent in 60 seconds.", in_force.budget_allowed),
+            (
+                "budget_needed_requests",
+                "Requests in 60 seconds that the interval asked for takes.",
+                in_force.budget_needed,
+            ),
+            (
+                "config_last_reload_successful",
+                "0 after a reload that was rejected.",
+                metrics.reload_accepted,
+            ),
+            ("stats_failing", "1 while queue.stats gets no usable answer.", stats_failing),
+            (
                 "last_success_timestamp_seconds",
                 "When the last cycle that the API answered ended; absent before the first.",
-                value=metrics.last_success,
-            )
-        yield _gauge(
-            "api_lost",
-            "1 while the API is lost, by cause.",
-            ("cause",),
-            {(cause,): metrics.lost_cause == cause for cause in get_args(LostCause)},
-        )
-        yield _gauge(
-            "queues",
-            "Queues by what the last cycle made of them.",
-            ("state",),
-            {(state,): count for state, count in metrics.states(in_force).items()},
-        )
+                metrics.last_success,
+            ),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(f"queuetick_{name}", text, float(value))
+        for name, text, label, values in self._by_label(in_force, health):
+            family = GaugeMetricFamily(f"queuetick_{name}", text, labels=(label,))
+            for of_label, value in values.items():
+                family.add_metric((of_label,), float(value))
+            yield family
         yield CounterMetricFamily(
             "queuetick_lines_dropped",
             "Lines lost to an output that took none for so long that the buffer was full.",
             in_force.lines_dropped,
         )
 
-
-def _gauge(
-    name: str,
-    text: str,
-    labels: tuple[str, ...] = (),
-    values: dict[tuple[str, ...], float] | None = None,
-    *,
-    value: float | None = None,
-) -> GaugeMetricFamily:
-    """One family: `values` by label values, or one `value` without labels."""
-    family = GaugeMetricFamily(f"queuetick_{name}", text, labels=labels)
-    for of_labels, one in ({(): value} if value is not None else values or {}).items():
-        family.add_metric(of_labels, float(one))
-    return family
+    def _by_label(
+        self, in_force: InForce, health: Health
+    ) -> Iterator[tuple[str, str, str, Mapping[str, float]]]:
+        """Name, help, label, and the values by the label's value."""
+        metrics = self._metrics
+        yield (
+            "unhealthy",
+            "1 for each cause for which the daemon polls less than it was asked for, or writes no lines.",
+            "cause",
+            {cause: cause in health.causes for cause in CAUSES},
+        )
+        yield (
+            "route_limit_requests",
+            "Requests in 60 seconds that the API allows on one route; absent where it stated none.",
+            "route",
+            in_force.route_limits,
+        )
+        yield (
+            "rate_limit_paused",
+            "1 while a rate-limit pause of the route, or of the whole token, runs.",
+            "route",
+            metrics.paused(),
+        )
+        yield (
+            "api_lost",
+            "1 while the API is lost, by cause.",
+            "cause",
+            {cause: metrics.lost_cause == cause for cause in get_args(LostCause)},
+        )
+        yield "queues", "Queues by what the last cycle made of them.", "state", metrics.states(in_force)

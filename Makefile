@@ -68,8 +68,9 @@ lint: $(STAMP) lint-docs ## ruff, mypy --strict, the import rules of the rooms, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lint-docs: $(STAMP) ## spelling
+lint-docs: $(STAMP) ## spelling, and words that this project avoids in pages and messages
 	$(BIN)/codespell src bench release docs deploy *.md
+	$(BIN)/python release/prose.py
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist mutants .coverage* htmlcov .hypothesis .pytest_cache .mypy_cache .ruff_cache

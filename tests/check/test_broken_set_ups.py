@@ -161,7 +161,7 @@ def test_a_ca_bundle_of_broken_certificates_is_a_config_problem(check, credentia
     bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     diagnosis = check(env=credentials, config=f'[genesys]\nca_bundle = "{bundle}"\n')
     assert diagnosis.code == 78
-    assert "broken.pem holds a certificate that cannot be read" in diagnosis["config"]["message"]
+    assert "broken.pem has a certificate that cannot be read" in diagnosis["config"]["message"]
 
 
 def test_a_dead_proxy_is_named_without_its_password(check, credentials, closed_port):
@@ -203,7 +203,7 @@ def test_of_two_hosts_the_one_that_is_away_is_named(check, credentials, closed_p
     diagnosis = check(env=env)
     assert diagnosis.failed == ["connection"]
     assert diagnosis["connection"]["message"].startswith(
-        f"127.0.0.1:{closed_port}: the login host takes no connection"
+        f"127.0.0.1:{closed_port}: the login host accepts no connection"
     )
     assert "login_url" in diagnosis["connection"]["fix"]
     assert [item["status"] for item in diagnosis["connection"]["items"]] == ["pass", "fail"]

@@ -289,12 +289,12 @@ def test_every_problem_of_every_threshold_is_named_at_once(tmp_path) -> None:
         "thresholds[0].names[1]": "needs text (it is 3)",
         "thresholds[0].wating": "is not a setting",
         "thresholds[0].waiting": "warns at 5, above its critical 1",
-        "thresholds[0].longest_wait": "has a limit that is no number from 0 up",
+        "thresholds[0].longest_wait": "has a limit that is not a number from 0 up",
         "thresholds[0].hours": "is invalid: 'mo' is not a day of Mon, Tue, Wed, Thu, Fri, Sat, Sun",
         "thresholds[1].names": "is empty: it selects no queue",
         "thresholds[1].media": "'Voice' is not a media type",
         "thresholds[1].waiting": "needs `float | array | null`, got `str` (it is 'many')",
-        "thresholds[1].longest_wait": "has a limit that is no number from 0 up",
+        "thresholds[1].longest_wait": "has a limit that is not a number from 0 up",
         "thresholds[2].waiting": "needs `array` of length 2, got 3 (it is [1, 2, 3])",
     }
     assert expected == {key: found[key][0] for key in expected}

@@ -166,7 +166,7 @@ def test_a_budget_near_its_end_is_coloured(used: int, style: str) -> None:
         (line("cycle.crashed", START, cycle=7), "CYCLE CRASHED: cycle 7"),
         (
             line("interval.stretched", START, **{"from": 15, "to": 20.5, "why": "x"}),
-            "INTERVAL STRETCHED to 20.5 s: the budget holds no shorter one",
+            "INTERVAL STRETCHED to 20.5 s: the budget does not allow a shorter one",
         ),
         (
             line("daemon.stopped", START, reason="SIGTERM"),

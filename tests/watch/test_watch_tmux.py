@@ -353,7 +353,7 @@ def test_no_color_is_respected(tmux: Tmux, log: Path) -> None:
 def test_a_terminal_with_nothing_piped_in_gets_advice(tmux: Tmux) -> None:
     """Instead of a screen that waits for lines to be typed."""
     tmux.start(watch())
-    assert "journalctl -fu queuetick -o cat | queuetick watch" in tmux.until("exit 2")
+    assert "journalctl -t queuetick -f -n 2000 -o cat | queuetick watch" in tmux.until("exit 2")
 
 
 def test_ctrl_c_gives_the_terminal_back(tmux: Tmux, log: Path) -> None:

@@ -66,7 +66,9 @@ def login(org: Org, probe: Probe) -> Check:
             return failed("login", f"429: {cause.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
         fix = f"see that {org.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
-            fix = f"check again; if it stays, look for what stands between here and {org.hosts.login_url}"
+            fix = (
+                f"check again; if it stays, look for a proxy or firewall on the way to {org.hosts.login_url}"
+            )
         return failed("login", error.reason, fix, exits=exit_for(error), **evidence)
     lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"
@@ -92,7 +94,7 @@ def listing(org: Org, *, deadline: float) -> Listing:
     except Forbidden as error:
         message = f"{LISTING} is missing: {error.reason}"
         if not wanted:
-            message = f"{LISTING} is missing, so the names and divisions of queues.ids stay unknown"
+            message = f"{LISTING} is missing, so the names and divisions of queues.ids are not known"
         status: Status = "fail" if wanted else "warn"
         check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=ExitCode.NOPERM)
         return Listing(check, None)
@@ -166,7 +168,7 @@ def statistics(org: Org, queues: list[Queue], *, now: float, deadline: float) ->
         for _ in asked:
             pass
     except Forbidden as error:
-        message = f"{stats.PERMISSION} is missing, so queue.stats stays away: {error.reason}"
+        message = f"{stats.PERMISSION} is missing, so queue.stats is not written: {error.reason}"
         return Check(
             name, "fail", message, grant(stats.PERMISSION), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
         )

@@ -91,7 +91,7 @@ def region(org: Org) -> Check:
 
 
 def proxy(found: list[Target], patience: float) -> Check:
-    """Whether the proxy in force takes connections; the values of its login never show."""
+    """Whether the proxy in force accepts connections; the values of its login never show."""
     proxies = {target.proxy: target for target in found if target.proxy is not None}
     if not proxies:
         return passed("proxy", "none: connections are direct")
@@ -105,12 +105,12 @@ def proxy(found: list[Target], patience: float) -> Check:
                 Item(
                     f"{host}:{port}",
                     "fail",
-                    f"the proxy takes no connection: {_words(error)}",
+                    f"the proxy accepts no connection: {_words(error)}",
                     "correct genesys.proxy or HTTPS_PROXY, or list the hosts in NO_PROXY if they are reached directly",
                 )
             )
         else:
-            items.append(Item(f"{host}:{port}", "pass", "the proxy takes connections"))
+            items.append(Item(f"{host}:{port}", "pass", "the proxy accepts connections"))
     return _gathered("proxy", items)
 
 
@@ -155,7 +155,7 @@ def connections(found: list[Target], patience: float) -> Check:
             if target.url and not target.encrypted:
                 fix = f"start what should listen there, or correct genesys.{_key(target)}"
             items.append(
-                Item(subject, "fail", f"the {target.role} host takes no connection: {_words(error)}", fix)
+                Item(subject, "fail", f"the {target.role} host accepts no connection: {_words(error)}", fix)
             )
         else:
             taken = round(1000 * (time.monotonic() - began), 1)

@@ -19,7 +19,7 @@ from queuetick.polling.capacity import MAX_BATCH_SIZE
 from queuetick.polling.memory import CycleResult
 
 MAX_LOOKUPS = 10
-"""Ids that are looked up one by one to tell an unknown id from a division out of reach; more cost too many requests."""
+"""Ids that are looked up one by one to tell unknown ids from divisions that are not granted; at most so many."""
 
 MOST_BATCHES = 50
 """Requests that the queues may cost a check: above, its batches are wider than the daemon's."""
@@ -139,7 +139,7 @@ def _judge(
     evidence = _known({"queue_id": queue.id, "queue_name": queue.name, "division": queue.division})
     if queue.id in answers.answered:
         if known is not None and not listed:
-            message = "it is answered, but the listing does not show it: its name and division stay unknown"
+            message = "it is answered, but the listing does not show it: its name and division are not known"
             fix = "give the role with Routing > Queue > View its division"
             return Item(subject, "warn", message, fix, evidence)
         return None
@@ -174,7 +174,7 @@ def _known(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Lookups:
-    """Looks an id up on its own, a few times at most: 404 is an unknown id, 403 a division out of reach."""
+    """Looks an id up on its own, a few times at most: 404 is an unknown id, 403 a division not granted."""
 
     def __init__(self, org: Org, deadline: float, *, most: int) -> None:
         self._org = org

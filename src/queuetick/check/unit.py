@@ -1,4 +1,4 @@
-"""Configuration and credentials as a systemd unit has them, read anew from where the unit takes them."""
+"""Configuration and credentials as a systemd unit has them, read from where the unit takes them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--unit",
         metavar="NAME",
-        help="take all as this systemd unit has it: queuetick, or queuetick@ORG; as root",
+        help="take everything as this systemd unit has it: queuetick, or queuetick@ORG; as root",
     )
     parser.add_argument("--offline", action="store_true", help="stop after the configuration; sends nothing")
     form = parser.add_mutually_exclusive_group()

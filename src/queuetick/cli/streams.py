@@ -29,7 +29,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 def prepare() -> None:
     """Let both streams take every character: one that their encoding lacks is written as an escape.
 
-    A stream that was closed by whoever started the command fails on the first write. Its descriptor is taken, so that
+    A stream that the parent process closed fails on the first write. Its descriptor is taken, so that
     no socket gets that number and with it the lines.
     """
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:

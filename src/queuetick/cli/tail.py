@@ -13,7 +13,7 @@ SUMMARY = "one short line for each change that matters, from the lines in FILE o
 
 MORE = """\
 examples:
-  journalctl -fu queuetick -o cat | queuetick tail
+  journalctl -t queuetick -f -n 2000 -o cat | queuetick tail
   queuetick tail --errors --since 1h /var/log/queuetick/queuetick.jsonl
   queuetick run | tee -a queuetick.jsonl | queuetick tail
 

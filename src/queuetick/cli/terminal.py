@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""Format characters that Persian, Hindi and emoji need; they change nothing outside their own word."""
+"""Format characters that Persian, Hindi and emoji need; they change the word they are in and no other."""
 
 
 def visible(text: str) -> str:

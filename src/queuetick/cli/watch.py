@@ -13,7 +13,7 @@ SUMMARY = "a live table from the lines in FILE or on stdin"
 
 MORE = """\
 examples:
-  journalctl -fu queuetick -o cat | queuetick watch
+  journalctl -t queuetick -f -n 2000 -o cat | queuetick watch
   queuetick watch /var/log/queuetick/queuetick.jsonl
   queuetick watch --once /var/log/queuetick/queuetick.jsonl
 

@@ -28,7 +28,7 @@ DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
 """Read when `--config` is not given; the first that exists counts."""
 
 PATIENCE = 10.0
-"""Seconds that reading everything may take; a file system that does not answer blocks a read for ever."""
+"""Seconds that reading everything may take; a file system that does not answer never returns from a read."""
 
 SHORTEST_SECRET = 6
 """Characters of the shortest secret that is masked in problems; a shorter one would blank out ordinary text."""

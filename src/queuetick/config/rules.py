@@ -278,7 +278,7 @@ def check_threshold(key: str, table: Threshold) -> Iterator[Problem]:
         limits: Limits | None = getattr(table, name)
         pair = limits if isinstance(limits, tuple) else (limits, limits)
         if limits is not None and not all(0 <= limit < math.inf for limit in pair if limit is not None):
-            yield Problem(f"{key}.{name}", "has a limit that is no number from 0 up", "write 0 or more")
+            yield Problem(f"{key}.{name}", "has a limit that is not a number from 0 up", "write 0 or more")
         elif isinstance(limits, tuple) and limits[0] > limits[1]:
             yield Problem(
                 f"{key}.{name}", f"warns at {limits[0]:g}, above its critical {limits[1]:g}", "swap the two"

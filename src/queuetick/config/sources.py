@@ -80,7 +80,7 @@ def read_text(path: Path, *, owned: bool = False) -> str:
         kind = "it is UTF-16, not UTF-8 text" if wide else "it is not UTF-8 text"
         raise Unreadable(f"cannot be read: {kind}", "save it as UTF-8") from None
     if "\0" in text:
-        raise Unreadable("cannot be read: it has NUL bytes, as UTF-16 has", "save it as UTF-8")
+        raise Unreadable("cannot be read: it has NUL bytes, as UTF-16 text does", "save it as UTF-8")
     return text
 
 

@@ -59,7 +59,7 @@ class Daemon:
         max_cycles: int | None = None,
         serve_metrics: bool = False,
     ) -> None:
-        """`load` reads the configuration anew, for SIGHUP; `max_cycles` ends the run after so many.
+        """`load` reads the configuration again, for SIGHUP; `max_cycles` ends the run after so many.
 
         `serve_metrics` is for the daemon alone: `once` beside it must not ask for the same port.
         """
@@ -102,7 +102,7 @@ class Daemon:
 
     @property
     def none_selected(self) -> str | None:
-        """Why nothing is polled, where a listing says so."""
+        """Why the listing selects no queue."""
         return self._app.runner.discovery.none_selected
 
     @property
@@ -255,7 +255,7 @@ class Daemon:
 
     def _look_around(self) -> None:
         if self._emitter.output.closed:
-            _complain("the output was closed, nobody reads the lines")
+            _complain("the output was closed: no program reads the lines")
             self._end("output closed", ExitCode.FAILURE)
         self._reloader.step()
         self._app.runner.org.limits.expire()  # a pause that is over is told, not only at the next tick

@@ -24,7 +24,7 @@ from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.discovery import Discovery
 
 READING_PATIENCE = 10.0
-"""Seconds that files may take to be read; a file system that does not answer blocks a read for ever."""
+"""Seconds that files may take to be read; a file system that does not answer never returns from a read."""
 
 MOST_STUCK = 4
 """Reloads that may hang in a read at the same time; each holds a thread."""
@@ -179,7 +179,7 @@ class Reloader:
     def __init__(
         self, app: App, load: Callable[[], Config], *, began: Callable[[], None], ended: Callable[[], None]
     ) -> None:
-        """`load` reads the configuration anew; `began` and `ended` tell systemd."""
+        """`load` reads the configuration again; `began` and `ended` tell systemd."""
         self._app = app
         self._load = load
         self._began = began

@@ -10,7 +10,7 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Event(Struct, tag_field="event", kw_only=True):
-    """What every operational event shares. `part` and `parts` are there only when a long list was carried on."""
+    """What every operational event shares. `part` and `parts` are there only when a long list was split."""
 
     level: ClassVar[Level] = "info"
 

@@ -46,7 +46,7 @@ class RateLimit(Struct, frozen=True):
 
     allowed: Annotated[int | None, Meta(description="requests a minute that the token may send")] = None
     used: Annotated[int | None, Meta(description="requests counted in the present window")] = None
-    reset_seconds: Annotated[float | None, Meta(description="seconds until the window starts anew")] = None
+    reset_seconds: Annotated[float | None, Meta(description="seconds until the next window starts")] = None
 
 
 class MediaCounts(Struct, omit_defaults=True, gc=False):
@@ -72,7 +72,7 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
 
     level: ClassVar[str] = "info"
 
-    cycle: Annotated[int, Meta(description="number of the cycle; only rises")]
+    cycle: Annotated[int, Meta(description="number of the cycle; it never decreases")]
     scheduled_at: Annotated[
         str,
         Meta(
@@ -124,7 +124,7 @@ class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=Tru
         int | UnsetType,
         Meta(description="media types left out to keep the line under 4 KiB; the sums include them"),
     ] = UNSET
-    observed_at: Annotated[str, Meta(description="when the answer arrived (UTC); the API stamps nothing")]
+    observed_at: Annotated[str, Meta(description="when the answer arrived (UTC); the API gives no time")]
 
     @property
     def severity(self) -> Literal["info"]:

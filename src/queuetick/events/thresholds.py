@@ -112,7 +112,7 @@ def _span(word: str) -> tuple[int, int]:
     hour, minute, last_hour, last_minute = map(int, written.groups())
     start, end = hour * 60 + minute, last_hour * 60 + last_minute
     if minute > 59 or last_minute > 59 or start >= 1440 or end > 1440:
-        raise ValueError(f"{word!r} is no time of the day")
+        raise ValueError(f"{word!r} is not a time of day")
     if start == end:
         raise ValueError(f"{word!r} begins and ends at the same minute")
     return start, end

@@ -116,7 +116,7 @@ def read_object(data: bytes) -> dict[str, Any]:
 def _check_size(data: bytes) -> None:
     """Raise Transient when an answer holds more values than any question needs, before they are made."""
     if len(data) > SMALL and sum(data.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
-        raise Transient("the answer holds more values than any question needs", status=200)
+        raise Transient("the answer has more values than any request needs", status=200)
 
 
 def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     if items is None:
         return []
     if not isinstance(items, list):
-        raise Transient(f"{name!r} of the answer is no list, though its status is 200", status=200)
+        raise Transient(f"{name!r} of the answer is not a list, though its status is 200", status=200)
     return [item for item in items if isinstance(item, dict)]
 
 

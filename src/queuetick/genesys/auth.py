@@ -38,7 +38,7 @@ MAX_LOGIN_DISTANCE = 300.0
 """Seconds; how slow logins become while the credentials, or the tokens they bring, are refused."""
 
 MAX_FAULTY_DISTANCE = 60.0
-"""Seconds; how slow they become while the token endpoint answers 5xx, 429 or nonsense: that passes."""
+"""Seconds; how slow they become while the token endpoint answers 5xx, 429 or an unusable body: that passes."""
 
 MAX_UNREACHABLE_DISTANCE = 12.0
 """Seconds; under the default interval, so that each cycle of an outage tries once."""

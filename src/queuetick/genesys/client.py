@@ -264,7 +264,7 @@ class Client:
             listing.add(read_object(response.data))
 
     def queue(self, queue_id: str, *, deadline: float = math.inf) -> Queue | None:
-        """Look one queue up by its id; None when there is none. Raises Forbidden when its division is out of reach."""
+        """Look one queue up by its id; None when there is none. Raises Forbidden when its division is not granted."""
         try:
             response = self._request(
                 "GET",

@@ -40,7 +40,7 @@ def describe_certificate(code: int, message: str) -> str:
     if code in STRICT_CODES:
         return (
             f"TLS: a certificate breaks RFC 5280, which Python 3.13 checks strictly ({message}); have the CA or the "
-            "company proxy issue it anew with that extension, or run queuetick on Python 3.12"
+            "company proxy issue a new one with that extension, or run queuetick on Python 3.12"
         )
     return f"TLS: the server's certificate is not trusted ({message}); see genesys.ca_bundle"
 

@@ -93,13 +93,13 @@ class Observations:
 
 
 class Details:
-    """`POST /api/v2/analytics/queues/details/query`: the tutorial's contract, for gateways that offer it."""
+    """`POST /api/v2/analytics/queues/details/query`: an unpublished contract that some gateways offer."""
 
     path = "/api/v2/analytics/queues/details/query"
     permission = "statistics:queue:read"
 
     def body(self, queue_ids: Iterable[str], metrics: Sequence[str] = METRICS) -> str:  # noqa: ARG002
-        """The tutorial's body, key for key; `metrics` of the other operation do not count here."""
+        """The body of that contract, key for key; `metrics` of the other operation do not count here."""
         return _encode(
             {
                 "interval": "R/PT1M",

@@ -228,7 +228,7 @@ class RateLimiter:
                 limit.held_until = max(limit.held_until, self._monotonic() + reset)
 
     def reset_backoff(self, route: Route) -> None:
-        """Say that an answer other than 429 came: the next 429 without a time starts the backoff anew."""
+        """Say that an answer other than 429 came: the next 429 without a time starts the backoff from its base."""
         self._token.refusals = self._limits[route].refusals = 0
 
     def hold(self, route: Route, seconds: float) -> None:

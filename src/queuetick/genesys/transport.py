@@ -176,7 +176,7 @@ class Transport:
                 self._changed.wait(1.0)
 
     def _route(self, url: str) -> tuple[HTTPConnectionPool | urllib3.PoolManager, str]:
-        """What sends a request for `url`, and how it wants to have the URL.
+        """What sends a request for `url`, and the form of the URL that it takes.
 
         Direct requests go to their origin's pool itself: PoolManager takes a quarter of a request's CPU.
         """

@@ -211,7 +211,7 @@ def repair_tail(fd: int) -> int:
 
     NULs at the end are removed: a file system that lost power has recorded a length whose content never reached the
     disk. The start of one of our lines is removed. Anything else that lacks a newline (a line of ours that is whole,
-    text that is not ours) gets one, so that the next line stands alone.
+    text that is not ours) gets one, so that the next line is a line of its own.
     """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""Make a fact fit into lines shorter than PIPE_BUF: lists are carried on, strings cut, zero media dropped.
+"""Make a fact fit into lines shorter than PIPE_BUF: lists are split over lines, strings cut, zero media dropped.
 
 Works on the facts themselves, so every profile can render what comes out. A fact that fits is returned as it
 is.
@@ -18,7 +18,7 @@ from queuetick.events import Event, Fact, MediaCounts, QueueSnapshot
 LIMIT = 4095 - len("<6>") - len("\n")
 """Bytes of one line's JSON. With a priority and the newline it is the longest line below PIPE_BUF."""
 LIST_ROOM = 1024
-"""Bytes of a line that are kept for the list that is carried on, where strings would leave less."""
+"""Bytes of a line that are kept for a list that is split, where strings would leave less."""
 MOST_PARTS = 99_999
 """Room is kept for numbers of this length in `part` and `parts`."""
 ELLIPSIS = "…"

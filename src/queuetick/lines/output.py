@@ -146,7 +146,7 @@ class Output:
             return max(self._clock() - self._moved_at, 0.0) if self._backlog() else 0.0
 
     def drain(self, timeout: float | None) -> bool:
-        """Wait up to `timeout` seconds (None: for ever) until all is written; return whether it is.
+        """Wait up to `timeout` seconds (None: without limit) until all is written; return whether it is.
 
         A write that fails ends the wait.
         """

@@ -31,7 +31,7 @@ class Address(Struct, frozen=True):
 
 
 class CannotListen(Exception):
-    """The address cannot be served. `lasting`: only a person can change that, so restarting is of no use."""
+    """The address cannot be served. `lasting`: only a person can change that, so a restart does not help."""
 
     def __init__(self, problem: str, fix: str, *, lasting: bool, key: str = "metrics.listen") -> None:
         super().__init__(problem)
@@ -67,7 +67,7 @@ class Exporter:
     def listen(self, address: Address | None) -> None:
         """Serve on `address` from now on, or on none. Raises CannotListen, and then the earlier one stays.
 
-        The same address again reads the certificate anew: it may have been renewed.
+        The same address again reads the certificate again: it may have been renewed.
         """
         if address is None:
             self.close()

@@ -22,7 +22,7 @@ DURATION_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 LATENESS_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0)
 
 LostCause = Literal["credentials", "forbidden", "unreachable", "answer"]
-"""Why the API is lost: the login refused, a permission missing, no HTTP answer, an answer that is of no use."""
+"""Why the API is lost: the login refused, a permission missing, no HTTP answer, an unusable answer."""
 
 
 class Counters:

@@ -50,7 +50,7 @@ class QueueText:
         self._known: dict[tuple[str | None, str, str | UnsetType, str | UnsetType], str] = {}
 
     def forget_labels(self) -> None:
-        """Compose every label anew: the secrets may have changed."""
+        """Compose every label again: the secrets may have changed."""
         self._known.clear()
 
     def render(
@@ -63,7 +63,7 @@ class QueueText:
     ) -> bytes:
         """The text format 0.0.4, families together as the format asks. `now`, in seconds since 1970, is for hours.
 
-        By media where the API says so, else one sample without media: never both, so that sum() is right.
+        By media where the API tells them apart, else one sample without media: never both, so that sum() is right.
         """
         lines: dict[str, list[str]] = {name: [] for name in _HELP}
         if thresholds != self._table:

@@ -163,7 +163,7 @@ class Connections:
             self._changed.notify_all()
 
     def expire(self) -> None:
-        """Cut off whoever is past the deadline."""
+        """Close the connections that are past the deadline."""
         now = monotonic()
         with self._changed:
             for client, connection in self._open.items():

@@ -76,7 +76,8 @@ class Discovery:
             listing = self._listing(deadline)
             if self._listed and not listing:
                 raise Transient(
-                    f"the listing fell from {self._listed} queues to none; what was known stays", status=200
+                    f"the listing fell from {self._listed} queues to none; the queues known before stay in force",
+                    status=200,
                 )
         except (Deferred, Stopped):
             return False

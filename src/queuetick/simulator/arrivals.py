@@ -2,7 +2,7 @@
 
 Nothing here has a memory. A profile follows from the seed and the queue's index; the contacts of a
 five-minute stretch follow from the seed, the index and the stretch. So the state of a queue at an
-instant is the same whoever asks, in whatever order, and however long the clock stood still before.
+instant is the same for every client, in every order, and however long the clock stood still before.
 """
 
 import math

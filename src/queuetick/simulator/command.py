@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate-limit", type=_whole(0), metavar="N", help="requests a minute per token; 0: no limit"
     )
-    parser.add_argument("--token-lifetime", type=_seconds, metavar="S", help="seconds until a token dies")
+    parser.add_argument("--token-lifetime", type=_seconds, metavar="S", help="seconds until a token expires")
 
 
 def read_faults(options: argparse.Namespace) -> Faults:
@@ -163,7 +163,7 @@ def _problem(options: argparse.Namespace) -> str | None:
     """What is wrong with the options, before anything listens."""
     if not (_is_loopback(options.host) or options.allow_remote):
         return (
-            f"--host {options.host} can be reached by others, and whoever reaches it may log in: "
+            f"--host {options.host} can be reached by others, who may then log in: "
             "add --allow-remote if that is meant"
         )
     if options.port and options.port == options.control_port:

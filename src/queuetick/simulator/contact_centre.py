@@ -94,7 +94,7 @@ class Queue:
 
     @property
     def targets(self) -> dict[str, dict[str, float]]:
-        """Service level by medium, in the API's fields; drawn anew each time, since few ask."""
+        """Service level by medium, in the API's fields; drawn at each request, since few ask."""
         return draw_targets(self.model.seed, self.model.profile.index)
 
     def account(self, since: float, until: float) -> Account:

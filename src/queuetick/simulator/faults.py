@@ -25,7 +25,7 @@ class Faults:
 
     # --- tokens ---
     token_lifetime: float = 86400.0
-    """Seconds until a token dies (by the simulator's clock). Genesys Cloud allows 300 to 172800."""
+    """Seconds until a token expires (by the simulator's clock). Genesys Cloud allows 300 to 172800."""
     token_idle_timeout: float = 0.0
     """A token unused for this long dies early, as in a HIPAA organization (900); 0: it does not."""
     stated_lifetime: float | None = None
@@ -61,7 +61,7 @@ class Faults:
     wrong_content_type: float = 0.0
     """Probability that good JSON is labelled `text/plain`."""
     garbage: float = 0.0
-    """Probability that a body labelled JSON is none."""
+    """Probability that a body labelled JSON is not JSON."""
     nan: float = 0.0
     """Probability that counts are NaN and Infinity, which JSON does not have."""
     wrong_types: float = 0.0

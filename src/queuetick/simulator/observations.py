@@ -70,7 +70,7 @@ def _bare_group(queue_id: str) -> bytes:
 
 
 def _rendered(queue: Queue, plan: Plan) -> bytes:
-    """All groups of one queue; made anew only when a number may have changed."""
+    """All groups of one queue; made again only when a number may have changed."""
     version = queue.model.version
     kept = queue.rendered
     if kept is not None and kept[1] == version and kept[0] == plan:

@@ -164,7 +164,7 @@ _DETAILS_KEYS = frozenset({*_DETAILS_FIXED, "entities"})
 
 
 def parse_details_query(body: Any) -> tuple[str, ...]:
-    """Read the body of `POST /api/v2/analytics/queues/details/query`, the tutorial's, to the letter.
+    """Read the body of `POST /api/v2/analytics/queues/details/query`, the unpublished contract, to the letter.
 
     Returns the queue ids, once each. Raises the 400 for a body that differs from
     `{"interval":"R/PT1M","metrics":["waiting","agentsAvailable"],"entities":[{"id":"…","type":"queue"}],

@@ -236,7 +236,7 @@ class QueueModel:
             self.idle += 1
 
     def _offer(self, at: float) -> None:
-        """Offer waiting contacts to whoever can take one."""
+        """Offer waiting contacts to agents who can take one."""
         for media in _ORDER:
             queue = self.waiting[media]
             while queue:

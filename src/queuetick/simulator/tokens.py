@@ -30,7 +30,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Where a token stands in its window, as `inin-ratelimit-*` tells it."""
+    """How much of its window a token has used, as `inin-ratelimit-*` tells it."""
 
     allowed: int
     used: int

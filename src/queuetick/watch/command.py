@@ -27,7 +27,7 @@ from queuetick.watch.view import Sort, View
 
 _NO_INPUT = (
     "queuetick watch: nothing is piped in and no FILE is named. Try\n"
-    "  journalctl -fu queuetick -o cat | queuetick watch\n"
+    "  journalctl -t queuetick -f -n 2000 -o cat | queuetick watch\n"
     "  queuetick watch /var/log/queuetick/queuetick.jsonl\n"
 )
 # Rows and lines hold no reference cycles: looking for some among 100,000 objects at every redraw finds nothing.
@@ -89,7 +89,7 @@ def _replay(args: argparse.Namespace, zone: tzinfo | None) -> Source | int:
     path = Path(args.file)
     if args.file == "-" or not path.is_file():
         sys.stderr.write(
-            f"queuetick watch: --from and --speed need a FILE to play again; {args.file} is none\n"
+            f"queuetick watch: --from and --speed need a FILE to play again; {args.file} is not a file\n"
         )
         return 2
     try:

@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 class Stream:
-    """A pipe, a FIFO or anything else that has an end. Read only when `select` says so."""
+    """A pipe, a FIFO or anything else that has an end. Read only when `select` reports data."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor: int | None = descriptor

@@ -55,7 +55,7 @@ class Scene:
 
 
 class Notice(NamedTuple):
-    """Something that a reader must not miss. Where `badge` is set it stands in place of the outcome."""
+    """Something that a reader must not miss. Where `badge` is set it replaces the outcome."""
 
     rank: int
     badge: str
@@ -186,7 +186,7 @@ def _about_input(scene: Scene) -> Iterator[Notice]:
         yield Notice(PLAIN, "PAUSED", words)
     if scene.printed and board.skipped:
         lines = f"{board.skipped:,} of {board.lines_read:,} lines"
-        yield Notice(CALM, "", f"{lines} skipped: not queuetick's, or not whole")
+        yield Notice(CALM, "", f"{lines} skipped: not from queuetick, or incomplete")
     elif scene.ended:
         what = "INPUT" if scene.speed is None else "REPLAY"
         yield Notice(PLAIN, "ENDED", f"{what} ENDED, last line {_ago(board.newest_at, now)} ago; q quits")
@@ -197,14 +197,14 @@ def _about_daemon(instance: Instance, scene: Scene) -> Iterator[Notice]:
     yield from _about_troubles(instance, scene)
     health = instance.health
     if health.stretched is not None:
-        words = f"INTERVAL STRETCHED to {health.stretched:g} s: the budget holds no shorter one"
+        words = f"INTERVAL STRETCHED to {health.stretched:g} s: the budget does not allow a shorter one"
         yield Notice(WARN, "", words)
     if health.rejected:
-        yield Notice(WARN, "", f"CONFIGURATION REJECTED, the old one stays: {health.rejected}")
+        yield Notice(WARN, "", f"CONFIGURATION REJECTED, the old one is in force: {health.rejected}")
     if health.stats_failed:
         yield Notice(WARN, "", f"NO STATISTICS OF TODAY: {health.stats_failed}")
     if instance.snapshots_lost:
-        yield Notice(WARN, "", f"{instance.snapshots_lost:,} snapshots were written but never came here")
+        yield Notice(WARN, "", f"{instance.snapshots_lost:,} snapshots were written but did not arrive here")
 
 
 def _about_silence(instance: Instance, scene: Scene) -> Iterator[Notice]:
@@ -217,7 +217,7 @@ def _about_silence(instance: Instance, scene: Scene) -> Iterator[Notice]:
         yield Notice(CRIT, "STALE", f"STALE: the newest line is {_ago(instance.newest_at, now)} old")
     elif silent and not scene.ended:
         words = (
-            f"NO LINES FOR {_ago(instance.newest_at, now)}: is the daemon running, does the input still come?"
+            f"NO LINES FOR {_ago(instance.newest_at, now)}: is the daemon running, does input still arrive?"
         )
         yield Notice(CRIT, "NO LINES", words)
     elif health.cycle and not scene.ended and now - health.cycle_at > instance.stale_after:

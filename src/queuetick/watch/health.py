@@ -44,7 +44,7 @@ class Trouble(enum.Enum):
 
 
 class Status(NamedTuple):
-    """A row's trouble, since when, and the reason in the line's own words."""
+    """A row's trouble, since when, and the reason as the line gives it."""
 
     trouble: Trouble
     since: float

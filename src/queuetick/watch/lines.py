@@ -25,8 +25,8 @@ class Reject(enum.Enum):
     """Why a line says nothing to the board."""
 
     OTHER = "an event that this version does not know"
-    TEXT = "no JSON, such as systemd's own words in the journal"
-    BROKEN = "JSON that breaks off or breaks the contract"
+    TEXT = "not JSON, such as systemd's own messages in the journal"
+    BROKEN = "JSON that is cut off or does not match the contract"
     ECS = "written with [output] profile = ecs"
     OTEL = "written with [output] profile = otel"
     JOURNAL = "wrapped by journalctl -o json"

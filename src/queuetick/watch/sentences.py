@@ -94,12 +94,14 @@ def sentence(fact: Fact, zone: tzinfo | None) -> str:  # noqa: PLR0912  # one ca
         case ApiRecovered():
             return f"the API answers again after {_seconds(fact.outage_seconds)}, {_any(fact.cycles)} cycles"
         case TokenRenewed():
-            return f"access token renewed ({_any(fact.reason)}), good for {_seconds(fact.expires_in_seconds)}"
+            return (
+                f"access token renewed ({_any(fact.reason)}), valid for {_seconds(fact.expires_in_seconds)}"
+            )
         case ConfigReloaded():
             return f"configuration reloaded: {_list(fact.changed) or 'nothing changed'}"
         case ConfigRejected():
             problems = [words(f"{_any(one.key)}:", one.problem) for one in fact.problems or ()]
-            return words("configuration rejected, the old one stays in force:", _list(problems))
+            return words("configuration rejected, the old one is still in force:", _list(problems))
         case ConfigWarning():
             return words(f"{_any(fact.key)}:", fact.problem, fact.fix and f"(fix: {clean(fact.fix)})")
         case OutputRecovered():

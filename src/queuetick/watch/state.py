@@ -232,7 +232,7 @@ class Board:
         """Drop the queues that are no longer asked for.
 
         Every snapshot of the cycle is here and none was put off, so a queue that neither came nor is known
-        to be missing or invalid was taken out of the configuration. It must not stay stale for ever.
+        to be missing or invalid was taken out of the configuration. It must not stay stale.
         """
         if len(self.instances) == 1 and instance.seen == len(self.rows):
             return

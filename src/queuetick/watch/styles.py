@@ -49,7 +49,7 @@ def width_of(line: Iterable[Segment]) -> int:
 
 
 def exactly(line: Line, width: int) -> Line:
-    """The line cut or padded to `width` cells, so that drawing it leaves nothing of what stood there."""
+    """The line cut or padded to `width` cells, so that drawing it overwrites all of the old text."""
     taken: Line = []
     left = width
     for segment in line:

@@ -193,7 +193,7 @@ def layout(width: int, board: Board, longest_name: int | None = None) -> Layout:
 
 
 def head(columns: Layout, view: View) -> styles.Line:
-    """The row of column names. The one that sorts has an arrow, upwards when the order is turned round."""
+    """The row of column names. The one that sorts has an arrow, upwards when the order is reversed."""
     arrow = REVERSED if view.reverse else SORTED
     by_severity = view.sort is Sort.SEVERITY
     line = [Segment(arrow if by_severity else " ", styles.BOLD), Segment("  ", styles.PLAIN)]

@@ -28,7 +28,7 @@ POLL_EVERY = 0.25
 """Seconds between looks at a file that has no more to read."""
 _NO_INPUT = (
     "queuetick tail: nothing is piped in and no FILE is named. Try\n"
-    "  journalctl -fu queuetick -o cat | queuetick tail\n"
+    "  journalctl -t queuetick -f -n 2000 -o cat | queuetick tail\n"
     "  queuetick tail /var/log/queuetick/queuetick.jsonl\n"
 )
 

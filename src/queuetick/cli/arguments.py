@@ -57,7 +57,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def for_eyes(arguments: argparse.Namespace) -> bool:
-    """Whether a person reads stdout, needs no JSON, and what prints for people is installed."""
+    """Whether a person reads stdout without --json, and what prints for people is installed."""
     return (
         not arguments.json
         and sys.stdout.isatty()

@@ -103,6 +103,14 @@ def test_every_encoding_takes_every_name(name, encoding, shell, simulator) -> No
         )
 
 
+def test_a_pattern_is_read_as_utf_8_in_every_locale(shell, simulator) -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    simulator.rename_queue(simulator.queue_ids[0], "サポート 7")
+    code, stdout, stderr = shell(["queues", "--json", "--name", "'サポート 7'"], "", **locale)
+    assert (code, stderr) == (0, "")
+    assert [row["id"] for row in json.loads(stdout)] == [simulator.queue_ids[0]]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config
+from queuetick.cli.arguments import add_config, name
 
 if TYPE_CHECKING:
     from queuetick.config import Config
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--division", "NAME", "only this division, by name or id; may be repeated"),
         ("--exclude", "GLOB", "leave out names that match, or an id; may be repeated"),
     ):
-        parser.add_argument(flag, action="append", default=[], metavar=key, help=help_text)
+        parser.add_argument(flag, action="append", default=[], type=name, metavar=key, help=help_text)
     parser.add_argument("--polled", action="store_true", help="only what the present configuration polls")
 
 

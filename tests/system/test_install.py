@@ -42,6 +42,7 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     assert f"queuetick: created {CREDENTIALS}/genesys_client_secret (empty: it wants yours)" in said
     assert "systemctl enable --now queuetick" in said
     assert credential_modes(box) == {"d 700 root", "f 600 root"}
+    assert "queuetick check" in box.out("man", "-l", "/usr/local/share/man/man1/queuetick.1")
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert box.run("systemctl", "is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert box.run("grep", "-rl", "/opt/.queuetick.new", "/opt/queuetick/bin", check=False).stdout == ""

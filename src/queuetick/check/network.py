@@ -20,6 +20,7 @@ from msgspec import Struct
 from queuetick.check.result import Check, Item, passed, skipped, worst
 from queuetick.config.proxies import Proxy
 from queuetick.exit_codes import ExitCode
+from queuetick.genesys.connection_errors import STRICT_CODES, STRICT_FIX
 from queuetick.genesys.org import Org
 
 PATIENCE = 5.0
@@ -227,6 +228,8 @@ def _certificate_fix(code: int, target: Target) -> str:
         return f"have the certificate of {target.host} renewed, or set this machine's clock if it is ahead"
     if code == _NOT_YET_VALID:
         return "set this machine's clock: it is behind the certificate's first day"
+    if code in STRICT_CODES:
+        return STRICT_FIX
     if code in _WRONG_NAME:
         return f"use the name that the certificate is made out to in {_key(target)}, or look for a proxy in between"
     if code in _UNTRUSTED:

@@ -10,6 +10,11 @@ import urllib3
 STRICT_CODES = range(80, 94)
 """OpenSSL's X509_V_ERR codes of the checks that VERIFY_X509_STRICT adds, which Python 3.13 sets by default."""
 
+STRICT_FIX = (
+    "have the CA or the company proxy issue a new one with that extension, or run queuetick on Python 3.12"
+)
+"""What to do about a certificate that such a check refuses."""
+
 
 def is_timeout(error: Exception) -> bool:
     """Whether time ran out, before or after a connection was there."""
@@ -39,8 +44,7 @@ def describe_certificate(code: int, message: str) -> str:
     """A sentence with its fix for a certificate that was refused with OpenSSL's `code` and `message`."""
     if code in STRICT_CODES:
         return (
-            f"TLS: a certificate breaks RFC 5280, which Python 3.13 checks strictly ({message}); have the CA or the "
-            "company proxy issue a new one with that extension, or run queuetick on Python 3.12"
+            f"TLS: a certificate breaks RFC 5280, which Python 3.13 checks strictly ({message}); {STRICT_FIX}"
         )
     return f"TLS: the server's certificate is not trusted ({message}); see genesys.ca_bundle"
 

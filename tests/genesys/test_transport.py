@@ -379,7 +379,7 @@ def test_what_strict_x509_refuses_is_named_with_a_fix(tmp_path) -> None:
     strict.ssl_context.verify_flags |= ssl.VERIFY_X509_STRICT
     with (
         raw_server(lambda c: c.sendall(OK), context) as (port, _),
-        pytest.raises(Unreachable, match=r"RFC 5280.*Python 3\.13.*issue it anew"),
+        pytest.raises(Unreachable, match=r"RFC 5280.*Python 3\.13.*issue a new one"),
     ):
         send(strict, f"https://127.0.0.1:{port}/x")
     strict.close()

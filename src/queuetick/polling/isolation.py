@@ -47,9 +47,11 @@ class _Refused:
     def __init__(self, batch: Batch, error: ApiError) -> None:
         self.number = batch.number
         self.error = error
-        self.pieces: deque[tuple[Queue, ...]] = deque([batch.queues])
+        self.queues = batch.queues
+        single = len(batch.queues) == 1
+        self.pieces: deque[tuple[Queue, ...]] = deque([] if single else [batch.queues])
         """Parts that hold a bad id, or that were not asked for."""
-        self.alone: list[tuple[Queue, ApiError]] = []
+        self.alone: list[tuple[Queue, ApiError]] = [(batch.queues[0], error)] if single else []
         """Queues that were refused alone."""
         self.sibling_answered = False
 
@@ -66,7 +68,7 @@ class Isolation:
 
     def run(self) -> None:
         """Find the bad ids, set them aside and poll the good ones, as far as the cycle's requests and time allow."""
-        self._memory.suspects.update(queue.id for refused in self._refused for queue in refused.pieces[0])
+        self._memory.suspects.update(queue.id for refused in self._refused for queue in refused.queues)
         if self._refused and not self._cycle.api_answered:
             # Few requests are left: ids first, then for some cycles the metrics.
             steps = (self._probe, self._search_metric)
@@ -102,7 +104,7 @@ class Isolation:
         if not requests:
             return
         usage = Usage()
-        queue = self._refused[0].pieces[0][0] if self._refused[0].pieces else cycle.plan.queues[0]
+        queue = self._refused[0].queues[0]
         try:
             cycle.emit(
                 *cycle.client.find_refused_metric(
@@ -115,11 +117,12 @@ class Isolation:
             cycle.count(usage)
 
     def _probe_one(self, refused: _Refused) -> None:
-        [queues] = refused.pieces
-        number, self._memory.probes = self._memory.probes, self._memory.probes + 1
+        queues = refused.queues
         if len(queues) == 1:
+            refused.alone, refused.pieces = [], deque([queues])
             self._look_up(refused, queues[0], refused.error)
             return
+        number, self._memory.probes = self._memory.probes, self._memory.probes + 1
         if (rest := self._not_named(queues, refused.error)) and len(rest) > 1:
             self._probe_part(refused, rest)
             return
@@ -139,6 +142,7 @@ class Isolation:
             self._left = 0
             return None
         self._left -= 1
+        self._pieces_left -= 1
         error = self._ask(refused, part)
         if error is None:
             [queues] = refused.pieces

@@ -90,10 +90,17 @@ class Memory:
         size = min(batch_size, self.largest_batch or batch_size)
         good = [queue for queue in polled if queue.id not in self.suspects]
         suspects = [queue for queue in polled if queue.id in self.suspects]
-        first = self.first_batch or 0
-        parts = [tuple(good[:first])] if first and good else []
+        first, good = good[: self.first_batch or 0], good[self.first_batch or 0 :]
         small = max(1, size // 4) if self.suspects_are_few else size
-        parts += [batch.queues for batch in (*chunk(good[first:], size), *chunk(suspects, small))]
+        apart = [batch.queues for batch in chunk(suspects, small)]
+        if small < size:
+            # A good queue beside each, because only beside one that is answered a refusal is evidence.
+            taken = len(good) - min(len(good), len(apart))
+            good, beside = good[:taken], good[taken:]
+            apart = [(*part, *beside[at : at + 1]) for at, part in enumerate(apart)]
+        parts = [tuple(first)] if first else []
+        parts += [batch.queues for batch in chunk(good, size)]
+        parts += apart
         return [Batch(number, part) for number, part in enumerate(parts, start=1)]
 
     def learn_size(self, too_large: int | None, answered: int) -> None:

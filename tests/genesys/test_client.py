@@ -23,6 +23,7 @@ from queuetick.genesys.errors import (
     Unreachable,
 )
 from queuetick.genesys.hosts import Hosts, hosts
+from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Response
 
@@ -122,6 +123,7 @@ def client(transport, tokens=None, budget=None, *, endpoint="observations") -> C
         transport,
         tokens or Tokens(),
         budget or Budget(),
+        MetricSet(),
         api_url=API,
         endpoint=endpoint,
         timeout=10.0,

@@ -14,6 +14,7 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import RequestRefused, Transient
 from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.queries import METRICS
+from support.virtual import World
 
 REFUSAL = RequestRefused("refused", status=400, code="bad.request", correlation_id="c-1", genuine=True)
 
@@ -122,3 +123,24 @@ def test_a_failure_ends_the_search_for_now_and_the_tutorials_query_has_none() ->
         )
     details = client(Scripted([]), budget=Budget(), endpoint="details")
     assert [] == details.find_refused_metric(Q, REFUSAL, deadline=113.0, usage=Usage(), requests=9)
+
+
+def test_a_reload_goes_on_without_the_refused_metric_and_says_it_no_second_time() -> None:
+    world = World(queues=40)
+    respond = world.api.respond
+
+    def refuse(request):
+        outcome = respond(request)
+        if "observations" in request.target and "oMemberUsers" in json.loads(request.body)["metrics"]:
+            outcome.answer.status = 400
+            outcome.answer.body = json.dumps(error_body(400, "bad.request")).encode()
+        return outcome
+
+    world.api.respond = refuse
+    world.run(8)
+    world.reload(world.config)
+    world.run(10)
+    world.close()
+    assert ["oMemberUsers"] == [line["metric"] for line in world.events("metric.refused")]
+    assert ["ok", "ok", "ok"] == [report.outcome for report in world.reports[-3:]]
+    assert {None} == {line["members"] for line in world.events("queue.snapshot")}

@@ -71,6 +71,7 @@ class Client:
         transport: Transport,
         tokens: TokenSource,
         limits: Limits,
+        metrics: MetricSet,
         *,
         api_url: str,
         endpoint: str,
@@ -85,7 +86,7 @@ class Client:
         self._limits = limits
         self._api_url = api_url
         self._query = ENDPOINTS[endpoint]
-        self._metrics = MetricSet()
+        self._metrics = metrics
         self._timeout = timeout
         self._monotonic = monotonic
         self._now = now

@@ -11,6 +11,7 @@ from queuetick.genesys import sdk
 from queuetick.genesys.auth import Login, TokenSource, TokenState
 from queuetick.genesys.client import Client
 from queuetick.genesys.hosts import hosts
+from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import Transport
 
@@ -18,7 +19,10 @@ Uniform = Callable[[float, float], float]
 
 
 class Account:
-    """One OAuth client at one login host: its token, and what it may send. A reload gives it to the next org."""
+    """One OAuth client at one login host: its token, its limits, and the metrics that it may ask for.
+
+    A reload gives it to the next org.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Account:
         self.credentials = credentials
         self.login_url = login_url
         self.token = TokenState()
+        self.metrics = MetricSet()
         self.limits = RateLimiter(
             requests_per_minute,
             monotonic=clock.monotonic,
@@ -103,6 +108,7 @@ class Org:
                 uniform=uniform,
             ),
             self.account.limits,
+            self.account.metrics,
             api_url=where.api_url,
             endpoint=config.genesys.endpoint,
             timeout=config.genesys.timeout,

@@ -58,6 +58,16 @@ def test_each_setting_that_is_advised_does_fit(queues, latency, batch_size, conc
         assert again.status == "pass", option
 
 
+def test_what_the_budget_advises_fits_the_latency_too() -> None:
+    config = replace(CONFIG, poll=Poll())
+    check = budget(config, known(5_000, allowed=300, latency=0.83))
+    assert check.status == "fail"
+    for key, value in re.findall(r"poll\.(\w+) to ([\d.]+)", check.fix):
+        changed = replace(config.poll, **{key: float(value) if key == "interval" else int(value)})
+        again = budget(replace(config, poll=changed), known(5_000, allowed=300, latency=0.83))
+        assert again.status == "pass", key
+
+
 @pytest.mark.parametrize(("queues", "requests"), [(137, 2), (1_500, 15), (5_000, 50), (0, 0)])
 def test_stats_cost_one_request_for_100_queues_a_minute(queues, requests) -> None:
     off = budget(CONFIG, known(queues, allowed=10_000))

@@ -57,8 +57,11 @@ def budget(config: Config, known: Measured) -> Check:
     used = needed + (for_stats if config.stats.enabled else 0.0)
     share = used / allowed
     room = max(1, int(allowed * TIGHT - (used - needed)))
+    latency = known.latency or 0.0
     size = fitting_batch_size(queues, poll.interval, room)
-    interval = max(float(poll.interval), shortest_interval(batches, room) if batches else 0.0)
+    if size is not None and (quick := _quick_size(config, queues, latency)) <= MAX_BATCH_SIZE:
+        size = max(size, quick)
+    interval = max(float(poll.interval), _interval_for(batches, room, poll.concurrency, latency))
     month = round(batches * MONTH / poll.interval)
     pages = math.ceil((known.listed or 0) / PAGE_SIZE)
     seconds = None if known.latency is None else _cycle_seconds(batches, poll.concurrency, known.latency)
@@ -85,19 +88,25 @@ def budget(config: Config, known: Measured) -> Check:
     if config.stats.enabled:
         message += f" and queue.stats {for_stats:.4g}"
     message += f", {100 * share:.3g} % of {limit}; {month:,} in 30 days"
+    fix = (
+        f"set poll.batch_size to {size} at this interval, or poll.interval to {interval:g} at this batch size"
+    )
+    if size is None:
+        widest = _interval_for(math.ceil(queues / MAX_BATCH_SIZE), room, poll.concurrency, latency)
+        fix = f"set poll.batch_size to {MAX_BATCH_SIZE} and poll.interval to {widest:g}, or poll fewer queues"
     if share > 1:
         stretched = interval_in_force(batches, float(poll.interval), allowed)
         message += f": the daemon would stretch the interval to {stretched:g} s"
-        return failed("budget", message, _fix(size, interval, queues, room), **evidence)
+        return failed("budget", message, fix, **evidence)
     if seconds is not None and seconds > CYCLE_SHARE * poll.interval:
-        message = _too_slow(config, batches, known.latency or 0.0, seconds)
-        return failed("budget", message, _faster(config, queues, known.latency or 0.0), **evidence)
+        message = _too_slow(config, batches, latency, seconds)
+        return failed("budget", message, _faster(config, queues, latency), **evidence)
     if share > TIGHT:
         message += ": that leaves little room for retries"
-        return warned("budget", message, _fix(size, interval, queues, room), **evidence)
+        return warned("budget", message, fix, **evidence)
     if seconds is not None and seconds > TIGHT * CYCLE_SHARE * poll.interval:
-        message = f"{_too_slow(config, batches, known.latency or 0.0, seconds)}, with little room for retries"
-        return warned("budget", message, _faster(config, queues, known.latency or 0.0), **evidence)
+        message = f"{_too_slow(config, batches, latency, seconds)}, with little room for retries"
+        return warned("budget", message, _faster(config, queues, latency), **evidence)
     if not config.stats.enabled and queues:
         message += f"; queue.stats ([stats] enabled) would add {for_stats:.4g} a minute"
     return passed("budget", message, **evidence)
@@ -115,24 +124,36 @@ def _too_slow(config: Config, batches: int, latency: float, seconds: float) -> s
     )
 
 
+def _interval_for(batches: int, room: int, concurrency: int, latency: float) -> float:
+    """Seconds: the shortest interval that a budget of `room` requests a minute and the latency leave room for."""
+    if not batches:
+        return 0.0
+    exact = _cycle_seconds(batches, concurrency, latency) / (TIGHT * CYCLE_SHARE)
+    return max(shortest_interval(batches, room), float(math.ceil(exact)) if exact > 1 else 0.0)
+
+
+def _rounds(config: Config, latency: float) -> float:
+    """How many requests one thread has time for in a cycle, with room for retries."""
+    return TIGHT * CYCLE_SHARE * config.poll.interval // latency if latency else math.inf
+
+
+def _quick_size(config: Config, queues: int, latency: float) -> int:
+    """The smallest batch size with which a cycle has time for its requests; too large a one where none has."""
+    rounds = _rounds(config, latency)
+    return math.ceil(queues / (rounds * config.poll.concurrency)) if rounds else MAX_BATCH_SIZE + 1
+
+
 def _faster(config: Config, queues: int, latency: float) -> str:
     """The smallest batch size, and the smallest concurrency, with which a cycle keeps below its share."""
-    poll = config.poll
-    rounds = math.floor(TIGHT * CYCLE_SHARE * poll.interval / latency)
+    poll, rounds = config.poll, _rounds(config, latency)
     fixes = []
-    size = math.ceil(queues / (rounds * poll.concurrency)) if rounds else MAX_BATCH_SIZE + 1
-    if size <= MAX_BATCH_SIZE:
+    if (size := _quick_size(config, queues, latency)) <= MAX_BATCH_SIZE:
         fixes.append(f"set poll.batch_size to {size}")
     threads = math.ceil(math.ceil(queues / poll.batch_size) / rounds) if rounds else MAX_CONCURRENCY + 1
     if threads <= MAX_CONCURRENCY:
         fixes.append(f"set poll.concurrency to {threads}")
-    widest = math.ceil(math.ceil(queues / MAX_BATCH_SIZE) / MAX_CONCURRENCY) * latency / (TIGHT * CYCLE_SHARE)
+    widest = _cycle_seconds(math.ceil(queues / MAX_BATCH_SIZE), MAX_CONCURRENCY, latency) / (
+        TIGHT * CYCLE_SHARE
+    )
     slower = f"set poll.batch_size to {MAX_BATCH_SIZE}, poll.concurrency to {MAX_CONCURRENCY} and poll.interval to "
     return " or ".join(fixes) or f"{slower}{max(poll.interval, math.ceil(widest)):g}"
-
-
-def _fix(size: int | None, interval: float, queues: int, room: int) -> str:
-    if size is not None:
-        return f"set poll.batch_size to {size} at this interval, or poll.interval to {interval:g} at this batch size"
-    widest = shortest_interval(math.ceil(queues / MAX_BATCH_SIZE), room)
-    return f"set poll.batch_size to {MAX_BATCH_SIZE} and poll.interval to {widest:g}, or poll fewer queues"

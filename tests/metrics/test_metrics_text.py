@@ -106,7 +106,7 @@ def test_a_label_that_is_not_known_is_left_out() -> None:
 )
 def test_any_name_comes_through(name, division, media, org) -> None:
     snapshot = replace(SNAPSHOT, queue_name=name, division=division, media={media: MediaCounts(5, 1, 0)})
-    text = QueueText(str).render(org, [snapshot], [], (), 0.0).decode()
+    text = b"".join(QueueText(str).render(org, [snapshot], [], (), 0.0)).decode()
     # The parser splits at what Python calls line ends; Prometheus ends a line at \n alone.
     if not re.search("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", name + media) and not re.search(
         "[\ud800-\udfff]", media
@@ -141,7 +141,7 @@ def at(now: float, *thresholds: Threshold, **fields) -> Series:
     email = MediaCounts(1, 0, 0, 7200.0, wait_target_seconds=86_400.0)
     fields = {"media": {"voice": voice, "email": email}, "over_target": True, **fields}
     snapshot = replace(SNAPSHOT, **fields)
-    return Series.of(QueueText(str).render(None, [snapshot], [], thresholds, now).decode())
+    return Series.of(b"".join(QueueText(str).render(None, [snapshot], [], thresholds, now)).decode())
 
 
 MONDAY_NOON, MONDAY_NIGHT = 1795435200.0, 1795474800.0
@@ -197,7 +197,8 @@ def test_every_series_has_the_org_where_one_is_set_and_none_where_not() -> None:
 
 def test_a_secret_in_a_name_is_masked() -> None:
     named = replace(SNAPSHOT, queue_name="hunter2hunter2", division="hunter2hunter2")
-    text = QueueText(lambda value: value.replace("hunter2hunter2", "***")).render("org", [named], [], (), 0.0)
+    masking = QueueText(lambda value: value.replace("hunter2hunter2", "***"))
+    text = b"".join(masking.render("org", [named], [], (), 0.0))
     assert b"hunter2" not in text
     assert b'queue_name="***"' in text
 

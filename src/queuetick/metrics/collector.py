@@ -206,7 +206,7 @@ class EventMetrics:
         queues = self._queue_text.render(
             in_force.org, self.snapshots(in_force), self.stats(in_force), in_force.thresholds, self._now()
         )
-        return queues + generate_latest(OfOrg(self.registry, in_force.org))
+        return b"".join((*queues, generate_latest(OfOrg(self.registry, in_force.org))))
 
     def snapshots(self, in_force: InForce) -> list[QueueSnapshot]:
         """The queues that report, each as it was last seen."""

@@ -95,6 +95,7 @@ class Pages:
     def _rendered(self) -> Page:
         with self._rendering:
             if self._kept is None or self._monotonic() >= self._kept_until:
+                self._kept = None  # megabytes, which the next page takes anew
                 body = self._metrics.text()
                 small = len(body) < WORTH_COMPRESSING
                 packed = None if small else gzip.compress(body, compresslevel=1, mtime=0)

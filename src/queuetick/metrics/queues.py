@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from queuetick.events import MediaStats, QueueSnapshot, QueueStats
 from queuetick.events.thresholds import ASYNCHRONOUS, Limits, Threshold, Thresholds
 
+TOGETHER = 50
+"""Queues whose lines are held as text, which takes several times the memory of bytes."""
 MOST_LABELS = 20_000
 """Queues whose labels are remembered as text."""
 
@@ -60,28 +62,35 @@ class QueueText:
         stats: Iterable[QueueStats],
         thresholds: tuple[Threshold, ...],
         now: float,
-    ) -> bytes:
-        """The text format 0.0.4, families together as the format asks. `now`, in seconds since 1970, is for hours.
+    ) -> list[bytearray]:
+        """The text format 0.0.4, a piece for each family. `now`, in seconds since 1970, is for hours.
 
         By media where the API tells them apart, else one sample without media: never both, so that sum() is right.
         """
+        families = {
+            name: bytearray(
+                f"# HELP genesys_queue_{name} {text}\n# TYPE genesys_queue_{name} gauge\n".encode()
+            )
+            for name, text in _HELP.items()
+        }
         lines: dict[str, list[str]] = {name: [] for name in _HELP}
         if thresholds != self._table:
             self._table, self._thresholds = thresholds, Thresholds(thresholds)
-        for snapshot in snapshots:
+        for number, snapshot in enumerate(snapshots):
             labels = self._labels(org, snapshot)
             self._add_snapshot(lines, labels, snapshot)
             for kind, severity in self._severities(snapshot, now):
                 lines["severity"].append(f'genesys_queue_severity{{{labels},kind="{kind}"}} {severity}\n')
             if thresholds:
                 self._add_limits(lines, labels, snapshot, now)
-        for of_queue in stats:
+            if number % TOGETHER == 0:
+                _move(lines, families)
+        for number, of_queue in enumerate(stats):
             self._add_stats(lines, self._labels(org, of_queue), of_queue)
-        text = "".join(
-            f"# HELP genesys_queue_{name} {help_text}\n# TYPE genesys_queue_{name} gauge\n{''.join(lines[name])}"
-            for name, help_text in _HELP.items()
-        )
-        return text.encode(errors="replace")  # a lone surrogate must not cost the whole answer
+            if number % TOGETHER == 0:
+                _move(lines, families)
+        _move(lines, families)
+        return list(families.values())
 
     def _add_snapshot(self, lines: dict[str, list[str]], labels: str, snapshot: QueueSnapshot) -> None:
         if snapshot.agents_available is not None:
@@ -187,6 +196,15 @@ class QueueText:
                 f'{name}="{_escaped(self._mask(value))}"' for name, value in named if isinstance(value, str)
             )
         return labels
+
+
+def _move(lines: dict[str, list[str]], families: dict[str, bytearray]) -> None:
+    """Move the lines to the bytes of their families."""
+    for name, of_family in lines.items():
+        if of_family:
+            # A lone surrogate must not cost the whole answer.
+            families[name] += "".join(of_family).encode(errors="replace")
+            of_family.clear()
 
 
 def _levels(limits: Limits | None) -> Iterable[tuple[str, float]]:

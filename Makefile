@@ -149,7 +149,7 @@ release: wheel sbom deb ## wheel, sdist, Debian packages, SBOM and SHA256SUMS in
 	cd dist && sha256sum *.whl *.tar.gz *.deb *.cdx.json > SHA256SUMS
 	@cat dist/SHA256SUMS
 
-test-release: wheel ## the wheel in fresh venvs of Python 3.11, 3.12, 3.13 [PYTHONS="python3.12 ..."]
+test-release: wheel ## the wheel in fresh venvs of Python 3.11 to 3.14 [PYTHONS="python3.12 ..."]
 	release/try-wheel
 
 test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the core dependencies

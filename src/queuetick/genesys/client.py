@@ -29,7 +29,7 @@ from queuetick.genesys.errors import (
     from_answer,
 )
 from queuetick.genesys.headers import rate_limit
-from queuetick.genesys.listing import SMALLER_PAGE_SIZE, Listing, read_queue
+from queuetick.genesys.listing import MAX_PAGES, SMALLER_PAGE_SIZE, Listing, read_queue
 from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.queries import ENDPOINTS, Answer, Observations
 from queuetick.genesys.rate_limit import Deferred
@@ -237,6 +237,8 @@ class Client:
                         on_page(listing.pages, listing.expected_pages)
                 return listing.queues()
             except ListingContradicted as error:
+                if listing.pages >= MAX_PAGES:
+                    raise
                 doubt = error
             except Deferred:
                 if doubt is None:

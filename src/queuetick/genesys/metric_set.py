@@ -10,11 +10,17 @@ import re
 from collections.abc import Callable, Sequence
 
 from queuetick.events import MetricRefused
-from queuetick.genesys.errors import RequestRefused
+from queuetick.genesys.errors import ApiError, RequestRefused
 from queuetick.genesys.queries import METRICS
 
 Ask = Callable[[Sequence[str]], RequestRefused | None]
 """Asks for some metrics; returns the refusal, None when they were answered."""
+
+
+def named_in(error: ApiError) -> list[str]:
+    """The metrics that the text of a refusal names."""
+    text = error.named if isinstance(error, RequestRefused) else ""
+    return [metric for metric in METRICS if re.search(rf"\b{metric}\b", text)]
 
 
 class MetricSet:
@@ -64,7 +70,7 @@ class MetricSet:
                 self.in_force = tuple(name for name in METRICS if name not in self.refused)
 
     def _begin(self, error: RequestRefused) -> None:
-        named = [metric for metric in self.in_force if re.search(rf"\b{metric}\b", error.named)]
+        named = [metric for metric in named_in(error) if metric in self.in_force]
         rest = [metric for metric in self.in_force if metric not in named]
         self._parts = [*([name] for name in named), rest] if named and rest else _halves(self.in_force)
 

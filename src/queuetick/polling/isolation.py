@@ -16,6 +16,7 @@ from queuetick.clock import Stopped
 from queuetick.events import Batch, Queue, QueueInvalid, chunk, halves
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, NotFound, RequestRefused, TooLarge
+from queuetick.genesys.metric_set import named_in
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.memory import SetAside
 
@@ -70,9 +71,10 @@ class Isolation:
         """Find the bad ids, set them aside and poll the good ones, as far as the cycle's requests and time allow."""
         self._memory.suspects.update(queue.id for refused in self._refused for queue in refused.queues)
         if self._refused and not self._cycle.api_answered:
-            # Few requests are left: ids first, then for some cycles the metrics.
+            # Few requests are left: ids first, unless a refusal names a metric; then for some cycles the metrics.
             steps = (self._probe, self._search_metric)
-            for step in steps if self._memory.unanswered % 4 == 0 else steps[::-1]:
+            ids_first = self._memory.unanswered % 4 == 0 and not named_in(self._refused[0].error)
+            for step in steps if ids_first else steps[::-1]:
                 if not self._cycle.api_answered:
                     step()
             self._memory.unanswered += 1
@@ -114,6 +116,7 @@ class Isolation:
         except (ApiError, Deferred, Stopped):
             pass
         finally:
+            self._pieces_left -= usage.requests
             cycle.count(usage)
 
     def _probe_one(self, refused: _Refused) -> None:

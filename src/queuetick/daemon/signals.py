@@ -58,7 +58,8 @@ def interruptible(work: Callable[[], Result]) -> Result:
     with Signals() as received:
         threading.Thread(target=carry_out, name="queuetick-prepare", daemon=True).start()
         while not outcome:
-            if received.get(None) in (signal.SIGTERM, signal.SIGINT):
+            number = received.get(None)
+            if number in (signal.SIGTERM, signal.SIGINT) or (number == signal.SIGHUP and ends_on_hangup()):
                 sys.exit(0)
     return outcome[0]()
 

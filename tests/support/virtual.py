@@ -28,6 +28,7 @@ from queuetick.polling.discovery import Discovery
 from queuetick.polling.runner import CycleRunner
 from queuetick.simulator import Faults
 from queuetick.simulator.api import Api, Outcome, Request
+from queuetick.simulator.arrivals import offset_for
 from queuetick.simulator.contact_centre import ContactCentre
 from support.collect import Collected
 
@@ -190,11 +191,17 @@ class World:
         faults: Faults | None = None,
         travel: Delay = lambda: 0.02,
         emit: Callable[..., None] | None = None,
+        hour: float | None = None,
+        trouble: float = 0.0,
         **settings: Any,
     ) -> None:
-        """`settings` are those of `configuration`; `emit` takes the facts in place of `output`."""
+        """`settings` are those of `configuration`; `emit` takes the facts in place of `output`.
+
+        `hour` of a working day, at which every queue begins, and `trouble` are those of the simulator.
+        """
         self.time = VirtualTime()
-        self.centre = ContactCentre(seed, queues)
+        offset = None if hour is None else offset_for(self.time.now(), hour)
+        self.centre = ContactCentre(seed, queues, offset, trouble)
         client = (f"{seed:08d}-client-id", f"{seed:08d}_client_secret")
         self.api = Api(self.centre, self.time.now, faults or Faults(), client)
         self.transport = WirelessTransport(self.api, self.time, travel=travel)

@@ -91,6 +91,23 @@ def test_a_threshold_replaces_the_target() -> None:
     assert said == ["04:00:15Z !  Support EMEA  7 waiting  8m47s (limit 5m)  0/9 free  voice 4 email 3"]
 
 
+def test_the_thresholds_of_the_daemon_itself_count_where_the_reader_has_none() -> None:
+    """`daemon.started` names them, each organisation its own; garbage there is none."""
+    table = {"longest_wait": [300, 600]}
+    for config, mark in (
+        ({"thresholds": [table]}, "! "), ({"thresholds": [{"longest_wait": "x"}]}, "!!"), ({}, "!!"), (None, "!!"),
+    ):  # fmt: skip
+        started = line("daemon.started", START, config=config)
+        assert printed(started, *cycles(CALM, BUSY))[-1][10:12] == mark
+    two = [
+        line("daemon.started", START, org="apac", config={"thresholds": [table]}),
+        snapshot(org="emea", **BUSY),
+    ]
+    assert " !! " in printed(*two)[-1]
+    mine = (Threshold(waiting=7.0),)
+    assert printed(two[0], snapshot(org="apac", **BUSY), thresholds=mine)[-1][10:12] == "!!"
+
+
 def test_all_prints_every_line() -> None:
     assert len(printed(*cycles(CALM, CALM, BUSY, BUSY), everything=True)) == 4
 

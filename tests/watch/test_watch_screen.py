@@ -147,7 +147,7 @@ def test_without_rate_limit_headers_the_budget_is_the_computed_one() -> None:
     assert "budget 180/300 a minute" in text(scene)[0]
 
 
-@pytest.mark.parametrize(("used", "style"), [(239, "none"), (240, "bold #c98500"), (285, "bold #f25555")])
+@pytest.mark.parametrize(("used", "style"), [(239, "none"), (240, "bold #c98500"), (285, "bold #f56262")])
 def test_a_budget_near_its_end_is_coloured(used: int, style: str) -> None:
     """From 80 % and from 95 % on."""
     scene = scene_of(completed(1, rate_limit={"allowed": 300, "used": used, "reset_seconds": 1}))
@@ -246,7 +246,7 @@ def test_limits_colour_numbers_and_mark_the_row() -> None:
     scene = Scene(board, View(), NOW, NOW)
     assert [row[:4] for row in text(scene)[4:8]] == ["!! a", "!  b", "   c", "   d"]
     found = [style_of(scene, words) for words in (" 21", " 0:01:01", " 6", "         0")]
-    assert found == ["bold #f25555", "bold #c98500", "bold #c98500", "#8f8f8f"]
+    assert found == ["bold #f56262", "bold #c98500", "bold #c98500", "#949494"]
 
 
 def test_a_filter_is_seen_on_any_width() -> None:

@@ -22,7 +22,7 @@ exit codes:
   1   a fault: the file cannot be read
   2   invalid arguments
 
-Read docs/tailing.md.
+Read docs/watch.md.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 
 import msgspec
@@ -12,6 +12,7 @@ from rich.style import Style
 from queuetick.events import (
     BatchFailed,
     CycleReport,
+    DaemonStarted,
     Fact,
     QueueInvalid,
     QueueMissing,
@@ -19,7 +20,7 @@ from queuetick.events import (
     QueueSnapshot,
     QueueStats,
 )
-from queuetick.events.thresholds import Assessment, Severity, Thresholds
+from queuetick.events.thresholds import Assessment, Severity, Threshold, Thresholds
 from queuetick.names import matches
 from queuetick.watch import styles
 from queuetick.watch.lines import Line, said
@@ -98,12 +99,34 @@ _RECOVERIES = {
 }
 
 
+_TARGETS = Thresholds()
+
+
+def given(thresholds: Iterable[Threshold]) -> Thresholds | None:
+    """Thresholds of the reader's own; None where there are none. Raises ValueError where hours are invalid."""
+    tables = tuple(thresholds)
+    return Thresholds(tables) if tables else None
+
+
+def _thresholds_of(line: DaemonStarted) -> Thresholds:
+    """Those of the configuration in force; none where the line has none that can be read."""
+    tables = line.config.get("thresholds") if isinstance(line.config, dict) else None
+    try:
+        return Thresholds(msgspec.convert(tables or [], tuple[Threshold, ...]))
+    except (msgspec.ValidationError, ValueError):
+        return _TARGETS
+
+
 class Changes:
     """Remembers each queue's last state and each org's last outcome. Feed it lines in their order."""
 
-    def __init__(self, thresholds: Thresholds, *, everything: bool = False) -> None:
-        """`everything`: every line is an entry."""
-        self._thresholds = thresholds
+    def __init__(self, thresholds: Thresholds | None = None, *, everything: bool = False) -> None:
+        """`thresholds` None: those that each daemon's start names, else the queues' own targets.
+
+        `everything`: every line is an entry.
+        """
+        self._given = thresholds
+        self._thresholds: dict[str, Thresholds] = {}
         self._everything = everything
         self._states: dict[Key, _State] = {}
         self._outcomes: dict[str, str] = {}
@@ -139,6 +162,8 @@ class Changes:
                     self._names[org, fact.queue_id] = name
             case BatchFailed():
                 queue_ids = fact.queue_ids or ()
+            case DaemonStarted():
+                self._thresholds[org] = _thresholds_of(fact)
         if fact.__struct_config__.tag in _RECOVERIES:
             mark = "ok"
         return Entry(line.at, org, queue_ids, mark, fact)
@@ -157,7 +182,7 @@ class Changes:
                 self._names[key] = name
         elif at < state.at or (scheduled_at and scheduled_at == state.scheduled_at):
             return None, None
-        grade = self._thresholds.assess(fact, at)
+        grade = (self._given or self._thresholds.get(line.org, _TARGETS)).assess(fact, at)
         severity, waits = _AT_LEAST_NORMAL[grade.severity], bool(fact.waiting)
         was, waited, was_staffed = state.severity, state.waits, state.staffed
         staffed = was_staffed if on_queue is None else on_queue > 0

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from queuetick.events.thresholds import Threshold, Thresholds
+from queuetick.events.thresholds import Threshold
 from queuetick.watch import once, styles
+from queuetick.watch.changes import given
 from queuetick.watch.follow import Source, open_or_say
 from queuetick.watch.header import Scene
 from queuetick.watch.lines import ELSEWHERE
@@ -46,7 +47,7 @@ def watch(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int
         return source
     gc.set_threshold(*GC_THRESHOLD)
     view = View(sort=Sort(args.sort), words=args.filter, grouped=args.group)
-    board = Board(Thresholds(_limits(args) or thresholds))
+    board = Board(given(_limits(args) or thresholds))
     console = Console()
     if args.once or not console.is_terminal or console.is_dumb_terminal:
         return _once(source, view, board, zone)

@@ -71,14 +71,15 @@ def _numbers(row: Row) -> list[styles.Line]:
     latest = row.latest
     if latest is None:
         return [[Segment("   no numbers are known", styles.DIM)], []]
-    wait = duration(latest.longest_wait_seconds)
     grade = row.grade
-    of = "" if grade.limit is None else f" ({'target' if grade.is_target else 'limit'} {limit(grade.limit)})"
+    of = "target" if grade.is_target else "limit"
+    graded = "" if grade.limit is None else f"  {short(grade.wait)} ({of} {limit(grade.limit)})"
     loud = {Severity.CRIT: styles.CRIT, Severity.WARN: styles.WARN}.get(row.severity, styles.BOLD)
     found: list[styles.Line] = [
         [
             Segment(f"   {count(latest.waiting)} waiting", loud),
-            Segment(f"  longest {wait}{of}", loud if grade.longest_wait >= Severity.WARN else styles.PLAIN),
+            Segment(graded, loud if grade.longest_wait >= Severity.WARN else styles.PLAIN),
+            Segment(f"  longest {duration(latest.longest_wait_seconds)}", styles.PLAIN),
             Segment(
                 f"  {count(latest.interacting)} interacting  {count(latest.alerting)} alerting", styles.PLAIN
             ),

@@ -105,7 +105,8 @@ def health_line(scene: Scene, width: int) -> styles.Line:
         Segment(f"{_number(cycle.retries)} retries", styles.WARN if cycle.retries else styles.DIM),
     ]
     line = [_badge_segment(badge)]
-    left_over = width - styles.width_of(line)
+    # In a replay the time of day is what the reader came for.
+    left_over = width - styles.width_of(line) - (styles.width_of(clock) + 1 if scene.speed else 0)
     # On 80 columns a narrower gap is what lets the lateness in.
     gap = "  " if sum(2 + len(part.text) for part in parts[:6]) <= left_over else " "
     for part in parts:
@@ -236,7 +237,7 @@ def _about_troubles(instance: Instance, scene: Scene) -> Iterator[Notice]:
     if health.paused_until is not None:
         left = f"{duration(health.paused_until - now)} left" if health.paused_until > now else "due to go on"
         words = f"RATE LIMIT: paused until {scene.clock(health.paused_until)}, {left}"
-        yield Notice(WARN, "PAUSED", _sentence(words, health.paused_source))
+        yield Notice(WARN, "LIMITED", _sentence(words, health.paused_source))
     if health.skipped:
         yield Notice(WARN, "SKIPPED", _sentence("CYCLE SKIPPED", health.skipped))
 

@@ -104,13 +104,14 @@ class Board:
     """Feed it lines; read `rows`, `instances` and `events`."""
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
+        """`thresholds` None: those that each daemon's start names, else the queues' own targets."""
         self.rows: dict[Key, Row] = {}
         self.instances: dict[str, Instance] = {}
         self.events: deque[Entry] = deque(maxlen=EVENTS)
         self.lines_read = 0
         self.rejects: Counter[Reject] = Counter()
         self.has_stats = False
-        self._changes = Changes(thresholds or Thresholds())
+        self._changes = Changes(thresholds)
 
     def feed(self, batch: Iterable[bytes]) -> None:
         """Take lines, in the order they came."""

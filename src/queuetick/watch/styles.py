@@ -16,16 +16,16 @@ Line = list[Segment]
 # The colours of text are of middle lightness: legible on a dark background, and on a light one too. A test computes
 # their contrast. Where a terminal has 16 colours, rich takes the nearest.
 PLAIN = Style()
-DIM = Style(color="#8f8f8f")
+DIM = Style(color="#949494")
 BOLD = Style(bold=True)
-GOOD = Style(color="#2ca25f")
+GOOD = Style(color="#35ab68")
 WARN = Style(color="#c98500", bold=True)
-CRIT = Style(color="#f25555", bold=True)
+CRIT = Style(color="#f56262", bold=True)
 UNSURE = Style(color="#c678dd", bold=True)
 TREND = Style(color="#3a9fc4")
 FAINT = Style(color="#6a6a6a")
 """Of what must not draw the eye: the trend of an idle queue. The only text below a contrast of 4.5."""
-HEAD = Style(color="#8f8f8f", underline=True)
+HEAD = Style(color="#949494", underline=True)
 HEAD_SORTED = Style(bold=True, underline=True)
 BADGE_GOOD = Style(color="#000000", bgcolor="#3fae6a")
 BADGE_WARN = Style(color="#000000", bgcolor="#e0a000", bold=True)

@@ -15,9 +15,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.segment import Segment
 
-from queuetick.events.thresholds import Threshold, Thresholds
+from queuetick.events.thresholds import Threshold
 from queuetick.watch import styles
-from queuetick.watch.changes import Changes, Entry
+from queuetick.watch.changes import Changes, Entry, given
 from queuetick.watch.follow import Source, open_or_say
 from queuetick.watch.lines import ELSEWHERE, Reject, decode
 from queuetick.watch.moments import moment
@@ -46,13 +46,19 @@ class Printer:
         errors: bool = False,
         globs: Sequence[str] = (),
         since: float = float("-inf"),
+        force_terminal: bool | None = None,
     ) -> None:
-        """`zone`: None is local time. `since`: seconds since 1970; entries before it are left out."""
-        console = Console(file=stream)
+        """`zone`: None is local time. `since`: seconds since 1970; entries before it are left out.
+
+        `force_terminal`: colour whatever the stream is, for a picture.
+        """
+        console = Console(
+            file=stream, force_terminal=force_terminal, color_system="truecolor" if force_terminal else "auto"
+        )
         self._stream = stream
         self._colours, self._no_color = styles.color_system(console), console.no_color
         self._encoding = console.encoding
-        self._changes = Changes(Thresholds(thresholds), everything=everything)
+        self._changes = Changes(given(thresholds), everything=everything)
         self._zone, self._errors, self._globs, self._since = zone, errors, globs, since
         self._orgs: set[str] = set()
         self._day = ""

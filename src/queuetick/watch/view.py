@@ -196,8 +196,7 @@ def _by_severity(row: Row, limit: float) -> SortKey:
     rank = -2 if not fresh else -severity - 1 if severity >= Severity.WARN else -severity
     if not latest.waiting:
         return (rank, 0, 0.0, 0)
-    wait = row.grade.wait if row.grade.wait is not None else latest.longest_wait_seconds
-    return (rank, -severity, -(wait or 0.0), -latest.waiting)
+    return (rank, -severity, -(latest.longest_wait_seconds or 0.0), -latest.waiting)
 
 
 def _by_waiting(row: Row, limit: float) -> SortKey:

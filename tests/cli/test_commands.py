@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from queuetick.cli.main import COMMANDS
+from queuetick.cli.main import COMMANDS, parser
 
 HEAVY = {"PureCloudPlatformClientV2", "urllib3", "aiohttp", "rich", "structlog", "apscheduler", "msgspec"}
 
@@ -32,3 +35,31 @@ def test_every_command_has_its_help(name, queuetick, environment) -> None:
     done = queuetick(name, "--help", env=environment)
     assert done.code == 0
     assert done.stdout.startswith(f"usage: queuetick {name}")
+
+
+def calls_in(example: str) -> list[list[str]]:
+    """The arguments of each `queuetick` in a line of shell."""
+    tokens = shlex.shlex(example, posix=True, punctuation_chars=True)
+    tokens.commenters = ""
+    calls: list[list[str]] = [[]]
+    for token in tokens:
+        if set(token) <= set("|&;<>()"):
+            calls.append([])
+        elif token != "sudo":
+            calls[-1].append(token)
+    return [call for call in calls if call[:1] == ["queuetick"]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_end_of_its_help_has_examples_that_parse_exit_codes_and_a_page(name) -> None:
+    more = COMMANDS[name].MORE
+    examples = re.findall(r"^  (.+?)(?: {2,}.*)?$", more[: more.index("exit codes")], re.MULTILINE)
+    calls = [call for example in examples for call in calls_in(example)]
+    assert [name] in [call[1:2] for call in calls]
+    for call in calls:
+        parser().parse_args(call[1:])
+    assert re.findall(r"^  (0|1|2|75|77|78) +\w", more, re.MULTILINE)
+    pages = re.findall(r"docs/[a-z-]+\.md", more)
+    assert pages
+    for page in pages:
+        assert (Path(__file__).parents[2] / page).exists()

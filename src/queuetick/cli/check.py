@@ -14,10 +14,10 @@ SUMMARY = "test the set-up, from config to the last queue id; each problem with 
 
 MORE = """\
 examples:
-  queuetick check                        the configuration that `run` would read here
-  sudo queuetick check --unit queuetick  what the unit would read, credentials included
-  queuetick check --offline              the configuration alone; sends nothing
-  queuetick check --report > report.json what may be shown to strangers, for an issue
+  queuetick check                          the configuration that `run` would read here
+  sudo queuetick check --unit queuetick    what the unit would read, credentials included
+  queuetick check --offline                the configuration alone; sends nothing
+  queuetick check --report > report.json   what strangers may see, to attach to an issue
   queuetick check --json | jq -e '.checks[] | select(.status == "fail") | .fix'
 
 exit codes (with several failures the first of 78, 77, 75, 1):

@@ -9,7 +9,8 @@ SUMMARY = "the embedded Genesys Cloud, alone, with its fault knobs"
 MORE = """\
 examples:
   queuetick simulate --queues 200
-  queuetick simulate --port 8080 --faults faults.toml
+  queuetick simulate --env .env          in another terminal, same directory: queuetick run
+  queuetick simulate --fault list        the faults by name; then --fault NAME
 
 exit codes:
   0   stopped as asked

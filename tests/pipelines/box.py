@@ -100,7 +100,7 @@ class Box:
             raise AssertionError(
                 f"{command}\n{done.stdout.decode()}{done.stderr.decode()}rc={done.returncode}"
             )
-        return done.stdout.decode()
+        return done.stdout.decode(errors="replace")  # a screen that is read while it is drawn ends anywhere
 
     def inside(self, command: str) -> list[str]:
         """Return the argument list that runs `command` with bash inside."""

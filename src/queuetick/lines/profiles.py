@@ -195,12 +195,17 @@ def _branch(tree: dict[str, Any], path: Place | list[str]) -> dict[str, Any]:
     return tree
 
 
+@lru_cache(maxsize=8)
+def _encoded(org: str) -> bytes:
+    return encode(org)
+
+
 def _plain(fact: Fact, timestamp: str, level: str, org: str | None = None) -> bytes:
     """`timestamp`, `level`, `event`, `org` and the event's fields, in that order: docs/events.md."""
     body = encode(fact)
     if org is not None:
         at = len(fact.__struct_config__.tag) + len('{"event":""')  # type: ignore[arg-type]
-        body = b'%b,"org":%b%b' % (body[:at], encode(org), body[at:])
+        body = b'%b,"org":%b%b' % (body[:at], _encoded(org), body[at:])
     return b'{"timestamp":"%b","level":"%b",%b' % (timestamp.encode(), level.encode(), body[1:])
 
 

@@ -68,27 +68,36 @@ class Redaction:
 
         Measurements are most events, and repeat the same names: one whose names were all clean before is not searched.
         """
-        if not isinstance(event, QueueSnapshot | QueueStats):
+        if not isinstance(event, _DATA):
             return self.clean(event)
         _, innocent = self._search  # the set belongs to the pattern that is read here, or to an earlier one
-        names = list(_names(event))
-        if innocent.issuperset(names):
+        if innocent.issuperset(names := _names(event)):
             return event
         cleaned = self.clean(event)
-        if list(_names(cleaned)) == names:
+        if _names(cleaned) == names:
             if len(innocent) > MOST_NAMES:
                 innocent.clear()
             innocent.update(names)
         return cleaned
 
 
-def _names(event: QueueSnapshot | QueueStats) -> Iterator[object]:
+_DATA = (QueueSnapshot, QueueStats)
+_NOTHING: dict[str, Any] = {}
+
+
+def _names(event: Fact) -> tuple[object, ...]:
     """The strings of a measurement that come from outside."""
-    yield from (event.queue_id, event.queue_name, event.division)
-    yield from event.media or ()
     if isinstance(event, QueueSnapshot):
-        yield from event.agents_by_status or ()
-        yield from event.off_queue_by_presence or ()
+        return (
+            event.queue_id,
+            event.queue_name,
+            event.division,
+            *(event.media or _NOTHING),
+            *(event.agents_by_status or _NOTHING),
+            *(event.off_queue_by_presence or _NOTHING),
+        )
+    assert isinstance(event, QueueStats)  # noqa: S101
+    return (event.queue_id, event.queue_name, event.division, *(event.media or _NOTHING))
 
 
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", " ": "nbsp"}

@@ -30,7 +30,8 @@ from queuetick.lines.redaction import Redaction
 
 MediaChoice = Literal["all", "active", "none"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-_LOUD = {level: frozenset(LEVELS[at:]) for at, level in enumerate(LEVELS)}
+_DATA = (QueueSnapshot, QueueStats)
+_LOUD: dict[str, frozenset[str]] = {level: frozenset(LEVELS[at:]) for at, level in enumerate(LEVELS)}
 
 Fields = MutableMapping[str, Any]
 """What the processors pass on: `fact`, `observers`, `now`, `route`; `_stamp` adds `timestamp`."""
@@ -44,11 +45,6 @@ class Route(NamedTuple):
     renderer: Renderer
     org: str | None
     media: MediaChoice
-
-    @property
-    def loud(self) -> frozenset[str]:
-        """The levels that `log.level` lets pass."""
-        return _LOUD[self.level]
 
 
 class Emitter:
@@ -170,7 +166,7 @@ class Emitter:
 
 def drop_below_level(_logger: object, level: str, fields: Fields) -> Fields:
     """Drop operational events below `log.level`; measurements stay."""
-    if level not in fields["route"].loud and not is_data(fields["fact"]):
+    if not is_data(fields["fact"]) and level not in _LOUD[fields["route"].level]:
         raise structlog.DropEvent
     return fields
 
@@ -213,7 +209,7 @@ def stamp(now: float) -> str:
 
 def is_data(fact: Fact) -> bool:
     """Whether `fact` is a measurement: never silenced by `log.level`, and superseded by the next one."""
-    return isinstance(fact, QueueSnapshot | QueueStats)
+    return isinstance(fact, _DATA)
 
 
 def without_media(fact: Fact, choice: MediaChoice) -> Fact:

@@ -63,6 +63,10 @@ class QueueStats(Event, tag="queue.stats", kw_only=True):
     wait_seconds: Annotated[Spread, Meta(description="all waits that ended")]
     service_level: ServiceLevel
     media: Annotated[dict[str, MediaStats] | None, Meta(description="the same by media type")]
+    media_omitted: Annotated[
+        int | UnsetType,
+        Meta(description="media types left out to keep the line under 4 KiB; the sums include them"),
+    ] = UNSET
     observed_at: Annotated[str, Meta(description="when the answer arrived (UTC)")]
 
 

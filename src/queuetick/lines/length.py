@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from queuetick.events import Event, Fact, MediaCounts, QueueSnapshot
+from queuetick.events import Event, Fact, MediaCounts, MediaStats, QueueSnapshot, QueueStats
 
 LIMIT = 4095 - len("<6>") - len("\n")
 """Bytes of one line's JSON. With a priority and the newline it is the longest line below PIPE_BUF."""
@@ -40,19 +40,19 @@ def fit(fact: Fact, measure: Measure) -> list[Fact]:
     """
     if measure(fact) <= LIMIT:
         return [fact]
-    if isinstance(fact, QueueSnapshot):
+    if isinstance(fact, QueueSnapshot | QueueStats):
         return [_cut_strings(_drop_media(fact, measure), measure, LIMIT)]
     if not isinstance(fact, Event):
         return [_cut_strings(fact, measure, LIMIT)]
     return _carry_on(fact, measure)
 
 
-def _drop_media(snapshot: QueueSnapshot, measure: Measure) -> QueueSnapshot:
+def _drop_media(snapshot: QueueSnapshot | QueueStats, measure: Measure) -> Fact:
     """Leave out media types until the line fits: all-zero ones first, then the smallest.
 
     One line per queue stays.
     """
-    media = dict(snapshot.media or {})
+    media: dict[str, MediaCounts | MediaStats] = dict(snapshot.media or {})
     size = measure(snapshot) + len(',"media_omitted":1000')
     for name in sorted(media, key=lambda name: _contacts(media[name])):
         if size <= LIMIT:
@@ -62,7 +62,9 @@ def _drop_media(snapshot: QueueSnapshot, measure: Measure) -> QueueSnapshot:
     return structs.replace(snapshot, media=media, media_omitted=omitted) if omitted else snapshot
 
 
-def _contacts(counts: MediaCounts) -> int:
+def _contacts(counts: MediaCounts | MediaStats) -> int:
+    if isinstance(counts, MediaStats):
+        return counts.offered or 0
     return (counts.waiting or 0) + (counts.interacting or 0) + (counts.alerting or 0)
 
 

@@ -10,6 +10,7 @@ their newlines; what a shipper or an index adds comes on top. Your share of quie
 from __future__ import annotations
 
 import argparse
+import threading
 from collections import Counter
 from itertools import product
 from typing import Any
@@ -33,6 +34,8 @@ class Sizes:
         self.lines: Counter[tuple[str, str]] = Counter()
         self.bytes: Counter[tuple[str, str]] = Counter()
         self.counting = False
+        self.scheduled = 0.0
+        self._lock = threading.Lock()
         self._memory = Memory()
         self._outputs = {media: Collected() for media in MEDIA}
         self._emitters: dict[str, Emitter] = {}
@@ -42,25 +45,26 @@ class Sizes:
             self._emitters[media] = Emitter(output, now=world.time.now, media=media)  # type: ignore[arg-type]
 
     def take(self, *facts: Fact, **_: Any) -> None:
-        """Stand where the daemon's writer is."""
-        for fact in facts:
-            if not isinstance(fact, QueueSnapshot | CycleReport):
-                continue
-            written = ["all"]
-            if isinstance(fact, CycleReport) or self._memory.to_be_written(
-                fact, CHANGED, scheduled=self.scheduled
-            ):
-                written.append("changed")
-            for media in MEDIA if self.counting else ():
-                output = self._outputs[media]
-                self._emitters[media].emit(fact)
-                size = sum(map(len, output.lines))
-                for snapshots in written:
-                    self.lines[media, snapshots] += len(output.lines)
-                    self.bytes[media, snapshots] += size
-                output.lines.clear()
+        """Replace the daemon's writer. Batches call it from several threads."""
+        with self._lock:
+            for fact in facts:
+                if isinstance(fact, QueueSnapshot | CycleReport):
+                    self._count(fact)
 
-    scheduled = 0.0
+    def _count(self, fact: QueueSnapshot | CycleReport) -> None:
+        written = ["all"]
+        if isinstance(fact, CycleReport) or self._memory.to_be_written(
+            fact, CHANGED, scheduled=self.scheduled
+        ):
+            written.append("changed")
+        for media in MEDIA if self.counting else ():
+            output = self._outputs[media]
+            self._emitters[media].emit(fact)
+            size = sum(map(len, output.lines))
+            for snapshots in written:
+                self.lines[media, snapshots] += len(output.lines)
+                self.bytes[media, snapshots] += size
+            output.lines.clear()
 
 
 def measure(queues: int, minutes: int) -> Sizes:

@@ -1,4 +1,6 @@
-"""README's commands run as they stand there, in a copy of the repository, with a home and a venv of their own.
+"""README's commands, and the tutorial's for the simulator, run as written, in a copy of the repository.
+
+Home and venv are their own.
 
 `make test` is this suite: `.ci/run` calls it on a clean clone. What needs root and systemd is in tests/system.
 """
@@ -23,6 +25,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+TUTORIAL = re.findall(
+    r"```sh\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL
+)
 TABLE = re.findall(r"^\| `(queuetick [^`]+)` \|", README, re.MULTILINE)
 PATIENCE = 300
 """Seconds; the venv is made by pip."""
@@ -143,15 +148,25 @@ def test_the_block_for_somebody_with_credentials_runs_line_by_line(home, shell) 
     os.close(ours)
 
 
+def test_the_tutorials_block_for_the_simulator_runs(home, clean, demo) -> None:
+    """`kill %1` is what the page ends the simulator with."""
+    assert demo
+    (block,) = TUTORIAL
+    activated = {**clean, "PATH": f"{home}/queuetick/.venv/bin:{clean['PATH']}"}
+    done = run(["bash", "-e", "-c", f"{block}\nkill %1"], home, activated)
+    assert "13 passed, 2 skipped: exit 0" in done.stdout
+    assert '"event":"queue.snapshot"' in done.stdout
+
+
 @pytest.mark.parametrize("command", TABLE)
 def test_every_command_of_the_table_is_one(command, home, shell) -> None:
-    """Those that end by themselves are run whole; of the others the usage. `watch` reads the lines of `once`."""
+    """Those that end by themselves are run whole; of the others the usage. Viewers read the lines of `once`."""
     words = re.sub(r" \[.*\]", "", command).split()
     if words[1] in ("run", "simulate", "demo"):
         words.append("--help")
-    if words[1] == "watch":
+    if words[1] in ("watch", "tail"):
         (home / "lines.jsonl").write_text(run(["queuetick", "once"], home, shell).stdout)
-        words += ["--once", "lines.jsonl"]
+        words += ["--once" if words[1] == "watch" else "--no-follow", "lines.jsonl"]
     done = run(words, home, shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout

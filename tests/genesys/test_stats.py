@@ -18,6 +18,7 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Forbidden, RateLimited, TooLarge, Transient
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.stats import Window, today
+from support.virtual import World
 
 TICK = "2026-11-24T04:00:15.000Z"
 WINDOW = Window(1_795_474_800.0, 1_795_561_200.0)
@@ -234,3 +235,52 @@ json_values = st.recursive(
 @given(st.lists(json_values | st.just(VOICE), max_size=4))
 def test_whatever_the_answer_holds_each_queue_has_one_event(results) -> None:
     assert [Q, OTHER] == [event.queue_id for event in read(*results, queues=(Queue(Q), Queue(OTHER)))]
+
+
+# Against a centre that knows the truth
+
+
+def asked_of(world: World, window: Window) -> list:
+    """The events of all queues of `world` for `window`."""
+    queues = [Queue(queue.id) for queue in world.centre.queues]
+    chunks = world.cycles.org.client.stats(
+        queues, cycle=1, scheduled_at=TICK, window=window, deadline=1e12, usage=Usage()
+    )
+    return [event for events in chunks for event in events]
+
+
+def agree(world: World, window: Window, events: list) -> None:
+    """Each line is what the centre knows of its queue, in all and by medium."""
+    now = world.time.now()
+    for queue, event in zip(world.centre.queues, events, strict=True):
+        truth = queue.account(window.start, min(window.end, now)).tallies
+        assert {medium: tally.offered for medium, tally in truth.items()} == {
+            medium: media.offered for medium, media in event.media.items()
+        }
+        assert sum(tally.offered for tally in truth.values()) == event.offered
+        assert sum(tally.answered.count for tally in truth.values()) == event.answered
+        assert sum(tally.abandoned.count for tally in truth.values()) == event.abandoned
+        assert sum(tally.flowed_out.count for tally in truth.values()) == event.flowed_out
+        assert sum(tally.transferred for tally in truth.values()) == event.transferred
+        judged = sum(tally.judged for tally in truth.values())
+        assert (judged or None) == event.service_level.denominator
+
+
+def test_through_a_day_each_line_is_the_truth_of_its_moment() -> None:
+    world = World(queues=4)
+    for _ in range(12):
+        window = today("Europe/Berlin", world.time.now())
+        agree(world, window, asked_of(world, window))
+        world.time.advance(7000.0)
+    world.close()
+
+
+@pytest.mark.parametrize(("moment", "hours"), [("2026-10-25T12:00:00", 25), ("2026-03-29T12:00:00", 23)])
+def test_a_day_on_which_clocks_change_is_asked_for_whole(moment, hours) -> None:
+    world = World(queues=4)
+    window = today("Europe/Berlin", datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
+    assert hours * 3600 == window.end - window.start
+    events = asked_of(world, window)
+    assert sum(event.offered for event in events) > 0
+    agree(world, window, events)
+    world.close()

@@ -11,8 +11,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from queuetick.clock import monotonic
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """SIGUSR1 and SIGUSR2 mean nothing here; their default would kill the process."""
+
+FINISH = 2.0
+"""Seconds that work has left when a signal ends the process: enough for everything but a call that blocks."""
 
 Result = TypeVar("Result")
 
@@ -36,7 +41,9 @@ def ends_on_hangup() -> bool:
 def interruptible(work: Callable[[], Result]) -> Result:
     """Do `work`, which may block in a call that cannot be interrupted, while SIGTERM and SIGINT still end the process.
 
-    Returns what `work` returns and raises what it raises; raises SystemExit(0) at a signal. Signals must be held.
+    Returns what `work` returns and raises what it raises. At a signal that ends the process `work` has `FINISH` seconds
+    left; then this raises SystemExit(0). Other signals, and those that came while `work` ended, stay pending. Signals
+    must be held.
     """
     outcome: list[Callable[[], Result]] = []
 
@@ -55,12 +62,20 @@ def interruptible(work: Callable[[], Result]) -> Result:
         finally:
             received.wake()
 
+    arrived: list[int] = []
+    until: float | None = None
     with Signals() as received:
         threading.Thread(target=carry_out, name="queuetick-prepare", daemon=True).start()
         while not outcome:
-            number = received.get(None)
+            number = received.get(None if until is None else max(0.0, until - monotonic()))
+            if number is not None:
+                arrived.append(number)
             if number in (signal.SIGTERM, signal.SIGINT) or (number == signal.SIGHUP and ends_on_hangup()):
+                until = until or monotonic() + FINISH
+            if until is not None and monotonic() >= until and not outcome:
                 sys.exit(0)
+    for number in arrived:
+        os.kill(os.getpid(), number)  # held, so that whoever waits next receives it
     return outcome[0]()
 
 

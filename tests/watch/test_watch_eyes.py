@@ -181,6 +181,12 @@ def test_a_queue_in_full_has_the_size_of_the_terminal(width: int, height: int) -
         assert [styles.width_of(row) for row in frame] == [width] * height
 
 
+def test_the_help_fits_eighty_columns() -> None:
+    """Nothing of it is cut off."""
+    frame = Screen().frame(_scene([snapshot()], View(pane=Pane.HELP)), 80, 24)
+    assert not [row for row in frame if "…" in styles.ansi(row, None)]
+
+
 def test_a_queue_that_is_no_longer_polled_closes_its_detail() -> None:
     lines = [snapshot("a"), snapshot("b"), line("queues.refreshed", START, removed_ids=["a"], total=1)]
     view = View(pane=Pane.DETAIL, cursor=("", "a"))

@@ -118,17 +118,17 @@ def _agents(latest: QueueSnapshot) -> str:
     split = "  ".join(
         f"{clean(name).replace('_', ' ')} {count(number)}" for name, number in by_status.items()
     )
-    agents = f"{count(latest.agents_on_queue)} agents on queue, {count(latest.agents_available)} free"
-    members = f"members {count(latest.members)}, joined {count(latest.members_joined)}"
-    return f"{agents}: {split}   {members}" if split else f"{agents}   {members}"
+    agents = f"on queue {count(latest.agents_on_queue)}, free {count(latest.agents_available)}"
+    return f"{agents}: {split}" if split else agents
 
 
 def _presences(latest: QueueSnapshot) -> str:
+    members = f"members {count(latest.members)}, joined {count(latest.members_joined)}"
     off = latest.off_queue_by_presence
     if off is None:
-        return f"off queue by presence {UNKNOWN}"
+        return f"{members}   off queue by presence {UNKNOWN}"
     split = "  ".join(f"{clean(name).replace('_', ' ')} {count(number)}" for name, number in off.items())
-    return f"off queue: {split or 'nobody'}"
+    return f"{members}   off queue: {split or 'nobody'}"
 
 
 def _today(row: Row) -> list[styles.Line]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 from hypothesis import given
 from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot, stamp, stream
 
+from queuetick.watch.header import Scene
 from queuetick.watch.health import Trouble
 from queuetick.watch.history import GAP, HISTORY, UNKNOWN, History
 from queuetick.watch.instance import STALE_UNLEARNED, Instance
 from queuetick.watch.lines import Line, Reject, decode
+from queuetick.watch.screen import Screen
 from queuetick.watch.state import Board, Row
+from queuetick.watch.tail import Printer
+from queuetick.watch.view import Pane, View
 
 QUEUES = ("a", "b", "c")
 
@@ -429,3 +435,44 @@ def test_statistics_of_today_are_kept_with_their_queue() -> None:
     assert ids(board) == ["a"] and board.has_stats
     stats = row(board, "a").stats
     assert stats and stats.offered == 205
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                snapshot(scheduled_at="9999-12-31T23:59:59Z"),
+                snapshot(scheduled_at="0001-01-01T00:00:00Z"),
+                snapshot(scheduled_at="soon", waiting=10**30, longest_wait_seconds=1e308),
+                snapshot(
+                    waiting=-5,
+                    longest_wait_seconds=-3,
+                    media={"voice": {"waiting": 1, "wait_target_seconds": 0}},
+                ),
+                snapshot().replace(b"2026-", b"0001-"),
+                snapshot().replace(b"2026-", b"9999-"),
+                line("interval.stretched", START, **{"from": 1, "to": 1e-320}),
+                line("interval.stretched", START, **{"from": 1, "to": -5}),
+                line("rate_limit.paused", START, retry_after_seconds=1e300),
+                line(
+                    "daemon.started", START, config={"poll": {"interval": "x"}, "output": [], "thresholds": 5}
+                ),
+                line("queue.stats", START, queue_id="q1", service_level=None, answer_seconds={}),
+                line("config.rejected", START, problems=[{"key": "a"}]),
+                line("batch.failed", START, queue_ids=None, queue_names=None),
+                completed(1, outcome="odd", duration_seconds=1e300, scheduled_at="9999-12-31T23:59:59Z"),
+                snapshot(cycle=10**18),
+                snapshot(cycle=-1, at=START + 1),
+            ]
+        )
+    )
+)
+def test_absurd_values_can_be_read_and_shown(lines: list[bytes]) -> None:
+    """Whatever the order: a screen, a queue in full, and every event in words."""
+    board = board_of(*lines)
+    for pane in (Pane.EVENTS, Pane.DETAIL):
+        view = View(pane=pane, cursor=next(iter(board.rows), None))
+        Screen().frame(Scene(board, view, START + 9, START + 9, zone=None), 120, 40)
+    stream = io.StringIO()
+    Printer(stream, everything=True).append(lines)
+    assert len(stream.getvalue().splitlines()) >= len(board.events)

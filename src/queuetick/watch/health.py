@@ -126,7 +126,7 @@ class Health:
             case RateLimitResumed():
                 self.paused_until = None
             case IntervalStretched():
-                self.stretched = line.to
+                self.stretched = line.to if line.to and 0.05 <= line.to <= 86_400 else None
             case IntervalRestored():
                 self.stretched = None
             case QueuesNoneSelected():

@@ -113,6 +113,10 @@ def _loosened(kind: Any, *, exact: bool) -> Any:
     return Any if kind in {str, int} and not exact else kind
 
 
+_LAST_INSTANT = 2.5e11
+"""Seconds since 1970, in the year 9892: every time zone can say it."""
+
+
 def said(text: str | UnsetType | None) -> str | None:
     """A text that a line may lack."""
     return text if isinstance(text, str) else None
@@ -152,7 +156,8 @@ def decode(line: bytes) -> Line | Reject:
         line = line[start:]
     try:
         read: Any = _line.decode(line)
-        return Line(read.timestamp.timestamp(), read.org, read.said_level, read)
+        at = read.timestamp.timestamp()
+        return Line(at, read.org, read.said_level, read) if 0 <= at < _LAST_INSTANT else Reject.BROKEN
     except _UNREADABLE:
         return _reject(line)
 

@@ -303,6 +303,8 @@ def waits(row: Row, board: Board, cycles: int) -> list[int]:
 def trend(row: Row, board: Board, cycles: int) -> styles.Line:
     """Waiting contacts over the last cycles, the newest at the right, a gap where a cycle has no snapshot."""
     values = waits(row, board, cycles)
+    if not values:
+        return []
     top = max([_TREND_TOP, *values])
     if top == _TREND_TOP and max(values) <= 0:
         return [Segment("".join(level(None if value < 0 else value, top) for value in values), styles.FAINT)]

@@ -9,7 +9,7 @@ import pytest
 
 from queuetick.config import Output
 from queuetick.events import MediaCounts
-from queuetick.polling.memory import Memory, said
+from queuetick.polling.memory import Memory, content_of
 from support.account import breaches
 from support.virtual import World, quick_snapshot
 
@@ -44,12 +44,12 @@ OTHER = {
 
 @pytest.mark.parametrize("what", SAME)
 def test_ages_and_instants_make_no_line(what):
-    assert said(LINE) == said(msgspec.structs.replace(LINE, **SAME[what]))
+    assert content_of(LINE) == content_of(msgspec.structs.replace(LINE, **SAME[what]))
 
 
 @pytest.mark.parametrize("what", OTHER)
 def test_everything_else_does(what):
-    assert said(LINE) != said(msgspec.structs.replace(LINE, **OTHER[what]))
+    assert content_of(LINE) != content_of(msgspec.structs.replace(LINE, **OTHER[what]))
 
 
 def test_a_line_comes_at_each_heartbeat_by_the_grid_and_after_a_clock_that_was_set_back():

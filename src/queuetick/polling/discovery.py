@@ -1,4 +1,4 @@
-"""Which queues one organisation has to poll, and what the listing said last."""
+"""Which queues one organisation has to poll, and the result of the last listing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Discovery:
         """From `known` come the queues and whether a listing was believed: it saw the same organisation."""
         self.settings = settings
         self.queues: list[Queue] | None = known.queues if known else selection.explicit(settings) or None
-        """None until there is something to poll, or a listing says that there is nothing."""
+        """None until there is something to poll, or a listing without any queue is believed."""
         self.believed: bool = known.believed if known else False
         """Whether a listing was believed."""
         self.error: ApiError | None = known.error if known else None
@@ -62,13 +62,13 @@ class Discovery:
         return self.believed or not self.settings.name_globs
 
     def close(self) -> None:
-        """Believe no listing any more, and say nothing of it."""
+        """Believe no listing any more, and emit nothing."""
         self._closed = True
 
     def run(self, *, deadline: float = math.inf) -> bool:
         """List the queues and select; False when nothing came of it, or another thread does so already.
 
-        Gives up at `deadline` (monotonic seconds) and then keeps what was known. `error` says why it failed.
+        Gives up at `deadline` (monotonic seconds) and then keeps what was known. `error` has the reason.
         """
         if not self._lock.acquire(blocking=False):
             return False
@@ -84,7 +84,7 @@ class Discovery:
         except ApiError as error:
             first, self.error = self.error is None, error
             if first:
-                self._say(QueuesRefreshFailed(**error.evidence(), reason=error.reason))
+                self._emit_if_open(QueuesRefreshFailed(**error.evidence(), reason=error.reason))
             return False
         else:
             return not self._closed and self._believe(listing)
@@ -98,12 +98,12 @@ class Discovery:
         self.queues, self.believed, self.error, self._listed = after, True, None, len(listing)
         self.none_selected = None
         if changed is not None:
-            self._say(changed)
+            self._emit_if_open(changed)
         if not after:
             unmatched = selection.unmatched(self.settings, listing)
             self.none_selected = _why_none(unmatched, len(listing))
             if not was_empty:
-                self._say(
+                self._emit_if_open(
                     QueuesNoneSelected(
                         total=len(listing),
                         names=list(unmatched.names),
@@ -114,7 +114,7 @@ class Discovery:
                 )
         return True
 
-    def _say(self, fact: Fact) -> None:
+    def _emit_if_open(self, fact: Fact) -> None:
         if not self._closed:
             self.emit(fact)
 

@@ -1,7 +1,7 @@
 """Which ids of a refused batch are at fault.
 
 An id is set aside only on evidence about that id: it is refused alone while a sibling of its batch is answered in the
-same cycle, or looking it up says 404 or 403. Where nothing is answered, the request or the API is at fault.
+same cycle, or a look-up of it is answered 404 or 403. Where nothing is answered, the request or the API is at fault.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class Isolation:
         return rest if len(rest) < len(queues) else ()
 
     def _does_not_exist(self, queue: Queue) -> bool:
-        """Whether looking the queue up says that there is none, or none within reach."""
+        """Whether a look-up finds no such queue, or none within reach."""
         if not self._cycle.spend():
             return False
         try:

@@ -46,9 +46,9 @@ class SetAside:
 
 @dataclass
 class Written:
-    """The last line of a queue: what it said apart from ages and instants, and its place on the grid (seconds)."""
+    """The last line of a queue: its content without ages and instants, and its place on the grid (seconds)."""
 
-    said: tuple[Any, ...]
+    content: tuple[Any, ...]
     scheduled: float
 
 
@@ -133,12 +133,12 @@ class Memory:
         """Whether the snapshot of the tick at `scheduled` (epoch seconds) is written: it differs, or it is time."""
         if output.snapshots == "all":
             return True
-        says, last = said(snapshot), self.written.get(snapshot.queue_id)
-        if last is not None and last.said == says:
+        content, last = content_of(snapshot), self.written.get(snapshot.queue_id)
+        if last is not None and last.content == content:
             age = abs(scheduled - last.scheduled)  # the clock may have been set back
             if age < output.heartbeat - 1e-3:
                 return False
-        self.written[snapshot.queue_id] = Written(says, scheduled)
+        self.written[snapshot.queue_id] = Written(content, scheduled)
         return True
 
 
@@ -154,8 +154,8 @@ _FIELDS = tuple(
 )
 
 
-def said(snapshot: QueueSnapshot) -> tuple[Any, ...]:
-    """What a snapshot says, apart from ages and instants: what `output.snapshots = "changed"` compares."""
+def content_of(snapshot: QueueSnapshot) -> tuple[Any, ...]:
+    """The content of a snapshot without ages and instants: what `output.snapshots = "changed"` compares."""
     media = {
         name: (counts.waiting, counts.interacting, counts.alerting, counts.wait_target_seconds)
         for name, counts in (snapshot.media or {}).items()

@@ -1,4 +1,4 @@
-"""Whether the API is lost, since when and why: said on the change, and in systemd's STATUS for as long as it lasts."""
+"""Whether the API is lost, since when and why: an event on the change, and in systemd's STATUS as long as it lasts."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class Outage:
             return f"API lost since {self._lost_since}: {self.cause.reason}; {good}"
         if none_selected is not None:
             return f"cycle {report.cycle} failed: {none_selected}"
+        if not report.queues:
+            return f"cycle {report.cycle} failed: the queues are not listed yet"
         answered = report.snapshots + report.unchanged
         queues, seconds = f"{answered}/{report.queues} queues", f"{report.duration_seconds:.2f} s"
         text = f"cycle {report.cycle}: {queues}, {seconds}, waiting {waiting}"

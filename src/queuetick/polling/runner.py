@@ -125,7 +125,7 @@ class CycleRunner:
         )
 
     def tick(self, scheduled: float) -> CycleReport | None:
-        """Poll once for the tick at `scheduled` (epoch seconds), or say why not; None when there is no report."""
+        """Poll once for the tick at `scheduled` (epoch seconds), or emit why not; None when there is no report."""
         return self._tick(scheduled)
 
     def overrun(self, scheduled: float) -> None:
@@ -191,7 +191,7 @@ class CycleRunner:
         if self.queues is None:
             self.discover(deadline=deadline)
         org, discovery = self.org, self.discovery
-        org.limits.rate_limit = None  # what an earlier cycle's answers said is no fact of this one
+        org.limits.rate_limit = None  # an earlier cycle's headers do not count for this one
         result = Cycle(
             org.client,
             self.memory,
@@ -300,7 +300,7 @@ class CycleRunner:
             if earlier.poll.concurrency != config.poll.concurrency:
                 self._threads.shutdown(wait=False, cancel_futures=True)
                 self._threads = _threads(config)
-            # A stretched interval stays until it is fitted, which says the change.
+            # A stretched interval stays until it is fitted, which emits an event.
             if self.interval == float(earlier.poll.interval):
                 self._set_interval(float(config.poll.interval))
             self.fit_interval()

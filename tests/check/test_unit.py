@@ -101,7 +101,7 @@ def test_an_environment_file_overrides_environment(unit, check, tmp_path) -> Non
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"state": "not-found"}, f"systemd knows no unit {UNIT}"),
+        ({"state": "not-found"}, f"systemd has no unit {UNIT}"),
         ({"LoadCredential": [["genesys_client_id", "/nonexistent/id"]]}, "/nonexistent/id does not exist"),
         (
             {"EnvironmentFiles": [["/nonexistent/env", False]]},

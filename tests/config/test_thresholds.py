@@ -42,7 +42,7 @@ def test_hours_are_days_a_span_and_a_zone(text, days, start, end, zone) -> None:
         ("08:00-08:00", "'08:00-08:00' begins and ends at the same minute"),
         ("Mon 08:00-18:00 Berlin", "'Berlin' is not a known time zone; did you mean Europe/Berlin?"),
         ("Mon 08:00-18:00 europe/berlin", "did you mean Europe/Berlin?"),
-        ("Mon 08:00-18:00 UTC daily", "'daily' is one word too many"),
+        ("Mon 08:00-18:00 UTC daily", "'daily' is unexpected"),
     ],
 )
 def test_hours_that_are_none_say_why(text, said) -> None:

@@ -66,9 +66,7 @@ def login(org: Org, probe: Probe) -> Check:
             return failed("login", f"429: {cause.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
         fix = f"see that {org.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
-            fix = (
-                f"check again; if it stays, look for a proxy or firewall on the way to {org.hosts.login_url}"
-            )
+            fix = f"check again; if it fails again, look for a proxy or firewall on the way to {org.hosts.login_url}"
         return failed("login", error.reason, fix, exits=exit_for(error), **evidence)
     lifetime = probe.token_lifetime or 0.0
     message = f"a token for {duration_words(lifetime)}, renewed before it ends"

@@ -1,6 +1,6 @@
 """From this machine to the hosts: region, proxy, names, connections, certificates.
 
-These open sockets of their own, because a request that fails says only where it failed. No request is sent.
+These open sockets of their own, because a failed request shows only where it failed. No request is sent.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ MOST_PATIENCE = 300.0
 
 
 class Answers(Struct):
-    """What became of every queue that was asked for."""
+    """The result for every queue that was queried."""
 
     answered: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)

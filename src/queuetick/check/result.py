@@ -1,4 +1,4 @@
-"""What a check says: pass, warn, fail or skipped, why, what to do, and the evidence."""
+"""The result of a check: pass, warn, fail or skipped, why, what to do, and the evidence."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def wait_words(seconds: float | None) -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """A duration as a person says it: 24 h, 15 min, 40 s."""
+    """A duration for people: 24 h, 15 min, 40 s."""
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= 2 * size or seconds == size:
             return f"{seconds / size:.3g} {unit}"

@@ -53,7 +53,7 @@ def unmatched_items(
     kinds = (
         ("names", found.names, "matches no queue", "see the names with `queuetick queues`"),
         ("exclude", found.exclude, "matches no queue", "see the names with `queuetick queues`"),
-        ("divisions", found.divisions, "is no division with a queue that the client may see", listed),
+        ("divisions", found.divisions, "is not a division with a queue that the client may see", listed),
     )
     return [
         Item(entry, "warn", f"{key(name)} {entry!r} {words}", nearest.get(entry, otherwise))

@@ -90,7 +90,7 @@ def _properties(name: str) -> dict[str, Any]:
     (state,) = _ask("get-property", _BUS, path, f"{_BUS}.Unit", "LoadState")
     if state != "loaded":
         raise UnitUnreadable(
-            f"systemd knows no unit {name} ({state})",
+            f"systemd has no unit {name} ({state})",
             "list them with `systemctl list-unit-files 'queuetick*'`; an instance is written queuetick@NAME",
         )
     names = (

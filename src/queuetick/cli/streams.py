@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 LONGEST_MESSAGE = 2000
-"""Characters of a line on stderr; what somebody's error message has beyond is cut, after it was masked."""
+"""Characters of a line on stderr; the rest of an error message is cut, after it was masked."""
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that can steer a terminal or turn the direction of writing."""
@@ -53,7 +53,7 @@ def mask(redaction: Redaction) -> None:
 
 
 def say(text: str) -> None:
-    """Write `text` to stderr. Where stderr cannot be written, only the words are lost."""
+    """Write `text` to stderr. Where stderr cannot be written, only the text is lost."""
     with suppress(OSError, ValueError):
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -140,7 +140,7 @@ class App:
         return report
 
     def refresh(self) -> None:
-        """A discovery on its turn."""
+        """A discovery when it is due."""
         self.runner.refresh()
         self.schedule.follow(self.runner.interval)
 

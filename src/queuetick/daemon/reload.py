@@ -1,4 +1,4 @@
-"""SIGHUP: another configuration comes in force, or stays out with every reason.
+"""SIGHUP: put another configuration in force, or reject it with every reason.
 
 `prepare` does all that can fail and changes nothing, `swap` cannot fail, then there is one event.
 """
@@ -40,7 +40,7 @@ class Prepared:
     org: Org
     discovery: Discovery
     held: list[Fact]
-    """What the listing of `discovery` has to say, after config.reloaded."""
+    """The events of `discovery`'s listing, written after config.reloaded."""
     output: Output | None = None
 
     def discard(self, app: App) -> None:

@@ -134,7 +134,7 @@ EXAMPLES: tuple[Fact, ...] = (
         status=400,
         code="bad.request",
         correlation_id=CORRELATION,
-        reason="the API knows no queue with this id",
+        reason="the API has no queue with this id",
     ),
     QueueRecovered(cycle=57, queue_id=SALES, queue_name="Sales", division="Home", was="missing", cycles=15),
     QueuesRefreshed(total=43, added=1, removed=0, renamed=0, added_ids=[SALES], removed_ids=[]),

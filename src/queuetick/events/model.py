@@ -136,7 +136,7 @@ Outcome = Literal["ok", "partial", "failed"]
 
 
 class CycleReport(Struct, tag_field="event", tag="cycle.completed", kw_only=True):
-    """What became of every queue of one cycle.
+    """The result of one cycle, with every queue counted once.
 
     queues = snapshots + unchanged + missing + invalid + failed + deferred.
     """

@@ -83,7 +83,7 @@ def parse_hours(text: str) -> Hours:
     if words:
         zone = words.pop(0)
     if words:
-        raise ValueError(f"{words[0]!r:.40} is one word too many")
+        raise ValueError(f"{words[0]!r:.40} is unexpected")
     return Hours(days, start, end, time_zone(zone))
 
 

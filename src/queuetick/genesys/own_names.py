@@ -22,7 +22,7 @@ def snake(name: str) -> str:
 
 
 class OwnNames:
-    """The names given so far. A name is given once and stays; the API's `known` names have theirs from the start."""
+    """The names given so far. A name does not change; the API's `known` names have theirs from the start."""
 
     def __init__(self, known: dict[str, str]) -> None:
         self._given = dict(known)

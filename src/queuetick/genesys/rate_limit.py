@@ -145,7 +145,7 @@ class RateLimiter:
         self._configured = requests_per_minute
 
     def expect(self, requests: int, interval: float = WINDOW) -> None:
-        """Say how many requests a cycle needs, every `interval` seconds.
+        """Set how many requests a cycle needs, every `interval` seconds.
 
         No stated limit makes them take longer than `LONGEST_STRETCH`, and stats leave them their share of the budget.
         """
@@ -198,7 +198,7 @@ class RateLimiter:
                 raise Stopped
 
     def release(self, route: Route) -> None:
-        """Say that a request was answered, or given up: it counts for 60 seconds more."""
+        """Record that a request was answered, or given up: it counts for 60 seconds more."""
         with self._lock:
             for limit in (self._token, self._limits[route]):
                 limit.in_flight -= 1
@@ -228,7 +228,7 @@ class RateLimiter:
                 limit.held_until = max(limit.held_until, self._monotonic() + reset)
 
     def reset_backoff(self, route: Route) -> None:
-        """Say that an answer other than 429 came: the next 429 without a time starts the backoff from its base."""
+        """Record an answer other than 429: the next 429 without a time starts the backoff from its base."""
         self._token.refusals = self._limits[route].refusals = 0
 
     def hold(self, route: Route, seconds: float) -> None:

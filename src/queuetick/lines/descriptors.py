@@ -27,7 +27,7 @@ _READER_GONE = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
 
 
 class ReaderGone(Exception):
-    """Nobody reads the descriptor any more, and nobody ever will."""
+    """The reader has closed its end for good."""
 
 
 def warn(sentence: str) -> None:

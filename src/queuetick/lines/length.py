@@ -188,7 +188,7 @@ def escape(line: bytes) -> bytes:
 
 
 def spell_out(text: str) -> str:
-    """`text` with lone surrogates (bytes that were no UTF-8) as \\udcff and the like: UTF-8 cannot say them."""
+    """`text` with lone surrogates (bytes that were no UTF-8) as \\udcff and the like: UTF-8 cannot encode them."""
     return text.encode(errors="backslashreplace").decode()
 
 

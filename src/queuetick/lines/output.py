@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class Recovery(NamedTuple):
-    """The end of a trouble: how long it lasted, how many lines it cost, and what it was."""
+    """The end of an output problem: its duration, the lines lost, the reason."""
 
     seconds: float
     lines_dropped: int
@@ -191,7 +191,7 @@ class Output:
     def _make_room(self) -> bool:
         """Drop the oldest expendable lines down to half the limit, then others down to the limit.
 
-        Return whether that began a trouble.
+        Return whether that is a new problem.
         """
         kept: deque[Line] = deque()
         before = len(self._pending)
@@ -244,7 +244,7 @@ class Output:
             return not self._ended
 
     def _account(self, done: int, error: OSError | None) -> None:
-        """Put back what was not written, and begin or end a trouble."""
+        """Put back what was not written, and begin or end a problem."""
         began = recovery = None
         with self._changed:
             left, self._writing = self._writing[done:], []

@@ -69,7 +69,7 @@ def test_every_line_is_there(lines: list[bytes], chain: str, table: Table, home:
 def test_levels_and_times(output: list[bytes], home: Path) -> None:
     """lnav's level and time of a line are the line's own."""
     rows = sql(home, output, "SELECT log_level, log_time FROM queuetick_log")
-    facts = list(map(parse, output))
+    facts = sorted(map(parse, output), key=lambda fact: fact["timestamp"])  # as lnav does
     assert [row["log_level"] for row in rows] == [fact["level"] for fact in facts]
     times = [row["log_time"].replace(" ", "T") + "Z" for row in rows]
     assert times == [fact["timestamp"] for fact in facts]
@@ -87,7 +87,7 @@ def test_numbers_are_numbers_and_null_is_null(output: list[bytes], home: Path) -
 def test_a_line_reads_well(output: list[bytes], home: Path) -> None:
     """On screen: time, level, event, the three numbers right-aligned, then the queue or the reason."""
     shown = lnav(home, output).splitlines()
-    facts = list(map(parse, output))
+    facts = sorted(map(parse, output), key=lambda fact: fact["timestamp"])  # as lnav does
     assert len(shown) == len(facts)
     for text, fact in zip(shown, facts, strict=True):
         assert text.startswith(f"{fact['timestamp'][:-1]} {fact['level'].upper():7} {fact['event']:17} ")

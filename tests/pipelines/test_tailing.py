@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,7 +185,7 @@ def test_one_liner(heading: str, tailing: Box, facts: Facts) -> None:
 def test_watch_every_queue(box: Box, output: list[bytes], facts: Facts) -> None:
     """`queuetick watch` shows the journal's queues on a terminal, then a line written while it runs."""
     [line] = blocks("sh")[LIVE]
-    on_a_terminal = f"TERM=xterm-256color script -qefc {quoted('stty cols 150 rows 40; ' + line)} /run/screen"
+    on_a_terminal = f"TERM=xterm-256color script -qefc {quoted('stty cols 220 rows 40; ' + line)} /run/screen"
     snapshots = of(facts, "queue.snapshot")
     last = snapshots[-1]
     journalled(box, with_rejects(output))
@@ -198,8 +199,13 @@ def test_watch_every_queue(box: Box, output: list[bytes], facts: Facts) -> None:
         try:
             for name in {fact["queue_name"] for fact in snapshots if fact["cycle"] == last["cycle"]}:
                 until(shown(name), f"{name} on the screen")
-            newest = next(each for each in reversed(output) if b'"queue.snapshot"' in each)
-            journalled(box, [newest.replace(last["queue_name"].encode(), b"Brand new name")])
+            later = datetime.fromisoformat(last["scheduled_at"]) + timedelta(seconds=1)  # else it is a double
+            stamps = dict.fromkeys(
+                ("timestamp", "scheduled_at", "observed_at"),
+                later.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            )
+            newest = {**last, **stamps, "cycle": last["cycle"] + 1, "queue_name": "Brand new name"}
+            journalled(box, [json.dumps(newest, separators=(",", ":")).encode()])
             until(shown("Brand new name"), "new line on the screen")
         finally:
             process.kill()

@@ -36,6 +36,15 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
             assert fragment in anchors(file), f"{target}#{fragment}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_row_of_a_table_has_the_cells_of_its_head(page: Path) -> None:
+    """A pipe in a cell is written with a backslash, in code as well."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for table in re.findall(r"(?:^ *\|.*\n)+", text, re.MULTILINE):
+        head, *rows = [re.sub(r"\\\|", "", row).count("|") for row in table.splitlines()]
+        assert [row for row in rows if row != head] == [], table[:200]
+
+
 def test_every_page_is_in_the_sites_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}

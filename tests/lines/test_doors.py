@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuetick.daemon.systemd import LONGEST_STATUS, notifier
 from queuetick.lines.redaction import MASK, Redaction, environment_secrets
 from support.processes import QUEUETICK, clean_environment, until
 
@@ -118,6 +119,28 @@ def test_what_the_environment_holds_is_known_before_the_configuration_is_read(na
 
 
 # The exits
+
+
+def test_status_is_one_masked_line_that_is_cut_last(tmp_path):
+    """A line of its own in a reason would be a state of its own: MAINPID=1, STOPPING=1."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        notify = notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")}, Redaction([SECRET]).mask)
+        notify("READY=1\nSTATUS=" + "x" * (LONGEST_STATUS - 5) + f"{SECRET}\nMAINPID=1 \udcff")
+        head, status = systemd.recv(65536).decode().split("\n")
+    assert (head, len(status)) == ("READY=1", len("STATUS=") + LONGEST_STATUS)
+    assert SECRET[:3] not in status and "***" in status
+
+
+def test_a_traceback_on_stderr_is_masked(tmp_path):
+    code = (
+        "import sys; from queuetick.cli import streams; from queuetick.lines import Redaction\n"
+        "streams.mask(Redaction([sys.argv[1]]))\n"
+        "raise ValueError('the proxy said ' + sys.argv[1])\n"
+    )
+    done = subprocess.run([QUEUETICK[0], "-c", code, SECRET], capture_output=True, check=False)
+    assert b"ValueError: the proxy said ***" in done.stderr
+    assert not leaks(done.stderr.decode())
 
 
 def echo(headers, body: bytes) -> str:

@@ -181,6 +181,32 @@ def test_a_queue_in_full_has_the_size_of_the_terminal(width: int, height: int) -
         assert [styles.width_of(row) for row in frame] == [width] * height
 
 
+def test_a_queue_in_full_has_its_graph_and_events_on_eighty_by_twenty_four() -> None:
+    """Idle media give way to them."""
+    busy = {
+        "waiting": 2,
+        "interacting": 1,
+        "alerting": 0,
+        "longest_wait_seconds": 30.0,
+        "wait_target_seconds": 20.0,
+    }
+    idle = {"waiting": 0, "interacting": 0, "alerting": 0}
+    media = {"voice": busy, "chat": busy, "email": idle, "message": idle, "video": idle}
+    lines = [snapshot(waiting=n % 5, cycle=n, at=START - 40 + n, media=media) for n in range(1, 40)]
+    lines.append(line("queue.stats", START, queue_id="q1", offered=205))
+    view = View(pane=Pane.DETAIL, cursor=("", "q1"))
+    text = "\n".join(styles.ansi(row, None) for row in Screen().frame(_scene(lines, view), 80, 24))
+    for words in (
+        "voice",
+        "TODAY",
+        "WAITING, THE LAST",
+        "LAST EVENTS",
+        "q1  ",
+    ):
+        assert words in text, text
+    assert "video" not in text
+
+
 def test_the_help_fits_eighty_columns() -> None:
     """Nothing of it is cut off."""
     frame = Screen().frame(_scene([snapshot()], View(pane=Pane.HELP)), 80, 24)

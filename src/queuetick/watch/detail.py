@@ -17,6 +17,8 @@ from queuetick.watch.text import LEVELS, UNKNOWN, age, clean, count, duration, l
 from queuetick.watch.view import status
 
 HOUR = 3600.0
+LOW = 30
+"""Lines below which blank ones and idle media are left out, for the sake of the graph and the events."""
 _GRAPH_UNLEARNED = 15.0
 """Seconds; the interval that the graph's axis takes until one is known."""
 _MEDIA = (
@@ -27,10 +29,12 @@ _MEDIA = (
 
 def lines(row: Row, scene: Scene, width: int, height: int) -> list[styles.Line]:
     """At most `height` lines. The graph and the events share what the numbers leave."""
-    found = [*_head(row, scene), *_numbers(row), *_today(row)]
-    left = height - len(found)
+    low = height < LOW
+    found = [*_head(row, scene), *_numbers(row, idle_media=not low), *_today(row)]
+    if low:
+        found = [line for line in found if line]
     entries = scene.board.events_of(row.key, height)
-    graph_rows = max(0, min(8, left - 4 - min(3, len(entries))))
+    graph_rows = min(8, height - len(found) - 5 - min(2 if low else 3, len(entries)))
     if graph_rows >= 2:
         found += graph(row, scene, width, graph_rows)
     left = height - len(found) - 1
@@ -67,7 +71,7 @@ def _head(row: Row, scene: Scene) -> list[styles.Line]:
     return [title, [Segment(f"   {'  '.join(where)}", styles.DIM)], []]
 
 
-def _numbers(row: Row) -> list[styles.Line]:
+def _numbers(row: Row, *, idle_media: bool) -> list[styles.Line]:
     latest = row.latest
     if latest is None:
         return [[Segment("   no numbers are known", styles.DIM)], []]
@@ -92,6 +96,8 @@ def _numbers(row: Row) -> list[styles.Line]:
     if latest.media:
         found.append([Segment(_MEDIA, styles.HEAD)])
         for name, counts in sorted(latest.media.items(), key=lambda item: (-(item[1].waiting or 0), item[0])):
+            if not (idle_media or counts.waiting or counts.interacting or counts.alerting):
+                continue
             times = (counts.longest_wait_seconds, counts.longest_interaction_seconds)
             longest, talk = (duration(one) if isinstance(one, int | float) else UNKNOWN for one in times)
             target = counts.wait_target_seconds

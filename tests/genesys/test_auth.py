@@ -336,12 +336,14 @@ def test_a_503_of_the_login_host_is_waited_out_as_it_asks_but_not_longer_than_fi
     ("said", "taken"),
     [
         (300, 300.0), ("3600", 3600.0), (None, 300.0), (0, 300.0), (-5, 300.0), ("soon", 300.0), ([1], 300.0),
-        (10**400, 300.0), (1e308, 1e308),
+        (10**400, 300.0), (1e308, 1e308), (float("inf"), 300.0), (float("nan"), 300.0),
     ],
 )  # fmt: skip
 def test_a_lifetime_that_makes_no_sense_is_taken_for_the_shortest(said, taken):
     body = json.dumps({"access_token": "abc", "expires_in": said}).encode()
     assert login(Response(200, "OK", {}, body)).expires_in == taken
+    beyond = body.replace(b"Infinity", b"1e999")
+    assert login(Response(200, "OK", {}, beyond)).expires_in == taken
 
 
 def login(answer: Response) -> Token:

@@ -138,6 +138,13 @@ def test_a_total_is_read_in_each_form_of_a_number(total) -> None:
         client(Scripted(lambda options: changed(serve(options), total=total))).queues()
 
 
+@pytest.mark.parametrize("total", [True, -1, 1e300, 1200.5, "many", "", [1200], {}])
+def test_a_total_that_is_no_number_of_queues_contradicts_the_listing(total) -> None:
+    serve = pages_of(1200)
+    with pytest.raises(ListingContradicted, match=r"total that is no number of queues, and names 1200"):
+        client(Scripted(lambda options: changed(serve(options), total=total))).queues()
+
+
 def cut_page(page: dict, number: int) -> dict:
     return {**page, "entities": page["entities"][:490]} if number == 2 else page
 

@@ -424,6 +424,16 @@ def test_a_429_is_tried_again_without_a_wait_of_its_own_and_is_no_failure() -> N
     assert ("ok", 3, 2, []) == (report.outcome, report.requests, report.retries, cycle.waited)
 
 
+def test_a_503_that_names_a_time_beyond_the_cycle_is_a_failure_of_the_batch_that_got_it() -> None:
+    later = Transient("503", status=503)
+    later.retry_after = 60.0
+    cycle = Script(lambda batch, _: later if cycle.number == 1 == batch.number else Deferred(160.0))
+    report = cycle.run(*queues(4), batch_size=2)
+    assert ("failed", (4, 0, 0, 0, 2, 2), later) == (report.outcome, counts(report), cycle.result.last_error)
+    report = cycle.run(*queues(4), batch_size=2, lost=True)
+    assert ("failed", (4, 0, 0, 0, 0, 4)) == (report.outcome, counts(report))  # as long as the 503 holds
+
+
 @pytest.mark.parametrize("ending", [Deferred(200.0), Stopped()], ids=repr)
 def test_what_loses_its_turn_is_deferred_without_a_line_and_goes_first_in_the_next_cycle(ending) -> None:
     cycle = Script(lambda batch, _: ending if batch.number > 1 else [])

@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ from queuetick.clock import full_jitter
 from queuetick.config import Credentials
 from queuetick.events import Event, TokenRenewed
 from queuetick.genesys import sdk
+from queuetick.genesys.answers import read_object
 from queuetick.genesys.errors import (
     ApiError,
     LoginFailed,
@@ -134,32 +135,26 @@ def _refusal(cause: ApiError, place: str) -> LoginRefused:
     return error
 
 
-class _Grant(msgspec.Struct):
-    access_token: str
-    expires_in: Any = None
-
-
 def _read_token(response: Response, place: str) -> Token:
     try:
-        grant = msgspec.json.decode(response.data, type=_Grant)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        grant = read_object(response.data)
+    except Transient:
+        grant = {}
+    token = grant.get("access_token")
+    if not isinstance(token, str):
         raise LoginFailed(
             f"login at {place}: the answer is not a token; check login_url", status=response.status
-        ) from None
+        )
     # The value goes into a header: anything but visible ASCII would break or forge one.
-    if (
-        not grant.access_token.isascii()
-        or not grant.access_token.isprintable()
-        or not grant.access_token.strip()
-    ):
+    if not token.isascii() or not token.isprintable() or not token.strip():
         raise LoginFailed(
             f"login at {place}: the token holds characters that no token has", status=response.status
         )
     try:
-        lifetime = float(grant.expires_in)
-    except (TypeError, ValueError, OverflowError):
+        lifetime = float(grant["expires_in"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         lifetime = ASSUMED_LIFETIME
-    return Token(grant.access_token, lifetime if 0 < lifetime < math.inf else ASSUMED_LIFETIME)
+    return Token(token, lifetime if 0 < lifetime < math.inf else ASSUMED_LIFETIME)
 
 
 @dataclass

@@ -37,6 +37,8 @@ class Listing:
         self._repeated = 0
         self._unreadable = 0
         self._totals: set[int] = set()
+        self._nonsense = False
+        """Whether a page states a total that is no number of queues."""
         self._page_count: int | None = None
         self._cut = False
 
@@ -60,8 +62,11 @@ class Listing:
                 self._repeated += 1
             else:
                 self._found[queue.id] = queue
-        if (total := _whole(page.get("total"))) is not None:
+        total = _whole(page.get("total"))
+        if total is not None:
             self._totals.add(total)
+        elif page.get("total") is not None:
+            self._nonsense = True
         self._page_count = _whole(page.get("pageCount"))
         self.more = self._promises_more(page, len(entities), total)
         if self.more and (len(self._found) == known or self.pages >= MAX_PAGES):
@@ -77,6 +82,8 @@ class Listing:
     def queues(self) -> list[Queue]:
         """The queues found, in their order. Raises ListingContradicted when the pages do not agree with each other."""
         found, totals = len(self._found), " and ".join(map(str, sorted(self._totals)))
+        if self._nonsense:
+            raise self._doubt(f"the listing states a total that is no number of queues, and names {found}")
         if len(self._totals) > 1:
             raise self._doubt(f"the total of the listing changed between its pages ({totals})")
         if self._totals and found not in self._totals:

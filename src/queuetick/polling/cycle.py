@@ -174,7 +174,11 @@ class Cycle:
                     )
                 except Transient as error:
                     failures += 1
-                    if failures >= MAX_ATTEMPTS or not self.spend() or not self._retry_in_time(failures):
+                    if (
+                        failures >= MAX_ATTEMPTS
+                        or not self.spend()
+                        or not self._retry_in_time(failures, error)
+                    ):
                         self.fail(batch, error, failures)
                         return None
                     usage.retries += 1
@@ -264,10 +268,11 @@ class Cycle:
                 self.fail(piece, refusal, attempts)
         return None
 
-    def _retry_in_time(self, failures: int) -> bool:
-        """Back off; False when the cycle is over before the wait would be, or when stop ended it."""
+    def _retry_in_time(self, failures: int, error: Transient) -> bool:
+        """Back off; False when the cycle is over before the wait, or what a 503 asks for, would be, or at stop."""
         delay = full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform)
-        return self._clock.monotonic() + delay < self.plan.deadline and not self._clock.wait(delay)
+        ready = self._clock.monotonic() + max(delay, error.retry_after or 0.0)
+        return ready < self.plan.deadline and not self._clock.wait(delay)
 
     def _take(self, batch: Batch, answer: Answer) -> None:
         facts: list[Fact] = []
@@ -326,7 +331,7 @@ class Cycle:
             duration_seconds=round(self._clock.monotonic() - began, 3),
             lateness_seconds=round(plan.lateness, 3),
         )
-        report.outcome = outcome_of(report, listed=plan.listed)
+        report.outcome = outcome_of(report, listed=plan.listed, lost=plan.lost)
         if self.api_answered:
             self.emit(*self._failures)
         return CycleResult(

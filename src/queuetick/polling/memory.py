@@ -182,15 +182,16 @@ class CycleResult:
     """Contacts waiting, over all answered queues."""
 
 
-def outcome_of(report: CycleReport, *, listed: bool = True) -> Outcome:
+def outcome_of(report: CycleReport, *, listed: bool = True, lost: bool = False) -> Outcome:
     """ok: every selected queue was polled and the API answered for the query; failed: no queue was answered, or there
     is nothing to poll; partial: anything between. `listed` is whether the listing, where one is needed, is known.
 
-    A cycle that lost all its queues to a pause is partial: nothing was refused and nothing failed.
+    A cycle that lost all its queues to a pause is partial: nothing was refused and nothing failed. While the API is
+    `lost`, it has failed like the cycles before it.
     """
     described = report.snapshots + report.unchanged
     if not described + report.missing:
-        waits = report.deferred and not report.failed
+        waits = report.deferred and not report.failed and not lost
         return "partial" if waits else "failed"
     complete = described and not (report.failed or report.deferred or report.invalid)
     return "ok" if complete and listed else "partial"

@@ -90,6 +90,25 @@ def test_a_configuration_that_blocks_keeps_no_signal_from_ending_the_process(tmp
         assert process.wait(10) == 0
 
 
+def test_a_signal_that_comes_while_files_are_read_stays_pending(tmp_path):
+    """However short the work is, and whatever moment of it the signal meets."""
+    program = (
+        "import os, random, signal, threading, time\n"
+        "from queuetick.daemon import signals\n"
+        "signals.hold()\n"
+        "for _ in range(300):\n"
+        "    kill = lambda: (time.sleep(random.random() / 1000), os.kill(os.getpid(), signal.SIGTERM))\n"
+        "    killer = threading.Thread(target=kill)\n"
+        "    killer.start()\n"
+        "    signals.interruptible(lambda: time.sleep(random.random() / 2000))\n"
+        "    killer.join()\n"
+        "    signals.interruptible(lambda: None)\n"
+        "    assert signal.sigtimedwait([signal.SIGTERM], 0), 'lost'\n"
+        "    assert not signal.sigpending(), 'one too many'\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_once_ends_with_its_cycle(tmp_path):
     with Simulator(queues=5) as simulator:
         process = subprocess.Popen(

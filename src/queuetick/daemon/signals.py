@@ -16,6 +16,9 @@ from queuetick.clock import monotonic
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """SIGUSR1 and SIGUSR2 mean nothing here; their default would kill the process."""
 
+WAKE = signal.SIGUSR2
+"""What ends the listening thread: a signal whose loss costs nothing."""
+
 FINISH = 2.0
 """Seconds that work has left when a signal ends the process: enough for everything but a call that blocks."""
 
@@ -74,7 +77,7 @@ def interruptible(work: Callable[[], Result]) -> Result:
                 until = until or monotonic() + FINISH
             if until is not None and monotonic() >= until and not outcome:
                 sys.exit(0)
-    for number in arrived:
+    for number in [*arrived, *received.rest()]:
         os.kill(os.getpid(), number)  # held, so that whoever waits next receives it
     return outcome[0]()
 
@@ -99,6 +102,14 @@ class Signals:
         except queue.Empty:
             return None
 
+    def rest(self) -> list[int]:
+        """The signals that arrived and that `get` has not given; call it after the end of the context."""
+        found = []
+        while not self._arrived.empty():
+            if number := self._arrived.get():
+                found.append(number)
+        return found
+
     def wake(self) -> None:
         """End the wait of `get` now; safe from any thread."""
         self._arrived.put(0)
@@ -116,12 +127,12 @@ class Signals:
     ) -> None:
         self._done.set()
         if self._thread.ident is not None and self._thread.is_alive():
-            signal.pthread_kill(self._thread.ident, SIGNALS[0])
+            signal.pthread_kill(self._thread.ident, WAKE)
             self._thread.join(1.0)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
     def _listen(self) -> None:
         while not self._done.is_set():
             number = signal.sigwaitinfo(SIGNALS).si_signo
-            if not self._done.is_set():
+            if number != WAKE or not self._done.is_set():
                 self._arrived.put(number)

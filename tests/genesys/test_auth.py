@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queuetick.check.result import exit_for
 from queuetick.config import Credentials, Genesys
+from queuetick.exit_codes import ExitCode
 from queuetick.genesys import auth
 from queuetick.genesys.auth import Login, Token, TokenSource, TokenState
 from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable
@@ -244,6 +246,18 @@ def test_the_kind_of_the_failure_is_kept_while_no_login_is_tried():
             subject.token()
         assert refused.value.code == "invalid_client"
     assert len(host.logins) == 1
+
+
+def test_its_cause_is_kept_too_so_that_a_page_on_the_way_stays_an_outage():
+    time = VirtualTime()
+    host = Host(time)
+    host.error = LoginFailed("login: a page", status=403)
+    host.error.__cause__ = Transient("a page", status=403)
+    subject = source(host, time)
+    for _ in range(2):
+        with pytest.raises(LoginFailed) as failed:
+            subject.token()
+        assert exit_for(failed.value) is ExitCode.TEMPFAIL
 
 
 def test_a_login_that_is_answered_429_waits_what_retry_after_says():

@@ -10,7 +10,7 @@ import pytest
 from queuetick.clock import Clock
 from queuetick.config import Queues
 from queuetick.events import Queue, QueuesNoneSelected, QueuesRefreshed, QueuesRefreshFailed
-from queuetick.genesys.errors import Forbidden, ListingContradicted
+from queuetick.genesys.errors import Forbidden, ListingContradicted, Transient
 from queuetick.polling.discovery import Discovery
 from queuetick.polling.schedule import Grid
 from support.virtual import World
@@ -60,6 +60,14 @@ def test_a_listing_that_is_not_believed_drops_nothing(error):
     found.run()
     assert not found.run()
     assert (found.queues, found.error) == ([SALES], error)
+
+
+def test_a_listing_is_not_asked_for_again_when_its_time_would_be_over():
+    waited: list[float] = []
+    clock = Clock(monotonic=lambda: 100.0 + sum(waited), wait=lambda seconds: bool(waited.append(seconds)))
+    lister = Lister(Transient("away", status=500))
+    Discovery(lister, Queues(), clock=clock, emit=lambda *_: None).run(deadline=101.0)
+    assert ([0.5], 2) == (waited, lister.asked)
 
 
 def test_nothing_selected_is_told_on_the_change_with_what_matched_nothing():

@@ -300,4 +300,6 @@ class TokenSource:
         last = self._state.last_error or LoginFailed("no token")
         kind = type(last)
         seconds = max(0.0, self._state.next_try - now)
-        return kind(f"{last.reason}; next login in {seconds:.0f} s", **last.evidence(), genuine=last.genuine)
+        error = kind(f"{last.reason}; next login in {seconds:.0f} s", **last.evidence(), genuine=last.genuine)
+        error.__cause__ = last.__cause__  # it tells an outage from a refusal
+        return error

@@ -129,7 +129,9 @@ class Discovery:
                 continue  # the budget holds the next request until the pause is over, or defers it
             except Transient:
                 failures += 1
-                if self._closed or failures >= ATTEMPTS or self._clock.wait(0.5 * failures):
+                delay = 0.5 * failures
+                late = self._clock.monotonic() + delay >= deadline
+                if self._closed or failures >= ATTEMPTS or late or self._clock.wait(delay):
                     raise
 
 

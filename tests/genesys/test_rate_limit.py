@@ -458,11 +458,14 @@ def test_whatever_the_headers_say_what_is_read_of_them_is_a_sane_number_or_nothi
     assert seconds is None or 0 <= seconds <= 86_400
 
 
-@given(batches=st.integers(0, 75), calls=st.integers(0, 400))
-def test_stats_never_take_what_the_observations_need(batches, calls):
+@given(batches=st.integers(0, 70), pages=st.integers(0, 20), calls=st.integers(0, 400))
+def test_stats_never_take_what_the_observations_need(batches, pages, calls):
     time = VirtualTime()
     subject = limiter(time, 300)
     subject.expect(batches, 15.0)
+    for _ in range(pages):
+        subject.acquire("listing", time.monotonic() + 1)
+        subject.release("listing")
     for _ in range(calls):
         try:
             subject.acquire("stats", time.monotonic() + 1)

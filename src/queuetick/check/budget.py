@@ -96,7 +96,10 @@ def budget(config: Config, known: Measured) -> Check:
         fix = f"set poll.batch_size to {MAX_BATCH_SIZE} and poll.interval to {widest:g}, or poll fewer queues"
     if share > 1:
         stretched = interval_in_force(batches, float(poll.interval), allowed)
-        message += f": the daemon would stretch the interval to {stretched:g} s"
+        if stretched > poll.interval:
+            message += f": the daemon would stretch the interval to {stretched:g} s"
+        else:
+            message += ": queue.stats would get what the observations leave, and come late"
         return failed("budget", message, fix, **evidence)
     if seconds is not None and seconds > CYCLE_SHARE * poll.interval:
         message = _too_slow(config, batches, latency, seconds)

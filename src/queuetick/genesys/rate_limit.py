@@ -125,13 +125,16 @@ class RateLimiter:
     def _allowed(self, route: Route) -> float:
         """Requests a minute that `route` may send.
 
-        Observations may always send so many that a cycle fits into `LONGEST_STRETCH`; stats what observations leave.
+        Observations may always send so many that a cycle fits into `LONGEST_STRETCH`; stats what observations and
+        the listing leave.
         """
         allowed: float | None = self._limits[route].allowed
         if allowed is None:
             allowed = math.inf
         if route == "stats":
-            return min(allowed, max(0, self._configured - math.ceil(self._needed * WINDOW / self._interval)))
+            needed = math.ceil(self._needed * WINDOW / self._interval)
+            listed = self._limits["listing"].count(self._monotonic())
+            return min(allowed, max(0, self._configured - needed - listed))
         return max(allowed, math.ceil(self._needed * WINDOW / LONGEST_STRETCH))
 
     @property

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -47,6 +48,17 @@ class Response:
         return self.headers.get(name, default)
 
 
+def _system_has_cas() -> bool:
+    """Whether OpenSSL finds CAs of the system, in a file or as hashed files of a directory."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile is not None:
+        return True
+    try:
+        return paths.capath is not None and any(Path(paths.capath).glob("????????.[0-9]"))
+    except OSError:
+        return False
+
+
 class Transport:
     """Sends one request at a time per thread, for any number of threads.
 
@@ -59,7 +71,7 @@ class Transport:
         self.on_answer: Callable[[str, str, Response], None] = lambda *_: None
         """Called with method, URL and every whole HTTP answer as it arrives, on the thread that asked."""
         self.ssl_context = ssl.create_default_context(cafile=ca_bundle)
-        if ca_bundle is None:
+        if ca_bundle is None and not _system_has_cas():
             self.ssl_context.load_verify_locations(cafile=certifi.where())
         self._options: dict[str, Any] = {
             "maxsize": connections,

@@ -51,10 +51,10 @@ class Response:
 def _system_has_cas() -> bool:
     """Whether OpenSSL finds CAs of the system, in a file or as hashed files of a directory."""
     paths = ssl.get_default_verify_paths()
-    if paths.cafile is not None:
+    if paths.cafile:
         return True
     try:
-        return paths.capath is not None and any(Path(paths.capath).glob("????????.[0-9]"))
+        return bool(paths.capath) and any(Path(paths.capath).glob("????????.[0-9]"))
     except OSError:
         return False
 

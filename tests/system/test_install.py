@@ -144,7 +144,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Pa
     box.run("dpkg", "--purge", "queuetick")
     left = set(remains(box).split())
     assert left == {"/etc/queuetick"}, left  # with what the administrator made
-    assert box.out("find", "/etc/queuetick", "-type", "f").split() == [
+    assert sorted(box.out("find", "/etc/queuetick", "-type", "f").split()) == [
         "/etc/queuetick/credentials/emea/genesys_client_id",
         "/etc/queuetick/credentials/emea/genesys_client_secret",
         "/etc/queuetick/emea.toml",

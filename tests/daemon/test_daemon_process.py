@@ -197,7 +197,7 @@ def test_status_in_an_outage_says_since_when_why_and_the_last_good_cycle(tmp_pat
         environment = {**credentials(simulator, tmp_path), "NOTIFY_SOCKET": str(path)}
         with DaemonProcess(QUICK, environment=environment, directory=tmp_path) as daemon:
             status = await_status(systemd, lambda text: "cycle 2: 7/7 queues" in text)
-            assert "requests a minute" in status
+            assert "/300 requests, waiting" in status
             simulator.set_faults(status={500: 1.0})
             status = await_status(systemd, lambda text: "API lost since 20" in text)
             assert "last good cycle" in status and "7 queues" in status

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.system
 RESTART_SECONDS = 5
 
 HANG = """
+import faulthandler, sys
+sys.path[:0] = ["/usr/lib/queuetick/lib", f"/usr/lib/queuetick/lib-cp{sys.version_info[0]}{sys.version_info[1]}"]
+faulthandler.enable()
 from pathlib import Path
 from threading import Event
 from queuetick.polling.cycle import Cycle
@@ -27,8 +30,11 @@ def hang(*arguments, **options):
     return run(*arguments, **options)
 
 Cycle.run = hang
+
+from queuetick.cli.main import main
+sys.exit(main())
 """
-"""sitecustomize.py: a cycle that never ends, from the moment the file is there."""
+"""The command, with a cycle that never ends from the moment the file is there."""
 
 
 def start(box: Box, unit: str = UNIT) -> str:
@@ -168,7 +174,7 @@ def ended_by_the_watchdog(box: Box, since: str, before: int) -> None:
     assert any("Watchdog timeout" in entry["MESSAGE"] for entry in box.journal(since, f"UNIT={UNIT}"))
     told = [entry["MESSAGE"] for entry in box.journal(since, f"_PID={before}")]
     assert "Fatal Python error: Aborted" in told, told
-    assert any("/queuetick/daemon.py" in line for line in told), told
+    assert any("/queuetick/daemon/daemon.py" in line for line in told), told
 
 
 def test_a_frozen_daemon_is_ended_by_the_watchdog_and_is_back(box: Box) -> None:
@@ -186,10 +192,11 @@ def test_a_frozen_daemon_is_ended_by_the_watchdog_and_is_back(box: Box) -> None:
 
 def test_a_hung_cycle_is_ended_by_the_watchdog_and_is_back(box: Box) -> None:
     """The main thread is well and answers signals, but no cycle ends any more: that is no life either."""
-    box.write("/run/hang/sitecustomize.py", HANG)
+    box.write("/run/hang/queuetick.py", HANG)
     box.write(
         f"/run/systemd/system/{UNIT}.d/hang.conf",
-        "[Service]\nWatchdogSec=2s\nRestartSec=100ms\nEnvironment=PYTHONPATH=/run/hang\n",
+        "[Service]\nWatchdogSec=2s\nRestartSec=100ms\nExecStart=\n"
+        "ExecStart=/usr/bin/python3 -IS /run/hang/queuetick.py run --config /etc/queuetick/config.toml\n",
     )
     box.run("systemctl", "daemon-reload")
     configure(box, CONFIG.replace("[poll]", "timeout = 0.1\n[poll]"))

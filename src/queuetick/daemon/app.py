@@ -151,9 +151,7 @@ class App:
 
     def status(self) -> str:
         """One line on the last cycle for systemd, masked."""
-        limits = self.runner.org.limits
-        text = f"{self.runner.outage.status}; {limits.used}/{limits.budget} requests a minute"
-        return self.emitter.mask(" ".join(text.split()))
+        return self.emitter.mask(" ".join(self.runner.outage.status.split()))
 
     def close(self) -> None:
         """Let go of threads, connections and the metrics port."""

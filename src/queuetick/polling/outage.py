@@ -27,10 +27,11 @@ class Outage:
         began: float,
         monotonic: float,
         none_selected: str | None,
+        requests: str = "",
     ) -> Fact | None:
         """Take in a cycle that began at `began` and ended at `monotonic`; returns what has changed, if anything has.
 
-        An outage counts from where its first cycle began.
+        An outage counts from where its first cycle began. `requests` says how much of the budget is used, for STATUS.
         """
         fact: Fact | None = None
         report, waiting = result.report, result.waiting
@@ -43,7 +44,7 @@ class Outage:
         elif self.cause is not None and answered:
             fact = ApiRecovered(outage_seconds=round(monotonic - self._lost_at, 3), cycles=self._cycles)
             self.cause, self._cycles = None, 0
-        self._status = self._describe(report, waiting, none_selected)
+        self._status = self._describe(report, waiting, none_selected, requests)
         if report.outcome == "ok":
             self._last_good = (
                 f"cycle {report.cycle} at {report.scheduled_at}: {report.queues} queues, waiting {waiting}"
@@ -55,7 +56,7 @@ class Outage:
         """One line on the last cycle, for systemd; not masked and not cut."""
         return self._status
 
-    def _describe(self, report: CycleReport, waiting: int, none_selected: str | None) -> str:
+    def _describe(self, report: CycleReport, waiting: int, none_selected: str | None, requests: str) -> str:
         if self.cause is not None:
             good = f"last good {self._last_good}" if self._last_good else "no good cycle yet"
             return f"API lost since {self._lost_since}: {self.cause.reason}; {good}"
@@ -65,7 +66,8 @@ class Outage:
             return f"cycle {report.cycle} failed: the queues are not listed yet"
         answered = report.snapshots + report.unchanged
         queues, seconds = f"{answered}/{report.queues} queues", f"{report.duration_seconds:.2f} s"
-        text = f"cycle {report.cycle}: {queues}, {seconds}, waiting {waiting}"
+        parts = filter(None, [queues, seconds, requests, f"waiting {waiting}"])
+        text = f"cycle {report.cycle}: {', '.join(parts)}"
         if report.outcome == "ok":
             return text
         short = [

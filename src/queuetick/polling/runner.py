@@ -222,6 +222,7 @@ class CycleRunner:
             began=began,
             monotonic=self._clock.monotonic(),
             none_selected=discovery.none_selected,
+            requests=f"{org.limits.used}/{org.limits.budget} requests",
         )
         if changed is not None:
             self._emit(changed)

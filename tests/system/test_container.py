@@ -125,6 +125,8 @@ def test_as_pid_1_it_polls_answers_probes_and_ends_at_sigterm(engine: Engine) ->
         (folder / "config.toml").write_text(
             f'[genesys]\napi_url = "{told["url"]}"\n[poll]\ninterval = 1\n[metrics]\nlisten = "127.0.0.1:19477"\n'
         )
+        # The user's own files are root's within the container; root's own would be nobody's there, and be refused.
+        subprocess.run(["chown", "-R", USER, folder], check=True)
         subprocess.run(["chmod", "-R", "go=rX", folder], check=True)
         name = "queuetick-test"
         engine(

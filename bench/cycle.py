@@ -3,8 +3,8 @@
     python bench/cycle.py [--queues 1500] [--cycles 20] [--rounds 5]
 
 The simulator runs in a process of its own. Each side runs in a fresh process and reports its own CPU (user + system)
-per cycle, its peak memory, and when its first line came. The bare loop and queuetick take turns, `rounds` times, because
-a machine is not the same from one minute to the next; the table has the medians, and the rounds stand below. The
+per cycle, its peak memory, and when its first line came. The bare loop and queuetick run in turn, `rounds` times,
+because the speed of a machine varies. The table has the medians; the rounds are printed below it. The
 yardsticks write one line per queue to /dev/null, queuetick its whole lines to a file.
 """
 

@@ -22,7 +22,7 @@ QUEUETICK = [sys.executable, "-m", "queuetick"]
 
 def clean_environment(home: Path) -> dict[str, str]:
     """No credentials, no proxies, a home of its own."""
-    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make coverage`
+    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make test COVERAGE=yes`
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(home)}
 

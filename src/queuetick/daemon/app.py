@@ -149,10 +149,6 @@ class App:
         patience = 2 * self.runner.interval + 3 * self.config.genesys.timeout + 10
         return self.clock.monotonic() - self.runner.progress_at < patience
 
-    def status(self) -> str:
-        """One line on the last cycle for systemd, masked."""
-        return self.emitter.mask(" ".join(self.runner.outage.status.split()))
-
     def close(self) -> None:
         """Let go of threads, connections and the metrics port."""
         self.runner.close()

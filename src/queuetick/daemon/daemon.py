@@ -155,7 +155,7 @@ class Daemon:
             return self._refuse(failure.reason)
         # An outage is not a start failure: the daemon waits for the API to come back.
         waiting = f"waiting for the API: {failure.reason}" if failure else "logged in"
-        self._notify(f"READY=1\nSTATUS={self._emitter.mask(waiting)}")
+        self._notify(f"READY=1\nSTATUS={waiting}")
         if failure is None:
             refused = app.discover()
             if (
@@ -241,7 +241,7 @@ class Daemon:
     def _report(self, report: CycleReport | None) -> None:
         if report is not None:
             self.last_report = report
-            self._notify(f"STATUS={self._app.status()}")
+            self._notify(f"STATUS={self._app.runner.outage.status}")
 
     def _end_if_done(self) -> None:
         """End a run of so many cycles, also when the last one was skipped or crashed."""
@@ -289,7 +289,7 @@ class Daemon:
     def _shut_down(self, starting: threading.Thread) -> ExitCode:
         """End within `GRACE`: requests under way are cut off, the running cycle still gives its account."""
         began, app = monotonic(), self._app
-        reason = self._emitter.mask(self._reason or "")
+        reason = self._reason or ""
         self.stop.set()
         self._notify(f"STOPPING=1\nSTATUS=stopping: {reason}")
         app.runner.org.transport.abort()

@@ -34,7 +34,7 @@ _DATA = (QueueSnapshot, QueueStats)
 _LOUD: dict[str, frozenset[str]] = {level: frozenset(LEVELS[at:]) for at, level in enumerate(LEVELS)}
 
 Fields = MutableMapping[str, Any]
-"""What the processors pass on: `fact`, `observers`, `now`, `route`; `_stamp` adds `timestamp`."""
+"""What the processors pass on: `fact`, `observers`, `now`, `route`; `stamp_line` adds `timestamp`."""
 
 
 class Route(NamedTuple):

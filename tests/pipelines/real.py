@@ -73,7 +73,7 @@ def control(url: str, method: str, body: dict[str, Any] | None = None) -> Any:
 
 def record(directory: Path) -> list[bytes]:
     """Return every line of a run in which queues went missing, the API was lost and then was full."""
-    simulate = [QUEUETICK, "simulate", "--queues", "12", "--rate-limit", "0"]
+    simulate = [QUEUETICK, "simulate", "--queues", "12", "--rate-limit", "0", "--at", "10:30"]
     with running(simulate) as (_, simulator):
         until(lambda: bool(simulator.lines), "first line of the simulator")
         started = parse(simulator.lines[0])

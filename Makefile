@@ -50,7 +50,7 @@ bench: $(STAMP) ## what a cycle costs, against the plain SDK and a bare loop; th
 	$(BIN)/python bench/watch.py
 
 docs: $(STAMP) ## regenerate docs/events.md from the types
-	$(BIN)/python -m queuetick.events.schema > docs/events.md
+	$(BIN)/python release/events_page.py > docs/events.md
 
 docs-site: $(STAMP) ## the pages as a site in build/site; a broken link or anchor fails it
 	$(BIN)/python -m mkdocs build --quiet --strict

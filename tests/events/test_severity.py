@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from queuetick.events import MediaCounts, QueueSnapshot
 from queuetick.events.examples import EXAMPLES
-from queuetick.events.thresholds import Severity, Threshold, Thresholds, parse_hours, severity
+from queuetick.events.thresholds import Severity, Threshold, Thresholds, parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TUESDAY = datetime(2026, 11, 24, 10, 0, tzinfo=BERLIN)
@@ -49,7 +49,7 @@ def queue(media: dict[str, MediaCounts] | None = None, **fields: Any) -> QueueSn
 
 
 def graded(snapshot: QueueSnapshot, *thresholds: Threshold, at: datetime = TUESDAY) -> Severity:
-    return severity(snapshot, thresholds, at.timestamp())
+    return Thresholds(thresholds).assess(snapshot, at.timestamp()).severity
 
 
 def test_without_thresholds_the_own_target_decides() -> None:

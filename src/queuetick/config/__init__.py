@@ -13,17 +13,3 @@ from queuetick.config.settings import (
     Queues,
     Stats,
 )
-
-__all__ = [
-    "SECTIONS",
-    "Config",
-    "ConfigError",
-    "Credentials",
-    "Genesys",
-    "Log",
-    "Metrics",
-    "Output",
-    "Poll",
-    "Queues",
-    "Stats",
-]

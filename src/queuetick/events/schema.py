@@ -1,9 +1,8 @@
-"""The line contract as JSON Schema and as docs/events.md, both made from the types and their descriptions."""
+"""The line contract as JSON Schema, made from the types and their descriptions."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -11,7 +10,7 @@ from msgspec import NODEFAULT, UnsetType, json, structs
 
 from queuetick.events.base import Level
 from queuetick.events.events import EVENTS, Fact
-from queuetick.events.examples import EXAMPLES
+from queuetick.events.examples import LINES
 from queuetick.events.model import SCHEMA_VERSION
 
 SCHEMA_ID = f"urn:queuetick:lines:{SCHEMA_VERSION}"
@@ -103,7 +102,7 @@ def json_schema() -> dict[str, Any]:
             *(field.encode_name for field in structs.fields(type_) if _always_written(type_, field)),
         ]
     definitions = {}
-    for event in EVENTS:
+    for event, example in zip(EVENTS, LINES, strict=True):
         component = components.pop(event.__name__)
         own = component["properties"]
         component["title"] = event_name(event)
@@ -119,7 +118,7 @@ def json_schema() -> dict[str, Any]:
             **{name: field for name, field in own.items() if name != "event"},
         }
         component["required"] = ["timestamp", "level", *component["required"]]
-        component["examples"] = [json.decode(example_line(event))]
+        component["examples"] = [json.decode(example)]
         definitions[event_name(event)] = component
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -131,84 +130,6 @@ def json_schema() -> dict[str, Any]:
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in definitions],
         "$defs": {**definitions, **components},
     }
-
-
-def example_line(event: type[Fact]) -> bytes:
-    """A line of `event` as the plain profile writes it, without the newline."""
-    example = next(example for example in EXAMPLES if type(example) is event)
-    severity = example.severity
-    body = json.encode(example)[len(f'{{"event":"{event_name(event)}"') :]
-    head = {
-        "timestamp": "2026-11-24T04:00:15.412Z",
-        "level": severity,
-        "event": event_name(event),
-        "org": "emea",
-    }
-    return json.encode(head)[:-1] + body
-
-
-def events_markdown() -> str:
-    """docs/events.md."""
-    schema = json_schema()
-    lines = [
-        "# Events",
-        "",
-        "<!-- Generated from the types by `python -m queuetick.events.schema`; a test compares. -->",
-        "",
-        f"Version {SCHEMA_VERSION} of the line contract, in the plain profile; `queuetick schema` prints it as",
-        "JSON Schema. Within a major version no field is removed and none changes its type; new fields and",
-        "events may come, so readers ignore what they do not know. `null` means not known; an absent field does",
-        "not apply.",
-        "",
-        "Every line has these first, in this order (`org` where one is set):",
-        "",
-        *_table(
-            (name, {**schema["$defs"]["daemon.stopped"]["properties"][name], **type_}, name != "org")
-            for name, type_ in _EVERY.items()
-        ),
-        "",
-        "An operational event too long for one line (4,095 bytes) is written as several: each repeats the",
-        "other fields, has a piece of the long list, and `part` and `parts` (1 of 3, 2 of 3, 3 of 3). Long",
-        "strings end in `…`; of a traceback the end is kept. A snapshot is always one line. NaN and",
-        "infinity are written as `null`.",
-        "",
-        "| event | level | what |",
-        "|---|---|---|",
-        *(
-            f"| [`{name}`](#{name.replace('.', '')}) | {event.level} | {_summary(schema['$defs'][name])} |"
-            for event in EVENTS
-            for name in [event_name(event)]
-        ),
-    ]
-    for event in EVENTS:
-        definition = schema["$defs"][event_name(event)]
-        own = {
-            name: field
-            for name, field in definition["properties"].items()
-            if name not in _PARTS and name not in _EVERY
-        }
-        lines += [
-            "",
-            f"## {event_name(event)}",
-            "",
-            f"Level `{event.level}`. {definition['description']}",
-            "",
-        ]
-        lines += _table((name, field, name in definition["required"]) for name, field in own.items())
-        lines += ["", "```json", example_line(event).decode(), "```"]
-    lines += ["", "# Parts of events"]
-    for name, definition in schema["$defs"].items():
-        if "." not in name:
-            lines += ["", f"## {name}", "", definition.get("description", ""), ""]
-            lines += _table(
-                (field_name, field, field_name in definition["required"])
-                for field_name, field in definition["properties"].items()
-            )
-    return "\n".join(lines) + "\n"
-
-
-_EVERY: dict[str, dict[str, Any]] = {"timestamp": {}, "level": {}, "event": {"const": None}, "org": {}}
-_PARTS = {"part", "parts"}
 
 
 def _structs() -> Iterator[type[msgspec.Struct]]:
@@ -245,39 +166,3 @@ def _add_format(field: dict[str, Any]) -> None:
     for alternative in field.get("anyOf", [field]):
         if alternative.get("type") == "string":
             alternative["format"] = "date-time"
-
-
-def _summary(definition: dict[str, Any]) -> str:
-    return str(definition["description"]).split("\n")[0]
-
-
-def _table(rows: Iterable[tuple[str, dict[str, Any], bool]]) -> list[str]:
-    rendered = [
-        f"| `{name}` | {_type(field)} | {'yes' if always else 'no'} | {field.get('description', '')} |"
-        for name, field, always in rows
-    ]
-    return ["| field | type | always there | meaning |", "|---|---|---|---|", *rendered]
-
-
-def _type(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(_type(alternative) for alternative in field["anyOf"])
-    if "const" in field:
-        return "string"
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    if "$ref" in field:
-        name = field["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if field.get("type") == "array":
-        return f"array of {_type(field['items'])}"
-    if "additionalProperties" in field:
-        values = field["additionalProperties"]
-        return f"object of {_type(values)}" if isinstance(values, dict) and values else "object"
-    if "format" in field:
-        return f"{field['type']} ({field['format']})"
-    return str(field.get("type", "any"))
-
-
-if __name__ == "__main__":
-    sys.stdout.write(events_markdown())

@@ -49,18 +49,14 @@ class QueueStats(Event, tag="queue.stats", kw_only=True):
     division: str | UnsetType = UNSET
     interval_start: Annotated[str, Meta(description="start of the window: midnight in stats.timezone (UTC)")]
     interval_end: Annotated[str, Meta(description="end of the window (UTC)")]
-    offered: Annotated[int | None, Meta(description="contacts offered to the queue")]
-    answered: Annotated[int | None, Meta(description="contacts that an agent answered")]
-    abandoned: Annotated[int | None, Meta(description="contacts that gave up, short ones included")]
-    abandoned_short: Annotated[
-        int | None, Meta(description="contacts that gave up within the org's short limit")
-    ]
-    flowed_out: Annotated[
-        int | None, Meta(description="contacts that left the queue without answer or abandon")
-    ]
-    transferred: Annotated[int | None, Meta(description="contacts that an agent transferred")]
-    answer_seconds: Annotated[Spread, Meta(description="waits that ended with an answer")]
-    wait_seconds: Annotated[Spread, Meta(description="all waits that ended")]
+    offered: int | None
+    answered: int | None
+    abandoned: int | None
+    abandoned_short: int | None
+    flowed_out: int | None
+    transferred: int | None
+    answer_seconds: Spread
+    wait_seconds: Spread
     service_level: ServiceLevel
     media: Annotated[dict[str, MediaStats] | None, Meta(description="the same by media type")]
     media_omitted: Annotated[

@@ -7,9 +7,8 @@ import enum
 import operator
 import re
 import zoneinfo
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct, UnsetType
@@ -212,16 +211,6 @@ class Thresholds:
         if not selected:
             return f"target {medium}"
         return next((one for one, hours in selected if hours is None or hours.include(now)), None)
-
-
-@lru_cache(maxsize=16)
-def _thresholds(thresholds: tuple[Threshold, ...]) -> Thresholds:
-    return Thresholds(thresholds)
-
-
-def severity(snapshot: QueueSnapshot, thresholds: Sequence[Threshold], now: float) -> Severity:
-    """The severity of one snapshot at `now`, in seconds since 1970: `Thresholds.assess` for a single question."""
-    return _thresholds(tuple(thresholds)).assess(snapshot, now).severity
 
 
 class _Share(NamedTuple):

@@ -324,7 +324,7 @@ RULES = {
     "a CA bundle whose name holds a NUL": (
         '[genesys]\nca_bundle = "a\\u0000"',
         "genesys.ca_bundle",
-        "'a\\x00' cannot be read: embedded null byte",
+        "'a\\x00' cannot be read: its name has a NUL character",
         "name a readable PEM file",
     ),
     "an id that is no UUID": (

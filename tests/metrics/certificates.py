@@ -14,7 +14,8 @@ class Authority:
         self.cert = directory / f"{name}.pem"
         self._key = directory / f"{name}.key"
         self._run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                  "-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.cert))  # fmt: skip
+                  "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign",
+                  "-keyout", str(self._key), "-out", str(self.cert))  # fmt: skip
 
     def sign(self, name: str, *, passphrase: str | None = None) -> tuple[str, str]:
         """Paths of a certificate for `localhost`, and of its key."""

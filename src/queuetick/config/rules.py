@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import ssl
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -312,8 +313,10 @@ def _output(path: str) -> Iterator[Problem]:
     if "\0" in path:
         yield Problem("output.path", "has a NUL character, which no path can have", "set another path")
         return
-    try:
-        exists = path == "-" or Path(path).parent.is_dir()
+    try:  # not Path.is_dir(): since Python 3.14 it hides why a path cannot be one
+        exists = path == "-" or stat.S_ISDIR(Path(path).parent.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        exists = False
     except OSError as error:
         yield Problem("output.path", f"cannot be a path: {error.strerror}", "set another path")
         return

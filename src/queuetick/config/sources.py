@@ -48,8 +48,9 @@ def read_bytes(path: Path, *, owned: bool = False) -> bytes:
         raise Unreadable(
             f"cannot be read: {error.strerror}", "make it readable, or name another file"
         ) from None
-    except ValueError as error:  # a NUL in the path
-        raise Unreadable(f"cannot be read: {error}", "name another file") from None
+    except ValueError:
+        problem = "cannot be read: its name has a NUL character"
+        raise Unreadable(problem, "name another file") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

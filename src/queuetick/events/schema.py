@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -92,6 +93,8 @@ def json_schema() -> dict[str, Any]:
     _, components = json.schema_components(EVENTS, ref_template="#/$defs/{name}")
     for type_ in _structs():
         component = components[type_.__name__]
+        if "description" in component:  # a docstring, which Python strips of its indentation since 3.13
+            component["description"] = inspect.cleandoc(component["description"])
         for name, field in component["properties"].items():
             if name in DESCRIPTIONS:
                 field.setdefault("description", DESCRIPTIONS[name])

@@ -70,8 +70,7 @@ def test_with_a_controlling_terminal_a_hangup_ends_the_process(tmp_path):
         lines = tmp_path / "lines.jsonl"
         until(lambda: lines.exists() and b"cycle.completed" in lines.read_bytes(), 20)
         os.close(terminal)
-        ended = []
-        until(lambda: ended or ended.extend(os.waitpid(pid, os.WNOHANG)[:1]) or (ended and ended[0]), 15)
+        until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 15)
     last = json.loads(lines.read_bytes().splitlines()[-1])
     assert (last["event"], last["reason"]) == ("daemon.stopped", "SIGHUP")
 

@@ -51,7 +51,8 @@ class Group(Struct, gc=False):
 
 class Observations(Struct, gc=False):
     results: list[Group] | None = None
-    systemToOrganizationMappings: Any = None  # noqa: N815 - the API's name
+    systemToOrganizationMappings: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815 - the API's name
+    """JSON, the same in every answer of an org: `snapshots.presences` reads it once."""
 
 
 class Metrics(Struct, gc=False):
@@ -88,7 +89,8 @@ def read_observations(data: bytes) -> Observations:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = read_object(data)
         results = [_group(item) for item in read_items(answer, "results")]
-        return Observations(results, answer.get("systemToOrganizationMappings"))
+        mappings = json.dumps(answer.get("systemToOrganizationMappings"))
+        return Observations(results, msgspec.Raw(mappings.encode()))
 
 
 def read_details(data: bytes) -> list[EntityGroup]:

@@ -81,7 +81,7 @@ class Observations:
             if group.data:
                 groups.append((key.mediaType, group.data))
         moment = Moment(cycle, scheduled_at, arrived, utc(arrived))
-        reader = Reader(moment, presences(observations.systemToOrganizationMappings), metrics)
+        reader = Reader(moment, presences(bytes(observations.systemToOrganizationMappings)), metrics)
         answer = Answer([], [])
         for queue in batch.queues:
             described = found.get(queue.id)

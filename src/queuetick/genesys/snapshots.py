@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
 
 from msgspec import UNSET, Struct
 
@@ -256,13 +257,18 @@ def _over_target(queue: Queue, media: Mapping[str, MediaCounts]) -> bool | None:
     return known
 
 
-def presences(mappings: Any) -> dict[str, str]:
+@lru_cache(maxsize=8)
+def presences(mappings: bytes) -> Mapping[str, str]:
     """The name of each of the org's presence ids, from `systemToOrganizationMappings` (facts, 12)."""
-    if not isinstance(mappings, dict):
+    try:
+        by_name = json.loads(mappings)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(by_name, dict):
         return {}
     return {
         presence_id.lower(): presence_name(system)
-        for system, ids in mappings.items()
+        for system, ids in by_name.items()
         if isinstance(ids, list)
         for presence_id in ids
         if isinstance(presence_id, str)

@@ -25,6 +25,8 @@ CHUNK = 256 * 1024
 """Bytes taken from the buffer at a time."""
 STEP = 0.25
 """Seconds that the thread waits for a full destination before it looks whether the output was closed."""
+GATHER = 0.02
+"""Seconds that the thread gathers lines after the first one: a write a batch would cost as much as the lines."""
 RETRY = 0.5
 """Seconds from a write that failed (full disk, lost directory) to the next attempt."""
 PRIORITIES: dict[str, bytes] = {
@@ -128,11 +130,13 @@ class Output:
                 return self.closed
             if not self._backlog():
                 self._moved_at = self._behind_since = self._clock()
+            first = not self._pending
             self._pending.extend(lines)
             self._pending_bytes += sum([len(line.content) for line in lines])
             if self._pending_bytes > self._limit:
                 overflow = self._make_room()
-            self._changed.notify_all()
+            if first or self._pending_bytes >= CHUNK:
+                self._changed.notify_all()
         if overflow:
             self._warn(
                 f"{self.name}: the buffer of {self._limit} bytes is full, the oldest snapshots are dropped"
@@ -235,6 +239,9 @@ class Output:
         """Wait for lines and move some into `_writing`; return False once the output has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or bool(self._pending) or self._destination.unfinished)
+            self._changed.wait_for(
+                lambda: self._ended or self._hurry or self._pending_bytes >= CHUNK, GATHER
+            )
             size = 0
             while self._pending and size < CHUNK and not self._ended:
                 line = self._pending.popleft()
@@ -248,12 +255,12 @@ class Output:
         began = recovery = None
         with self._changed:
             left, self._writing = self._writing[done:], []
+            self._hurry = False
             if not self._ended:
                 self._pending.extendleft(reversed(left))
                 self._pending_bytes += sum([len(line.content) for line in left])
             if error is not None:
                 self._errors += 1
-                self._hurry = False
                 if self._trouble is None:
                     began = error.strerror or str(error)
                     self._trouble = (self._clock(), began)

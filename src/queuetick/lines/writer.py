@@ -1,10 +1,13 @@
 """Events become lines: a chain of structlog processors.
 
-redact, observe, level, stamp, render: one call for each event. What the chain returns is appended to the output.
+redact, observe, level, stamp, render: one call for the events of one level that are emitted together, because a call
+for each of 1,500 snapshots costs more than their rendering (bench/lines.py). What the chain returns is appended to the
+output.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
@@ -34,7 +37,7 @@ _DATA = (QueueSnapshot, QueueStats)
 _LOUD: dict[str, frozenset[str]] = {level: frozenset(LEVELS[at:]) for at, level in enumerate(LEVELS)}
 
 Fields = MutableMapping[str, Any]
-"""What the processors pass on: `fact`, `observers`, `now`, `route`; `stamp_line` adds `timestamp`."""
+"""What the processors pass on: `facts`, `observers`, `now`, `route`; `stamp_line` adds `timestamp`."""
 
 
 class Route(NamedTuple):
@@ -128,9 +131,9 @@ class Emitter:
         while True:
             route = self._route
             lines: list[Line] = []
-            for fact in facts:
-                log = getattr(self._logger, level or fact.severity)
-                lines += log("", fact=fact, observers=observers, now=now, route=route) or ()
+            for severity, group in itertools.groupby(facts, lambda fact: level or fact.severity):
+                log = getattr(self._logger, severity)
+                lines += log("", facts=list(group), observers=observers, now=now, route=route) or ()
             if not lines or route.output.append(lines) or route is self._route:
                 return
             observers = []  # the output was replaced and has ended: make the lines again, for the present one
@@ -149,13 +152,13 @@ class Emitter:
     # The chain
 
     def _redact(self, _logger: object, _level: str, fields: Fields) -> Fields:
-        fields["fact"] = self.redaction.clean_event(fields["fact"])
+        fields["facts"] = [self.redaction.clean_event(fact) for fact in fields["facts"]]
         return fields
 
     def _observe(self, _logger: object, _level: str, fields: Fields) -> Fields:
-        for observe in fields["observers"]:
+        for observe, fact in itertools.product(fields["observers"], fields["facts"]):
             try:
-                observe(fields["fact"])
+                observe(fact)
             except Exception as error:  # noqa: BLE001 - a defect of the metrics must not cost lines
                 if id(observe) not in self._blamed:
                     self._blamed.add(id(observe))
@@ -166,8 +169,8 @@ class Emitter:
 
 def drop_below_level(_logger: object, level: str, fields: Fields) -> Fields:
     """Drop operational events below `log.level`; measurements stay."""
-    if not is_data(fields["fact"]) and level not in _LOUD[fields["route"].level]:
-        raise structlog.DropEvent
+    if level not in _LOUD[fields["route"].level]:
+        fields["facts"] = [fact for fact in fields["facts"] if is_data(fact)]
     return fields
 
 
@@ -178,8 +181,12 @@ def stamp_line(_logger: object, _level: str, fields: Fields) -> Fields:
 
 
 def render_lines(_logger: object, level: str, fields: Fields) -> tuple[tuple[list[Line]], dict[str, Any]]:
-    """One line, nearly always; several where `fit` has to carry a list on."""
-    route, fact, timestamp = fields["route"], fields["fact"], fields["timestamp"]
+    """One line for each event, nearly always; several where `fit` has to carry a list on."""
+    timestamp, route = fields["timestamp"], fields["route"]
+    return ([line for fact in fields["facts"] for line in _lines(fact, timestamp, level, route)],), {}
+
+
+def _lines(fact: Fact, timestamp: str, level: str, route: Route) -> list[Line]:
     data = is_data(fact)
     if data and route.media != "all":
         fact = without_media(fact, route.media)
@@ -196,9 +203,9 @@ def render_lines(_logger: object, level: str, fields: Fields) -> tuple[tuple[lis
         )
         line = rendered(fact)
     if len(line) <= LIMIT:
-        return ([Line(line + b"\n", level, data)],), {}
+        return [Line(line + b"\n", level, data)]
     parts = fit(fact, lambda part: len(rendered(part)))
-    return ([Line(rendered(part) + b"\n", level, data) for part in parts],), {}
+    return [Line(rendered(part) + b"\n", level, data) for part in parts]
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import threading
 import warnings
 from itertools import chain
@@ -170,8 +171,14 @@ def test_no_control_character_and_no_second_line_end_in_a_line(text):
     assert json.loads(line)["reason"] == text
 
 
-def test_text_that_is_not_ascii_stays_as_it_is():
-    assert escape('"Köln 日本 ☎"'.encode()) == '"Köln 日本 ☎"'.encode()
+@given(st.text(st.sampled_from("a\x7f\x80\x85\x9f\xa0\xc2ü\u2013\u2028\u2029\u202a\u20a8\u4e2d\U0001f600")))
+def test_only_del_c1_and_line_separators_are_spelled_out(text):
+    """For any neighbours: `escape` looks for octets, and these are shared with characters that stay."""
+    escaped = escape(msgspec.json.encode(text)).decode()
+    assert json.loads(escaped) == text
+    assert set(escaped) & set(text) == {
+        char for char in text if not re.match("[\x7f-\x9f\u2028\u2029]", char)
+    }
 
 
 @pytest.mark.parametrize(

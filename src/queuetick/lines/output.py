@@ -239,9 +239,7 @@ class Output:
         """Wait for lines and move some into `_writing`; return False once the output has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or bool(self._pending) or self._destination.unfinished)
-            self._changed.wait_for(
-                lambda: self._ended or self._hurry or self._pending_bytes >= CHUNK, GATHER
-            )
+            self._changed.wait_for(lambda: self._ended or self._hurry or self._pending_bytes >= CHUNK, GATHER)
             size = 0
             while self._pending and size < CHUNK and not self._ended:
                 line = self._pending.popleft()

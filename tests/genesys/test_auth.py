@@ -94,7 +94,7 @@ def test_a_renewal_ahead_of_time_that_fails_costs_nothing_while_the_old_token_ho
     time, facts = VirtualTime(), []
     host = Host(time, 600.0)
     subject = source(host, time, facts)
-    subject.accepted(subject.token())
+    subject.accepted(subject.token(), [])
     host.error = failed(Transient("HTTP 503", status=503))
     time.advance(541.0)
     for _ in range(50):
@@ -135,11 +135,43 @@ def test_a_late_answer_to_the_old_token_does_not_vouch_for_the_new_one():
     host = Host(time)
     subject = source(host, time)
     old = subject.token()
-    subject.accepted(old)
-    subject.renew(old)
-    subject.accepted(old)
+    subject.accepted(old, ["a"])
+    assert subject.renew(old, ["a"])
+    subject.accepted(old, ["b"])
+    assert not subject.renew(subject.token(), ["b"])
+    subject.drop()
     with pytest.raises(LoginFailed, match="rejects each new token"):
-        subject.renew(subject.token())
+        subject.token()
+
+
+def test_a_401_to_one_request_leaves_the_token_to_the_others_also_while_the_login_host_is_away():
+    time = VirtualTime()
+    host = Host(time)
+    subject = source(host, time)
+    old = subject.token()
+    host.error = failed(Unreachable("connection failed"))
+    with pytest.raises(LoginFailed) as away:
+        subject.renew(old, ["a"])
+    assert away.value.rejected
+    assert subject.token() is old
+    host.error = None
+    time.advance(60.0)
+    assert not subject.renew(old, ["a"]), "a login was tried for it before"
+    assert not subject.renew(old, ["b"]), "and did not help"
+    time.advance(auth.MIN_LOGIN_DISTANCE)
+    assert subject.renew(old, ["c"])
+    assert subject.token() is not old
+
+
+def test_what_was_answered_401_may_cost_a_login_again_once_it_was_answered():
+    time = VirtualTime()
+    host = Host(time)
+    subject = source(host, time)
+    for number in range(1, 5):
+        token = subject.token()
+        subject.accepted(token, ["a", "b"])
+        assert subject.renew(token, ["a"])
+        assert len(host.logins) == number + 1
 
 
 def test_a_login_that_gives_the_same_token_again_is_a_renewal_all_the_same():
@@ -153,9 +185,9 @@ def test_a_login_that_gives_the_same_token_again_is_a_renewal_all_the_same():
 
     subject = source(login, time)
     old = subject.token()
-    subject.accepted(old)
-    subject.renew(old)
-    subject.renew(old)  # another thread, whose request had left before
+    subject.accepted(old, [])
+    assert subject.renew(old, ["a"])
+    assert subject.renew(old, ["b"])  # another thread, whose request had left before
     assert subject.token().value == "always the same"
     assert len(logins) == 2
 
@@ -189,12 +221,12 @@ def test_threads_whose_token_is_rejected_at_once_make_one_login(threads):
     old = subject.token()
     got: list[str] = []
 
-    def reject() -> None:
+    def reject(about: str) -> None:
         gate.wait(10)
-        subject.renew(old)
+        assert subject.renew(old, [about])
         got.append(subject.token().value)
 
-    run([threading.Thread(target=reject) for _ in range(threads)])
+    run([threading.Thread(target=reject, args=(str(number),)) for number in range(threads)])
     assert got == ["token-2"] * threads
     assert len(host.logins) == 2
     assert [fact.reason for fact in facts] == ["start", "rejected"]

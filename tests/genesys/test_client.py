@@ -80,14 +80,16 @@ class Tokens:
     def token(self) -> Token:
         return Token(f"token-{self.number}", 300.0)
 
-    def renew(self, rejected: Token) -> None:
+    def renew(self, rejected: Token, about) -> bool:
         self.rejected.append(rejected.value)
         if self.renewal is not None:
             raise self.renewal
         self.number += 1
+        return len(self.rejected) % 2 == 1
 
-    def accepted(self, token: Token) -> None:
+    def accepted(self, token: Token, about) -> None:
         self.held.append(token.value)
+        self.rejected.clear()
 
 
 class Budget:
@@ -336,7 +338,7 @@ def test_a_401_renews_the_token_and_the_request_is_sent_once_more() -> None:
     assert observe(transport, tokens, budget, usage=usage).snapshots
     assert ["Bearer token-1", "Bearer token-2"] == [sent["Authorization"] for sent in transport.headers]
     assert transport.asked[0].body == transport.asked[1].body
-    assert (["token-1"], ["token-2"], 2, 1) == (tokens.rejected, tokens.held, usage.requests, usage.retries)
+    assert (["token-2"], 2, 1) == (tokens.held, usage.requests, usage.retries)
     assert ["acquire observations", "release observations", "reset_backoff"] * 2 == budget.log
 
 
@@ -344,7 +346,7 @@ def test_a_second_401_is_a_failure() -> None:
     transport, tokens, usage = Scripted([REJECTED, REJECTED, SEEN]), Tokens(), Usage()
     with pytest.raises(TokenRejected):
         observe(transport, tokens, usage=usage)
-    assert (2, ["token-1"], []) == (len(transport.asked), tokens.rejected, tokens.held)
+    assert (2, ["token-1", "token-2"], []) == (len(transport.asked), tokens.rejected, tokens.held)
     assert (2, 1) == (usage.requests, usage.retries)
 
 

@@ -107,32 +107,15 @@ def test_the_query_is_the_published_one_for_the_whole_window() -> None:
     } == json.loads(stats.body([Q], WINDOW))  # fmt: skip
 
 
-def test_a_hundred_queues_are_asked_for_at_a_time_on_a_route_of_their_own() -> None:
+def test_stats_are_one_request_on_a_route_of_their_own() -> None:
     transport, budget, usage = Scripted(lambda _: answer({"results": []})), Budget(), Usage()
-    queues = [Queue(f"q{n}") for n in range(250)]
-    asked = client(transport, budget=budget).stats(
+    queues = [Queue(f"q{n}") for n in range(100)]
+    events = client(transport, budget=budget).stats(
         queues, cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=usage
     )
-    assert [100, 100, 50] == [len(events) for events in asked]
-    assert 3 == usage.requests == budget.log.count("acquire stats")
-    assert all(sent.url.endswith(stats.PATH) for sent in transport.asked)
-
-
-def predicates(options) -> list[str]:
-    return [each["value"] for each in json.loads(options.body)["filter"]["clauses"][0]["predicates"]]
-
-
-def test_a_chunk_that_is_too_large_is_halved_and_every_queue_is_answered_in_order() -> None:
-    def at_most_30(options):
-        if len(predicates(options)) > 30:
-            return answer(error_body(400, "response.entity.too.large"), 400)
-        return answer({"results": []})
-
-    queues = [Queue(f"q{n}") for n in range(130)]
-    found = client(Scripted(at_most_30)).stats(
-        queues, cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=Usage()
-    )
-    assert [queue.id for queue in queues] == [event.queue_id for events in found for event in events]
+    assert [queue.id for queue in queues] == [event.queue_id for event in events]
+    assert 1 == usage.requests == budget.log.count("acquire stats")
+    assert transport.asked[0].url.endswith(stats.PATH)
 
 
 @pytest.mark.parametrize(
@@ -147,19 +130,16 @@ def test_a_chunk_that_is_too_large_is_halved_and_every_queue_is_answered_in_orde
     ],
 )
 def test_a_failure_is_the_errors_own_kind(reply, error) -> None:
-    asked = client(Scripted([reply])).stats(
-        [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=Usage()
-    )
     with pytest.raises(error):
-        next(asked)
+        client(Scripted([reply])).stats(
+            [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=113.0, usage=Usage()
+        )
 
 
 def test_stats_have_no_time_after_their_deadline() -> None:
     with pytest.raises(Deferred):
-        next(
-            client(Scripted([])).stats(
-                [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=0.0, usage=Usage()
-            )
+        client(Scripted([])).stats(
+            [Queue(Q)], cycle=7, scheduled_at=TICK, window=WINDOW, deadline=0.0, usage=Usage()
         )
 
 
@@ -243,10 +223,9 @@ def test_whatever_the_answer_holds_each_queue_has_one_event(results) -> None:
 def asked_of(world: World, window: Window) -> list:
     """The events of all queues of `world` for `window`."""
     queues = [Queue(queue.id) for queue in world.centre.queues]
-    chunks = world.cycles.org.client.stats(
+    return world.cycles.org.client.stats(
         queues, cycle=1, scheduled_at=TICK, window=window, deadline=1e12, usage=Usage()
     )
-    return [event for events in chunks for event in events]
 
 
 def agree(world: World, window: Window, events: list) -> None:

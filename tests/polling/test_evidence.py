@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from queuetick.simulator import Faults
 from support.account import breaches
 from support.virtual import World
 
@@ -171,3 +172,53 @@ def test_what_the_server_would_answer_is_polled_two_cycles_after_the_last_fault_
         if report.outcome == "ok":
             assert report.snapshots + report.missing == report.queues == queues
     assert breaches(world.text) == []
+
+
+def logins(world: World) -> int:
+    return len([path for _, path, _ in world.transport.requests if path == "/oauth/token"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    batches=st.integers(2, 12),
+    bad=st.sets(st.integers(0, 11), min_size=1),
+    concurrency=st.sampled_from([1, 4]),
+    login_away=st.booleans(),
+)
+def test_batches_that_are_answered_401_for_ever_cost_no_other_queue_and_few_logins(
+    batches, bad, concurrency, login_away
+):
+    """`login_away`: the login host refuses everything but the first login."""
+    world = World(queues=batches * 5, poll_batch_size=5, poll_concurrency=concurrency, queues_refresh=86_400)
+    world.run(1)
+    ids = [queue.id for queue in world.cycles.queues]
+    bad = {number for number in bad if number < batches} or {0}
+    if len(bad) == batches:
+        bad.remove(batches - 1)
+    rejected = {each for number in bad for each in ids[5 * number : 5 * number + 5]}
+    Truth(world, lambda _, asked, __: refusal(401, "bad.credentials") if asked & rejected else None)
+    if login_away:
+        world.api.faults = Faults(status={503: 1.0}, only=("login",))
+    world.run(41)
+    world.close()
+    assert [report.snapshots for report in world.reports[1:]] == [len(ids) - len(rejected)] * 40
+    assert {report.failed for report in world.reports[1:]} == {len(rejected)}
+    assert logins(world) <= (3 if login_away else 2)
+    assert world.events("api.lost") == world.events("queue.invalid") == []
+    assert breaches(world.text, secrets=world.secrets) == []
+
+
+@pytest.mark.parametrize("queues", [2, 20, 60])
+def test_the_neighbours_of_a_queue_whose_batches_are_answered_401_are_polled(queues):
+    world = World(queues=queues, poll_batch_size=20, queues_refresh=86_400)
+    bad = world.centre.queues[-1].id
+    Truth(world, lambda _, asked, __: refusal(401, "bad.credentials") if bad in asked else None)
+    world.run(12)
+    assert (world.reports[-1].snapshots, world.reports[-1].failed) == (queues - 1, 1)
+    assert logins(world) <= 3
+    assert world.events("queue.invalid") == []
+    sent = len(world.transport.requests)
+    world.run(112)
+    world.close()
+    assert len(world.transport.requests) - sent <= 100 * (-(-queues // 20) + 1)
+    assert breaches(world.text, secrets=world.secrets) == []

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from queuetick.polling.capacity import stats_requests_per_minute
 from queuetick.simulator import Faults
@@ -66,3 +71,72 @@ def test_the_budget_goes_to_observations_first_and_what_was_left_out_comes_first
     first = {line["queue_id"] for line in world.events("queue.stats")}
     assert len(first) == 600
     assert world.events("stats.failed") == []
+
+
+class Door:
+    """Stands before the simulator's API and answers aggregates queries as `refuse(ids)` says: None, or the refusal."""
+
+    def __init__(self, world: World, refuse) -> None:
+        self.refuse = refuse
+        self._respond = world.api.respond
+        world.api.respond = self
+
+    def __call__(self, request):
+        outcome = self._respond(request)
+        if request.target == AGGREGATES and outcome.answer.status == 200:
+            clauses = json.loads(request.body)["filter"]["clauses"]
+            refusal = self.refuse([each["value"] for each in clauses[0]["predicates"]])
+            if refusal is not None:
+                status, code = refusal
+                body = {"message": "refused", "code": code, "status": status}
+                outcome.answer.status, outcome.answer.body = status, json.dumps(body).encode()
+        return outcome
+
+
+def by_round(world: World) -> list[set[str]]:
+    rounds: dict[str, set[str]] = {}
+    for line in world.events("queue.stats"):
+        rounds.setdefault(line["scheduled_at"], set()).add(line["queue_id"])
+    return list(rounds.values())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(queues=st.integers(1, 150), limit=st.integers(3, 120))
+def test_the_size_that_an_answer_has_room_for_is_remembered_until_a_refresh(queues, limit):
+    world = World(queues=queues, stats_enabled=True, stats_every=60, queues_refresh=86_400)
+    Door(world, lambda ids: (400, "response.entity.too.large") if len(ids) > limit else None)
+    world.run(5)
+    first = len(asked(world))
+    world.run(9)
+    second = len(asked(world)) - first
+    assert second <= 2 * math.ceil(queues / min(limit, 100))
+    world.cycles.refresh()
+    before = len(asked(world))
+    world.run(13)
+    grown = len(asked(world)) - before
+    assert grown > second or min(queues, 100) <= limit, "full size is tried again"
+    world.close()
+    assert all(len(ids) == queues for ids in by_round(world)[1:])
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "bad.request"),
+        (401, "bad.credentials"),
+        (403, "missing.division.permission"),
+        (404, "not.found"),
+    ],
+)
+@pytest.mark.parametrize("bad", [1, 3])
+def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_login_a_round(status, code, bad):
+    world = World(queues=230, stats_enabled=True, stats_every=60, queues_refresh=86_400)
+    ids = [queue.id for queue in world.centre.queues]
+    refused = set(ids[40 : 40 + bad])
+    Door(world, lambda asked: (status, code) if refused & set(asked) else None)
+    world.run(13)
+    world.close()
+    assert by_round(world)[-1] == set(ids) - refused
+    assert len(world.events("stats.failed")) == 1
+    assert len([path for _, path, _ in world.transport.requests if path == "/oauth/token"]) <= 2
+    assert {report.outcome for report in world.reports} == {"ok"}

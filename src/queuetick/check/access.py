@@ -155,7 +155,7 @@ def statistics(org: Org, queues: list[Queue], *, now: float, deadline: float) ->
         return skipped(name, "queue.stats is not enabled ([stats] enabled)")
     window = stats.today(settings.timezone, now)
     try:
-        asked = org.client.stats(
+        org.client.stats(
             (queues or [MADE_UP])[:1],
             cycle=0,
             scheduled_at="",
@@ -163,8 +163,6 @@ def statistics(org: Org, queues: list[Queue], *, now: float, deadline: float) ->
             deadline=deadline,
             usage=Usage(),
         )
-        for _ in asked:
-            pass
     except Forbidden as error:
         message = f"{stats.PERMISSION} is missing, so queue.stats is not written: {error.reason}"
         return Check(

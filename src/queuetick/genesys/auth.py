@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -169,6 +169,10 @@ class TokenState:
     accepted: bool = False
     on_trial: bool = False
     """The token took the place of a rejected one, and no answer has accepted it yet."""
+    refused: set[str] = field(default_factory=set)
+    """Queue ids and paths of requests that were answered 401, and not answered since: those cost no further login."""
+    useless_until: float = -math.inf
+    """A login did not help such a request: until then (monotonic seconds) no 401 costs one."""
     failures: int = 0
     """Logins in a row that failed, or whose token was rejected."""
     next_try: float = -math.inf
@@ -228,31 +232,57 @@ class TokenSource:
         finally:
             self._state.lock.release()
 
-    def renew(self, rejected: Token) -> None:
-        """Replace a token that the API answered with 401. Does nothing when another thread has done so.
+    def renew(self, rejected: Token, about: Iterable[str]) -> bool:
+        """Replace a token that a request `about` those ids or paths was answered 401 with; whether to send it again.
 
-        Raises LoginFailed, also when the rejected token had itself just replaced a rejected one: then logging in
-        again at once would not help.
+        False where another login would not help: one did not help this or another request a moment ago, or no answer
+        has accepted the present token yet. It then stays in force, for one request says nothing about the others.
+        Raises LoginFailed where the login fails; the present token stays in force then, too.
         """
-        with self._state.lock:
-            if self._state.token is not rejected:  # not by its value: a server may give the same one again
-                if self._state.token is None:
-                    raise self._not_yet(self._monotonic())
+        state = self._state
+        with state.lock:
+            now = self._monotonic()
+            again = not state.refused.isdisjoint(about)
+            state.refused.update(about)
+            if again:
+                state.useless_until = now + MIN_LOGIN_DISTANCE
+            if state.token is None:
+                raise self._not_yet(now)
+            if state.token is not rejected:  # not by its value: a server may give the same one again
+                return not again
+            if state.on_trial or now < state.useless_until:
+                return False
+            state.reason = "rejected"
+            try:
+                self._renew()
+            except LoginFailed as error:
+                error.rejected = True
+                raise
+            finally:
+                state.reason = "expiring"
+            return True
+
+    def drop(self) -> None:
+        """Drop the token: a whole cycle got no other answer than 401. Where it is new, the next login comes slowly."""
+        state = self._state
+        with state.lock:
+            if state.token is None:
                 return
-            on_trial, self._state.token, self._state.reason = self._state.on_trial, None, "rejected"
-            if on_trial:
+            state.token, state.reason = None, "rejected"
+            if state.on_trial:
                 self._failed(
                     LoginFailed("the API rejects each new token (401)", status=401, genuine=True),
                     self._monotonic(),
                 )
-                raise self._not_yet(self._monotonic())
-            self._renew()
 
-    def accepted(self, token: Token) -> None:
-        """Note that an answer showed that `token` is valid."""
-        if not self._state.accepted and self._state.token is token:
-            self._state.accepted, self._state.on_trial = True, False
-            self._state.failures = 0
+    def accepted(self, token: Token, about: Iterable[str]) -> None:
+        """Note that the answer to a request `about` those ids or paths showed that `token` is valid."""
+        state = self._state
+        if state.refused:
+            state.refused.difference_update(about)
+        if not state.accepted and state.token is token:
+            state.accepted, state.on_trial = True, False
+            state.failures = 0
 
     def _renew(self) -> Token:
         now = self._monotonic()
@@ -273,6 +303,8 @@ class TokenSource:
             self._state.expires_at - ahead, now + MIN_LOGIN_DISTANCE
         )  # whatever `expires_in` says
         self._emit(TokenRenewed(reason=self._state.reason, expires_in_seconds=token.expires_in))
+        if self._state.reason == "expiring":
+            self._state.refused.clear()
         self._state.reason = "expiring"
         return token
 

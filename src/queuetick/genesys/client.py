@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -100,6 +99,10 @@ class Client:
         """Log in where there is no valid token. Raises LoginRefused, LoginFailed or Stopped."""
         self._tokens.token()
 
+    def drop_token(self) -> None:
+        """Log in again, slowly: a whole cycle got no other answer than 401."""
+        self._tokens.drop()
+
     def observe(
         self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
     ) -> Answer:
@@ -121,6 +124,7 @@ class Client:
             deadline=deadline,
             usage=usage,
             timeout=timeout,
+            about=batch.queue_ids,
         )
         return self._query.read(
             response.data,
@@ -140,43 +144,29 @@ class Client:
         window: Window,
         deadline: float,
         usage: Usage,
-    ) -> Iterator[list[QueueStats]]:
-        """Ask what happened in `window` (`genesys.stats.today`) and yield the events of each answer as it comes.
+    ) -> list[QueueStats]:
+        """Ask what happened in `window` (`genesys.stats.today`) in at most `stats.MAX_QUEUES` queues.
 
-        Raises an ApiError for the first request that fails, Deferred or Stopped; the queues that were not yielded by
-        then have no event. Sends only what the budget leaves besides the observations.
+        Raises an ApiError, Deferred or Stopped. Sends only what the budget leaves besides the observations.
         """
-        todo = deque(
-            tuple(queues[start : start + stats.MAX_QUEUES])
-            for start in range(0, len(queues), stats.MAX_QUEUES)
+        response = self._request(
+            "POST",
+            stats.PATH,
+            route="stats",
+            body=stats.body([queue.id for queue in queues], window),
+            most=_most(queues),
+            deadline=deadline,
+            usage=usage,
+            about=[f"{stats.PATH} {queue.id}" for queue in queues],
         )
-        while todo:
-            chunk = todo.popleft()
-            body = stats.body([queue.id for queue in chunk], window)
-            try:
-                response = self._request(
-                    "POST",
-                    stats.PATH,
-                    route="stats",
-                    body=body,
-                    most=_most(chunk),
-                    deadline=deadline,
-                    usage=usage,
-                )
-            except TooLarge:
-                if len(chunk) == 1:
-                    raise
-                middle = len(chunk) // 2
-                todo.extendleft((chunk[middle:], chunk[:middle]))
-                continue
-            yield stats.read(
-                response.data,
-                chunk,
-                cycle=cycle,
-                scheduled_at=scheduled_at,
-                window=window,
-                arrived=self._now(),
-            )
+        return stats.read(
+            response.data,
+            queues,
+            cycle=cycle,
+            scheduled_at=scheduled_at,
+            window=window,
+            arrived=self._now(),
+        )
 
     def find_refused_metric(
         self, queue_id: str, error: RequestRefused, *, deadline: float, usage: Usage, requests: int
@@ -205,7 +195,13 @@ class Client:
         body = self._query.body([queue_id], metrics)
         try:
             self._request(
-                "POST", self._query.path, route="observations", body=body, deadline=deadline, usage=usage
+                "POST",
+                self._query.path,
+                route="observations",
+                body=body,
+                deadline=deadline,
+                usage=usage,
+                about=[queue_id],
             )
         except TooLarge:
             raise
@@ -249,12 +245,14 @@ class Client:
 
     def _page(self, listing: Listing, *, deadline: float, usage: Usage) -> None:
         """Ask for the next page, and for smaller ones when the first is refused."""
+        path, number = "/api/v2/routing/queues", listing.pages + 1
         try:
             response = self._request(
                 "GET",
-                "/api/v2/routing/queues",
+                path,
                 route="listing",
-                query={"pageSize": listing.page_size, "pageNumber": listing.pages + 1},
+                query={"pageSize": listing.page_size, "pageNumber": number},
+                about=[f"{path} {number}"],
                 usage=usage,
                 deadline=deadline,
                 timeout=min(self._timeout, max(0.5, deadline - self._monotonic())),
@@ -294,9 +292,13 @@ class Client:
         deadline: float = math.inf,
         timeout: float | None = None,
         most: int = MAX_BODY,
+        about: Sequence[str] = (),
     ) -> Response:
-        """Send one request, and once more with a new token where the first was answered 401."""
-        replayed = False
+        """Send one request, and once more with a new token where the first was answered 401.
+
+        `about` names what a 401 may be due to besides the token: ids; the path where it is empty.
+        """
+        about = about or (path,)
         while True:
             self._tokens.token()  # before the budget: a request without a token is never sent, so it must not count
             self._limits.acquire(route, deadline)
@@ -309,7 +311,7 @@ class Client:
                 self._limits.release(route)
             self._limits.update_from_headers(route, rate_limit(response.headers))
             if 200 <= response.status < 300:
-                self._tokens.accepted(token)
+                self._tokens.accepted(token, about)
                 self._limits.reset_backoff(route)
                 return response
             error = from_answer(response.status, response.headers, response.data, now=self._now())
@@ -319,10 +321,8 @@ class Client:
             self._limits.reset_backoff(route)
             if isinstance(error, Transient) and error.retry_after is not None:
                 self._limits.hold(route, error.retry_after)
-            if not isinstance(error, TokenRejected) or replayed:
+            if not isinstance(error, TokenRejected) or not self._tokens.renew(token, about):
                 raise error
-            self._tokens.renew(token)
-            replayed = True
             usage.retries += 1
 
     def _send(

@@ -50,7 +50,10 @@ class ApiError(Exception):
     """One failed request. `str()` is a sentence for a person.
 
     `genuine` tells whether the answer had Genesys's own error body; an error without an answer is never genuine.
+    `rejected` tells that the answer was 401 to a token that stays in force, because others may be answered with it.
     """
+
+    rejected: bool = False
 
     def __init__(
         self,
@@ -82,7 +85,8 @@ class Transient(ApiError):
 class Unreachable(Transient): ...
 
 
-class TokenRejected(ApiError): ...
+class TokenRejected(ApiError):
+    rejected = True
 
 
 class Forbidden(ApiError):

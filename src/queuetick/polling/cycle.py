@@ -169,9 +169,7 @@ class Cycle:
                 except RateLimited:
                     if not self.spend():
                         return None
-                    usage.retries += (
-                        1  # the budget knows of the pause: the next attempt waits for it or is deferred
-                    )
+                    usage.retries += 1  # the next attempt waits for the pause, or is deferred
                 except Transient as error:
                     failures += 1
                     if (
@@ -238,8 +236,10 @@ class Cycle:
             self.failed.update(dict.fromkeys(failure.queue_ids, error))
             self._batches_failed += 1
             self.last_error = error
-            # Without a token no other batch can be answered either.
-            self._fruitless += GIVE_UP_AFTER if isinstance(error, LoginFailed) else 1
+            if error.rejected:
+                self.memory.rejected.update(failure.queue_ids)
+            else:  # without a token no other batch can be answered either
+                self._fruitless += GIVE_UP_AFTER if isinstance(error, LoginFailed) else 1
             if self.plan.lost:
                 self._failures.append(failure)
                 return
@@ -310,9 +310,12 @@ class Cycle:
             deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
             memory.deferred = deferred
             memory.learn_size(self._too_large, self._largest_answered)
+            memory.learn_rejected(self.answered | self.missing.keys())
             memory.suspects &= deferred | self.failed.keys()
             for queue_id in memory.written.keys() - self.answered - deferred:
                 del memory.written[queue_id]  # the first line after an absence is always written
+        if not self.api_answered and not deferred and any(error.rejected for error in self.failed.values()):
+            self.client.drop_token()
         report = CycleReport(
             cycle=plan.number,
             scheduled_at=self.scheduled_at,

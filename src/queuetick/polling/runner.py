@@ -281,6 +281,7 @@ class CycleRunner:
                 self.org.client.retry_refused_metrics(queue.id, deadline=deadline, usage=Usage())
         with self._running:
             self.memory.try_all_again()
+        self._today.try_full_size()
 
     def give(self, org: Org, config: Config, discovery: Discovery) -> None:
         """Put another org, configuration and selection in force between two cycles. The memory goes on.

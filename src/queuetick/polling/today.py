@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from queuetick.clock import Clock, Stopped, utc
 from queuetick.config import Stats
 from queuetick.events import Queue, QueueStats, StatsFailed, StatsRecovered, deferred_first
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, RateLimited
+from queuetick.genesys.errors import ApiError, RateLimited, TokenRejected, TooLarge
 from queuetick.genesys.rate_limit import Deferred
-from queuetick.genesys.stats import Window, today
+from queuetick.genesys.stats import MAX_QUEUES, Window, today
+from queuetick.polling.isolation import concerns_single_queues
 
 log = logging.getLogger(__name__)
+
+MOST_PIECES = 16
+"""Requests beyond its own that a round may spend on halving what was refused."""
 
 
 class Client(Protocol):
@@ -31,7 +36,7 @@ class Client(Protocol):
         window: Window,
         deadline: float,
         usage: Usage,
-    ) -> Iterator[list[QueueStats]]: ...
+    ) -> list[QueueStats]: ...
 
 
 Background = Callable[[Callable[[], None]], None]
@@ -45,8 +50,8 @@ def in_background(work: Callable[[], None]) -> None:
 class Today:
     """Asks once in every `stats.every` seconds, after a cycle, with what the budget and the cycle's time leave.
 
-    Queues that no request was left for come first after the next cycle. A failure ends the round, and no more. A slow
-    answer holds up no cycle: it is waited for beside them.
+    Queues that no request was left for come first after the next cycle. A failure costs what was refused, or where it
+    holds for all the rest of the round, and no more. A slow answer holds up no cycle: it is waited for beside them.
     """
 
     def __init__(self, *, clock: Clock, emit: Callable[..., None], background: Background) -> None:
@@ -58,6 +63,10 @@ class Today:
         self._round: int | None = None
         self._waiting: set[str] = set()
         self._failed_at: float | None = None
+        self._size = MAX_QUEUES
+        """Queues that an answer has room for, as far as is known."""
+        self._refused: set[str] = set()
+        """Queue ids of requests that were refused: asked for apart from the others."""
 
     def begin(
         self,
@@ -90,6 +99,10 @@ class Today:
 
         self._background(ask)
 
+    def try_full_size(self) -> None:
+        """Ask for `MAX_QUEUES` at a time again, where the answer was too large for so many."""
+        self._size = MAX_QUEUES
+
     def drop(self) -> None:
         """Emit nothing of a round that is under way: another session is in force."""
         self._client = None
@@ -98,7 +111,9 @@ class Today:
         if not settings.enabled:
             self._round, self._waiting, self._failed_at = None, set(), None
             return ()
-        left = self._waiting & {queue.id for queue in queues}
+        ids = {queue.id for queue in queues}
+        left = self._waiting & ids
+        self._refused &= ids
         number = math.floor(scheduled / settings.every)
         if number != self._round:
             self._round = number
@@ -118,27 +133,73 @@ class Today:
         scheduled: float,
         deadline: float,
     ) -> None:
-        try:
-            for answered in client.stats(
-                todo,
+        window = today(settings.timezone, self._clock.now())
+
+        def ask(part: Sequence[Queue]) -> bool:
+            answered = client.stats(
+                part,
                 cycle=cycle,
                 scheduled_at=utc(scheduled),
-                window=today(settings.timezone, self._clock.now()),
+                window=window,
                 deadline=deadline,
                 usage=Usage(),
-            ):
-                if self._client is not client:
-                    return
-                self._waiting -= {stats.queue_id for stats in answered}
-                self._recovered()
-                self._emit(*answered)
+            )
+            if self._client is not client:
+                raise Stopped
+            self._waiting -= {stats.queue_id for stats in answered}
+            self._refused -= {stats.queue_id for stats in answered}
+            self._emit(*answered)
+            return True
+
+        try:
+            error = self._ask_all(ask, todo)
         except (Deferred, RateLimited, Stopped):
             return  # a pause of this route has its own event; what waits goes first after the next cycle
-        except ApiError as error:
-            if self._failed_at is None:
-                self._failed_at = self._clock.monotonic()
-                self._emit(StatsFailed(**error.evidence(), reason=error.reason, queues=len(self._waiting)))
-            self._waiting = set()
+        except ApiError as fatal:
+            error = fatal
+        if error is None:
+            self._recovered()
+        elif self._failed_at is None:
+            self._failed_at = self._clock.monotonic()
+            self._emit(StatsFailed(**error.evidence(), reason=error.reason, queues=len(self._waiting)))
+        self._waiting = set()
+
+    def _ask_all(self, ask: Callable[[Sequence[Queue]], bool], todo: Sequence[Queue]) -> ApiError | None:
+        """Ask for all queues, as many at a time as an answer has room for.
+
+        A refusal that may be due to one queue costs the others nothing: what was refused is halved, after all else was
+        asked for, and where that was answered. Returns the last refusal. Raises what holds for all, as Client.stats.
+        """
+        good = [queue for queue in todo if queue.id not in self._refused]
+        apart = [queue for queue in todo if queue.id in self._refused]
+        first, again = deque([good or apart]), deque([apart] if good and apart else [])
+        error: ApiError | None = None
+        answered, extra = False, MOST_PIECES
+        for pieces in (first, again):
+            while pieces:
+                piece = pieces.popleft()
+                part = piece[: self._size]
+                if rest := piece[self._size :]:
+                    pieces.appendleft(rest)
+                try:
+                    answered = ask(part)
+                except TooLarge as refusal:
+                    if len(part) > 1:
+                        self._size = len(part) // 2
+                        pieces.appendleft(part)
+                    else:
+                        error = refusal
+                except ApiError as refusal:
+                    if not concerns_single_queues(refusal) and not isinstance(refusal, TokenRejected):
+                        raise
+                    error = refusal
+                    self._refused.update(queue.id for queue in part)
+                    if len(part) > 1 and extra > 0:
+                        extra -= 2
+                        again += (part[: len(part) // 2], part[len(part) // 2 :])
+            if not answered:
+                break
+        return error
 
     def _recovered(self) -> None:
         if self._failed_at is not None:

@@ -280,6 +280,18 @@ def test_a_snapshot_with_too_many_media_types_loses_the_empty_and_small_ones_and
     assert line["waiting"] == SNAPSHOT.waiting
 
 
+def test_stats_with_too_many_media_types_lose_the_small_ones_and_say_so():
+    """They are an event too, and are still no list to carry on: one line a queue."""
+    stats = next(fact for fact in EXAMPLES if isinstance(fact, QueueStats))
+    (medium,) = list(stats.media.values())[:1]
+    media = {f"medium_{at:03d}": structs.replace(medium, offered=at) for at in range(60)}
+    (line,) = written(structs.replace(stats, media=media))
+    assert line["media_omitted"] == 60 - len(line["media"]) > 0
+    assert sorted(counts["offered"] for counts in line["media"].values()) == list(
+        range(60 - len(line["media"]), 60)
+    )
+
+
 def test_a_long_list_is_carried_on_and_the_other_fields_are_repeated():
     ids = [f"e8963ace-0000-4000-8000-{at:012d}" for at in range(200)]
     failed = BatchFailed(

@@ -3,6 +3,7 @@
 from queuetick.events.base import Event, Level
 from queuetick.events.events import (
     EVENTS,
+    MEASUREMENTS,
     ApiLost,
     ApiRecovered,
     BatchFailed,

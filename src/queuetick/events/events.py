@@ -342,3 +342,6 @@ EVENTS: tuple[type[Fact], ...] = (
     DaemonStopped,
 )
 """Every event, in the order of docs/events.md."""
+
+MEASUREMENTS = (QueueSnapshot, QueueStats)
+"""Never silenced by `log.level`, and superseded by the queue's next one."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from queuetick.events import Event, Fact, MediaCounts, MediaStats, QueueSnapshot, QueueStats
+from queuetick.events import MEASUREMENTS, Event, Fact, MediaCounts, MediaStats, QueueSnapshot, QueueStats
 
 LIMIT = 4095 - len("<6>") - len("\n")
 """Bytes of one line's JSON. With a priority and the newline it is the longest line below PIPE_BUF."""
@@ -40,11 +40,11 @@ def fit(fact: Fact, measure: Measure) -> list[Fact]:
     """
     if measure(fact) <= LIMIT:
         return [fact]
-    if isinstance(fact, QueueSnapshot | QueueStats):
-        return [_cut_strings(_drop_media(fact, measure), measure, LIMIT)]
-    if not isinstance(fact, Event):
-        return [_cut_strings(fact, measure, LIMIT)]
-    return _carry_on(fact, measure)
+    if isinstance(fact, MEASUREMENTS):
+        fact = _drop_media(fact, measure)
+    elif isinstance(fact, Event):
+        return _carry_on(fact, measure)
+    return [_cut_strings(fact, measure, LIMIT)]
 
 
 def _drop_media(snapshot: QueueSnapshot | QueueStats, measure: Measure) -> Fact:
@@ -104,7 +104,8 @@ def _pack(lists: list[tuple[Path, list[Any]]], room: int) -> list[dict[Path, lis
         for element in elements:
             size = json_size(element) + 1
             if size > room:
-                element = _cut_to(element, room - 1)  # noqa: PLW2901
+                cut = _cut_strings(element, json_size, room - 1)
+                element = cut if json_size(cut) < room else ELLIPSIS  # noqa: PLW2901
                 size = json_size(element) + 1
             if size > left:
                 pieces.append({})
@@ -114,41 +115,27 @@ def _pack(lists: list[tuple[Path, list[Any]]], room: int) -> list[dict[Path, lis
     return pieces
 
 
-def _cut_strings(fact: Fact, measure: Measure, goal: int) -> Fact:
-    """Cut the longest strings until the line has at most `goal` bytes.
+def _cut_strings(value: Value, measure: Callable[[Value], int], goal: int) -> Value:
+    """Cut the longest strings until `value` measures at most `goal` bytes.
 
     Then, as a last resort, the widest mappings.
     """
     for least in (256, 64, 16):
-        for path, text in sorted(_strings(fact), key=lambda found: -json_size(found[1])):
-            excess = measure(fact) - goal
+        for path, text in sorted(_strings(value), key=lambda found: -json_size(found[1])):
+            excess = measure(value) - goal
             if excess <= 0:
-                return fact
+                return value
             size = json_size(text) - 2
             if size > least:
-                fact = replace_at(
-                    fact, path, cut_text(text, max(least, size - excess), tail=path[-1] == "traceback")
-                )
-    while measure(fact) > goal:
-        widest = max(_mappings(fact), key=lambda found: len(_encode(found[1])), default=None)
+                short = cut_text(text, max(least, size - excess), tail=path[-1:] == ("traceback",))
+                value = replace_at(value, path, short)
+    while measure(value) > goal:
+        widest = max(_mappings(value), key=lambda found: len(_encode(found[1])), default=None)
         if widest is None:
             break
         path, mapping = widest
-        fact = replace_at(fact, path, dict(list(mapping.items())[: len(mapping) // 2]))
-    return fact
-
-
-def _cut_to(element: Any, goal: int) -> Any:
-    """One list element, cut to `goal` bytes of JSON."""
-    for least in (256, 64, 16):
-        for path, text in sorted(_strings(element), key=lambda found: -json_size(found[1])):
-            excess = json_size(element) - goal
-            if excess <= 0:
-                return element
-            size = json_size(text) - 2
-            if size > least:
-                element = replace_at(element, path, cut_text(text, max(least, size - excess)))
-    return element if json_size(element) <= goal else ELLIPSIS
+        value = replace_at(value, path, dict(list(mapping.items())[: len(mapping) // 2]))
+    return value
 
 
 def cut_text(text: str, size: int, *, tail: bool = False) -> str:

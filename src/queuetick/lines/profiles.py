@@ -24,6 +24,7 @@ from msgspec import UNSET, json, structs
 
 from queuetick.events import (
     EVENTS,
+    MEASUREMENTS,
     ApiLost,
     BatchFailed,
     CycleCrashed,
@@ -33,9 +34,7 @@ from queuetick.events import (
     LogMessage,
     MetricRefused,
     QueueInvalid,
-    QueueSnapshot,
     QueuesRefreshFailed,
-    QueueStats,
     StatsFailed,
 )
 
@@ -49,7 +48,6 @@ Place = tuple[str, ...]
 
 encode = json.Encoder(enc_hook=str).encode
 
-_DATA = (QueueSnapshot, QueueStats)
 _OF_THE_DAEMON = {"cycle", "scheduled_at", "part", "parts"}
 _OF_THE_QUEUE = {"queue_id": "id", "queue_name": "name", "division": "division"}
 _FAILURES = (
@@ -107,7 +105,7 @@ def _place(profile: str, event: type[Fact], name: str) -> Place:
         return ("event", "reason")
     if name in _OF_THE_QUEUE:
         dotted: Place = ("genesys", "queue", _OF_THE_QUEUE[name])
-    elif event in _DATA and name not in _OF_THE_DAEMON:
+    elif event in MEASUREMENTS and name not in _OF_THE_DAEMON:
         dotted = ("genesys", "queue", name)
     else:
         dotted = ("queuetick", name)
@@ -137,7 +135,7 @@ def _constants(profile: str, event: type[Fact]) -> dict[Place, Any]:
             ("resource", "service.name"): "queuetick",
             ("instrumentationScope", "name"): "queuetick",
         }
-    data = event in _DATA
+    data = event in MEASUREMENTS
     return {
         ("message",): name,
         ("ecs.version",): ECS_VERSION,

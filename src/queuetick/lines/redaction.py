@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import UNSET, structs
 
-from queuetick.events import EVENTS, Fact, MediaCounts, QueueSnapshot, QueueStats
+from queuetick.events import EVENTS, MEASUREMENTS, Fact, MediaCounts, QueueSnapshot, QueueStats
 from queuetick.lines.length import ELLIPSIS, map_strings, spell_out
 
 SHORTEST = 4
@@ -68,7 +68,7 @@ class Redaction:
 
         Measurements are most events, and repeat the same names: one whose names were all clean before is not searched.
         """
-        if not isinstance(event, _DATA):
+        if not isinstance(event, MEASUREMENTS):
             return self.clean(event)
         _, innocent = self._search  # the set belongs to the pattern that is read here, or to an earlier one
         if innocent.issuperset(names := _names(event)):
@@ -81,7 +81,6 @@ class Redaction:
         return cleaned
 
 
-_DATA = (QueueSnapshot, QueueStats)
 _NOTHING: dict[str, Any] = {}
 
 

@@ -18,13 +18,13 @@ import structlog
 from msgspec import structs
 
 from queuetick.events import (
+    MEASUREMENTS,
     Fact,
     Level,
     LogMessage,
     MediaCounts,
     OutputRecovered,
     QueueSnapshot,
-    QueueStats,
 )
 from queuetick.lines.length import LIMIT, cut_text, escape, fit
 from queuetick.lines.output import Line, Output, Recovery
@@ -33,7 +33,6 @@ from queuetick.lines.redaction import Redaction
 
 MediaChoice = Literal["all", "active", "none"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-_DATA = (QueueSnapshot, QueueStats)
 _LOUD: dict[str, frozenset[str]] = {level: frozenset(LEVELS[at:]) for at, level in enumerate(LEVELS)}
 
 Fields = MutableMapping[str, Any]
@@ -170,7 +169,7 @@ class Emitter:
 def drop_below_level(_logger: object, level: str, fields: Fields) -> Fields:
     """Drop operational events below `log.level`; measurements stay."""
     if level not in _LOUD[fields["route"].level]:
-        fields["facts"] = [fact for fact in fields["facts"] if is_data(fact)]
+        fields["facts"] = [fact for fact in fields["facts"] if isinstance(fact, MEASUREMENTS)]
     return fields
 
 
@@ -187,7 +186,7 @@ def render_lines(_logger: object, level: str, fields: Fields) -> tuple[tuple[lis
 
 
 def _lines(fact: Fact, timestamp: str, level: str, route: Route) -> list[Line]:
-    data = is_data(fact)
+    data = isinstance(fact, MEASUREMENTS)
     if data and route.media != "all":
         fact = without_media(fact, route.media)
 
@@ -212,11 +211,6 @@ def _lines(fact: Fact, timestamp: str, level: str, route: Route) -> list[Line]:
 def stamp(now: float) -> str:
     """`now`, in seconds since the epoch, as UTC with milliseconds."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def is_data(fact: Fact) -> bool:
-    """Whether `fact` is a measurement: never silenced by `log.level`, and superseded by the next one."""
-    return isinstance(fact, _DATA)
 
 
 def without_media(fact: Fact, choice: MediaChoice) -> Fact:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ import hypothesis
 import pytest
 
 from queuetick.simulator import Simulator
+from support.processes import QUEUETICK, clean_environment
+from support.simulators import access_to, busy
 
 # How long an example takes says nothing about the claim: the first one of a fresh clone builds Hypothesis's own tables,
 # and CI, `make test COVERAGE=yes` and `make mutation` share their processors.
@@ -26,8 +27,6 @@ hypothesis.settings.load_profile("patient")
 os.umask(0o022)  # config.toml and .env are refused where their group can write them, as umask 002 lets it
 
 pytest_plugins = ["support.servers"]
-
-QUEUETICK = [sys.executable, "-m", "queuetick"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,27 +60,20 @@ class Result:
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A contact centre of 45 queues: three batches of the default size."""
-    with Simulator(queues=45, seed=7) as running:
+    with busy(45, seed=7) as running:
         yield running
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A clean environment: no credentials, no proxies, a home of its own."""
-    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last: set by `make test COVERAGE=yes`
-    kept = {name: os.environ[name] for name in names if name in os.environ}
-    return {**kept, "HOME": str(tmp_path), "PYTHONWARNINGS": "error::ResourceWarning"}
+    return {**clean_environment(tmp_path), "PYTHONWARNINGS": "error::ResourceWarning"}
 
 
 @pytest.fixture
 def credentials(simulator: Simulator, environment: dict[str, str]) -> dict[str, str]:
     """The environment with what the simulator accepts."""
-    return {
-        **environment,
-        "GENESYS_API_URL": simulator.url,
-        "GENESYS_CLIENT_ID": simulator.client_id,
-        "GENESYS_CLIENT_SECRET": simulator.client_secret,
-    }
+    return {**environment, **access_to(simulator)}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from queuetick.check.result import Check, Item, exit_of, failed, passed, warned
 from queuetick.cli.check_text import as_text, painter, summary
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.transport import Response
-from queuetick.simulator import Simulator
+from support.simulators import access_to, busy
 
 PLAIN = painter(colour=False)
 
@@ -66,13 +66,8 @@ def test_no_secret_or_token_shows_in_any_form(queuetick, credentials, simulator)
 
 
 def test_200_queues_take_under_3_seconds(queuetick, environment):
-    with Simulator(queues=200, seed=1) as simulator:
-        env = {
-            **environment,
-            "GENESYS_API_URL": simulator.url,
-            "GENESYS_CLIENT_ID": simulator.client_id,
-            "GENESYS_CLIENT_SECRET": simulator.client_secret,
-        }
+    with busy(200) as simulator:
+        env = {**environment, **access_to(simulator)}
         began = time.monotonic()
         done = queuetick("check", env=env)
         assert time.monotonic() - began < 3

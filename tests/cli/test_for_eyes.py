@@ -9,14 +9,14 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-QUEUETICK = [sys.executable, "-m", "queuetick"]
+from support.processes import QUEUETICK
+
 SHORT = re.compile(r"\d\d:\d\d:\d\d (!!|! |ok|  ) \S")
 
 

@@ -15,8 +15,8 @@ from queuetick.cli.queue_table import Choice, as_toml, plain_table, rows
 from queuetick.cli.terminal import pad, shown, visible, width
 from queuetick.config import Queues
 from queuetick.events import Queue
-from queuetick.simulator import Simulator
 from support.raw import RawServer
+from support.simulators import access, access_to, busy
 
 HOME = Queue("11111111-1111-4111-8111-111111111111", "Support EMEA", "Home", "d1")
 JAPAN = Queue("22222222-2222-4222-8222-222222222222", "技術サポート", "日本", "d2")
@@ -28,11 +28,7 @@ LISTING = [HOME, JAPAN, FRANCE]
 def raw_listing() -> Iterator[dict[str, str]]:
     """The environment for a server that logs everybody in and lists no queue."""
     with RawServer(lambda _: False) as server:
-        yield {
-            "GENESYS_API_URL": server.url,
-            "GENESYS_CLIENT_ID": "11111111-1111-4111-8111-111111111111",
-            "GENESYS_CLIENT_SECRET": "some-secret",
-        }
+        yield access(server.url)
 
 
 def test_every_queue_is_listed_and_marked_as_the_config_polls_it(queuetick, credentials, simulator):
@@ -168,13 +164,8 @@ def test_a_terminal_gets_a_table_that_keeps_ids_whole(on_a_terminal, credentials
 
 
 def test_long_listings_count_their_pages_on_a_terminal_only(on_a_terminal, environment, queuetick):
-    with Simulator(queues=1200, seed=3) as simulator:
-        env = {
-            **environment,
-            "GENESYS_API_URL": simulator.url,
-            "GENESYS_CLIENT_ID": simulator.client_id,
-            "GENESYS_CLIENT_SECRET": simulator.client_secret,
-        }
+    with busy(1200, seed=3) as simulator:
+        env = {**environment, **access_to(simulator)}
         shown = on_a_terminal("queues", "--json", env={**env, "TERM": "xterm"})
         assert "\rlisting queues: page 2 of 3\r\x1b[K" in shown
         assert queuetick("queues", env=env).stderr == ""

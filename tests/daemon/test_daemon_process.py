@@ -19,25 +19,21 @@ import pytest
 from queuetick.simulator import Simulator
 from support.processes import QUEUETICK, DaemonProcess, clean_environment, until
 from support.raw import RawServer, http, observations, say
+from support.simulators import access, access_to, busy
 
 QUICK = "[poll]\ninterval = 1\n"
 ID = "00000000-0000-4000-8000-00000000000a"
 
 
 def credentials(simulator: Simulator, directory: Path) -> dict[str, str]:
-    return {
-        **clean_environment(directory),
-        "GENESYS_API_URL": simulator.url,
-        "GENESYS_CLIENT_ID": simulator.client_id,
-        "GENESYS_CLIENT_SECRET": simulator.client_secret,
-    }
+    return {**clean_environment(directory), **access_to(simulator)}
 
 
 @contextlib.contextmanager
 def running(
     directory: Path, *, queues: int = 5, config: str = QUICK, **faults
 ) -> Iterator[tuple[Simulator, DaemonProcess]]:
-    with Simulator(queues=queues) as simulator:
+    with busy(queues) as simulator:
         simulator.set_faults(**faults)
         environment = credentials(simulator, directory)
         with DaemonProcess(config, environment=environment, directory=directory) as daemon:
@@ -58,7 +54,7 @@ def test_sigusr1_and_2_are_named_in_a_line_and_end_nothing(tmp_path, number):
 
 def test_with_a_controlling_terminal_a_hangup_ends_the_process(tmp_path):
     """The lines go to a file, so that nothing but SIGHUP tells of the terminal."""
-    with Simulator(queues=5) as simulator:
+    with busy() as simulator:
         environment = credentials(simulator, tmp_path)
         (tmp_path / "config.toml").write_text(QUICK)
         pid, terminal = pty.fork()
@@ -109,7 +105,7 @@ def test_a_signal_that_comes_while_files_are_read_stays_pending(tmp_path):
 
 
 def test_once_ends_with_its_cycle(tmp_path):
-    with Simulator(queues=5) as simulator:
+    with busy() as simulator:
         process = subprocess.Popen(
             [*QUEUETICK, "once"], env=credentials(simulator, tmp_path), cwd=tmp_path, stdout=subprocess.PIPE
         )
@@ -190,7 +186,7 @@ def test_another_selection_is_listed_before_it_comes_in_force(tmp_path):
 
 def test_status_in_an_outage_says_since_when_why_and_the_last_good_cycle(tmp_path):
     path = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, Simulator(queues=7) as simulator:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, busy(7) as simulator:
         systemd.bind(str(path))
         systemd.settimeout(20)
         environment = {**credentials(simulator, tmp_path), "NOTIFY_SOCKET": str(path)}
@@ -227,12 +223,7 @@ PAGE = http(b"<html>Forbidden</html>", status="403 Forbidden")
 
 
 def start(url: str, directory: Path) -> DaemonProcess:
-    environment = {
-        **clean_environment(directory),
-        "GENESYS_API_URL": url,
-        "GENESYS_CLIENT_ID": "some-client",
-        "GENESYS_CLIENT_SECRET": "some-secret",
-    }
+    environment = {**clean_environment(directory), **access(url)}
     config = f'[queues]\nids = ["{ID}"]\nnames = []\n{QUICK}'
     return DaemonProcess(config, environment=environment, directory=directory)
 

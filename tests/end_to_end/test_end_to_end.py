@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -18,77 +14,54 @@ import jsonschema
 import pytest
 
 from queuetick.events.schema import json_schema
+from queuetick.simulator import Simulator
+from support.processes import DaemonProcess, until
+from support.simulators import access_to
 
-QUEUETICK = [sys.executable, "-m", "queuetick"]
 CONFIG = '[genesys]\nendpoint = "{endpoint}"\n[poll]\ninterval = 1\n'
 
 
-def start(env, cwd, config):
-    (cwd / "config.toml").write_text(config)
-    return subprocess.Popen(
-        [*QUEUETICK, "run"], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+@pytest.fixture
+def start(credentials, tmp_path) -> Iterator[Callable[..., DaemonProcess]]:
+    """Start `queuetick run` on the simulator, or another command that writes lines."""
+    with contextlib.ExitStack() as running:
 
+        def run(endpoint: str = "observations", **options) -> DaemonProcess:
+            daemon = DaemonProcess(
+                CONFIG.format(endpoint=endpoint),
+                **{"environment": credentials, "directory": tmp_path} | options,
+            )
+            return running.enter_context(daemon)
 
-def read_until(process, satisfied, seconds=20.0):
-    """Read lines until `satisfied(lines)`; the deadline only ends a test that has failed."""
-    lines = []
-    timer = threading.Timer(seconds, process.kill)
-    timer.start()
-    try:
-        for raw in process.stdout:
-            lines.append(json.loads(raw))
-            if satisfied(lines):
-                return lines
-    finally:
-        timer.cancel()
-    pytest.fail(
-        f"ended after {[line['event'] for line in lines][-5:]}, stderr: {process.stderr.read().decode()}"
-    )
-
-
-def completed(count):
-    return lambda lines: sum(line["event"] == "cycle.completed" for line in lines) >= count
-
-
-def finish(process):
-    rest, errors = process.communicate(timeout=15)
-    return [json.loads(line) for line in rest.splitlines()], errors.decode()
+        yield run
 
 
 @pytest.mark.parametrize("endpoint", ["observations", "details"])
 def test_45_queues_take_3_requests_a_cycle_and_every_value_is_the_servers(
-    endpoint, simulator, credentials, tmp_path
+    endpoint, start, credentials
 ) -> None:
-    process = start(credentials, tmp_path, CONFIG.format(endpoint=endpoint))
-    lines = read_until(process, completed(3))
-    process.send_signal(signal.SIGTERM)
-    rest, errors = finish(process)
-    assert (0, "") == (process.returncode, errors)
-    assert rest[-1]["event"] == "daemon.stopped"
+    daemon = start(endpoint)
+    daemon.await_event("cycle.completed", 3)
+    daemon.stop()
+    lines = daemon.lines
+    assert (0, "") == (daemon.process.returncode, daemon.stderr)
+    assert lines[-1]["event"] == "daemon.stopped"
     validator = jsonschema.Draft202012Validator(json_schema())
-    for line in lines + rest:
+    for line in lines:
         validator.validate(line)
-    by_cycle = Counter(line["cycle"] for line in lines if line["event"] == "queue.snapshot")
+    by_cycle = Counter(line["cycle"] for line in daemon.events("queue.snapshot"))
     assert {1: 45, 2: 45, 3: 45} == {cycle: by_cycle[cycle] for cycle in (1, 2, 3)}
-    for line in (line for line in lines if line["event"] == "cycle.completed"):
+    for line in daemon.events("cycle.completed")[:3]:
         assert (3, 45, "ok") == (line["requests"], line["snapshots"], line["outcome"])
     assert lines[0]["event"] == "daemon.started"
     assert {"needed": 180.0, "allowed": 300} == lines[0]["requests_per_minute"]
-    assert credentials["GENESYS_CLIENT_SECRET"] not in json.dumps(lines + rest)
+    assert credentials["GENESYS_CLIENT_SECRET"] not in json.dumps(lines)
 
 
 def test_snapshots_equal_the_servers_truth_at_a_moment_that_stands_still(queuetick, environment) -> None:
-    from queuetick.simulator import Simulator
-
     noon = datetime.fromisoformat("2026-11-24T12:00:00+00:00").timestamp()
     with Simulator(queues=45, seed=3, clock=lambda: noon) as simulator:
-        env = {
-            **environment,
-            "GENESYS_API_URL": simulator.url,
-            "GENESYS_CLIENT_ID": simulator.client_id,
-            "GENESYS_CLIENT_SECRET": simulator.client_secret,
-        }
+        env = {**environment, **access_to(simulator)}
         observed = queuetick("once", env=env)
         details = queuetick("once", env=env, config='[genesys]\nendpoint = "details"\n')
         truth = simulator.truth()
@@ -115,42 +88,33 @@ def test_snapshots_equal_the_servers_truth_at_a_moment_that_stands_still(queueti
 
 
 def test_sigterm_while_the_server_hangs_ends_within_10_seconds_with_a_whole_last_line(
-    simulator, credentials, tmp_path
+    simulator, start
 ) -> None:
-    process = start(credentials, tmp_path, CONFIG.format(endpoint="observations"))
-    read_until(process, completed(1))
+    daemon = start()
+    daemon.await_event("cycle.completed")
     simulator.set_faults(hang=1.0)
     seen = len(simulator.requests)
-    deadline = time.monotonic() + 10
-    while len(simulator.requests) == seen and time.monotonic() < deadline:
-        os.sched_yield()
-    asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    rest, _ = finish(process)
-    assert time.monotonic() - asked < 10
-    assert (0, "daemon.stopped", "SIGTERM") == (process.returncode, rest[-1]["event"], rest[-1]["reason"])
+    until(lambda: len(simulator.requests) > seen, 10)
+    assert daemon.stop() < 10
+    last = daemon.lines[-1]
+    assert (0, "daemon.stopped", "SIGTERM") == (daemon.process.returncode, last["event"], last["reason"])
+    assert daemon.account.breaches == []
 
 
-def test_sighup_puts_a_new_configuration_in_force_and_rejects_a_bad_one(
-    simulator, credentials, tmp_path
-) -> None:
-    process = start(credentials, tmp_path, CONFIG.format(endpoint="observations"))
-    read_until(process, completed(1))
+def test_sighup_puts_a_new_configuration_in_force_and_rejects_a_bad_one(start, tmp_path) -> None:
+    daemon = start()
+    daemon.await_event("cycle.completed")
     (tmp_path / "config.toml").write_text("[poll]\ninterval = 1\nbatch_size = 0\n")
-    process.send_signal(signal.SIGHUP)
-    rejected = read_until(process, lambda lines: lines[-1]["event"] == "config.rejected")[-1]
+    daemon.process.send_signal(signal.SIGHUP)
+    rejected = daemon.await_event("config.rejected")
     assert [problem["key"] for problem in rejected["problems"]] == ["poll.batch_size"]
     (tmp_path / "config.toml").write_text("[poll]\ninterval = 1\nbatch_size = 45\n")
-    process.send_signal(signal.SIGHUP)
-    reloaded = read_until(process, lambda lines: lines[-1]["event"] == "config.reloaded")[-1]
-    assert ["genesys.endpoint", "poll.batch_size"] == sorted(reloaded["changed"]) or [
-        "poll.batch_size"
-    ] == reloaded["changed"]
-    after = read_until(process, completed(2))
-    assert 1 == [line for line in after if line["event"] == "cycle.completed"][-1]["batches"]
-    process.send_signal(signal.SIGINT)
-    finish(process)
-    assert process.returncode == 0
+    daemon.process.send_signal(signal.SIGHUP)
+    assert ["poll.batch_size"] == daemon.await_event("config.reloaded")["changed"]
+    seen = len(daemon.events("cycle.completed"))
+    assert 1 == daemon.await_event("cycle.completed", seen + 2)["batches"]
+    daemon.stop(signal.SIGINT)
+    assert daemon.process.returncode == 0
 
 
 def test_explicit_ids_alone_are_all_that_is_polled_and_get_their_names(
@@ -175,10 +139,8 @@ def test_an_unknown_id_is_missing_and_costs_the_others_nothing(queuetick, creden
     assert (2, 1, 1, "ok") == (report["queues"], report["snapshots"], report["missing"], report["outcome"])
 
 
-def test_one_connection_refused_after_another_is_no_traceback(queuetick, credentials) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    result = queuetick("once", env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{port}"})
+def test_one_connection_refused_after_another_is_no_traceback(queuetick, credentials, closed_port) -> None:
+    result = queuetick("once", env={**credentials, "GENESYS_API_URL": f"http://127.0.0.1:{closed_port}"})
     assert result.code == 75
     assert "Traceback" not in result.stdout + result.stderr
     assert "Connection refused" in result.events("api.lost")[0]["reason"]
@@ -194,16 +156,12 @@ def test_the_users_sdk_config_cannot_change_the_host(queuetick, credentials, tmp
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_ends_at_ctrl_c_with_daemon_stopped(sent, environment, tmp_path) -> None:
-    command = [*QUEUETICK, "demo", "--interval", "1", "--queues", "2"]
-    process = subprocess.Popen(
-        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    read_until(process, completed(1))
-    process.send_signal(sent)
-    rest, errors = finish(process)
-    assert (0, "") == (process.returncode, errors)
-    assert ("daemon.stopped", sent.name) == (rest[-1]["event"], rest[-1]["reason"])
+def test_the_demo_ends_at_ctrl_c_with_daemon_stopped(sent, environment, start) -> None:
+    daemon = start(environment=environment, command=("demo", "--interval", "1", "--queues", "2"))
+    daemon.await_event("cycle.completed")
+    daemon.stop(sent)
+    assert (0, "") == (daemon.process.returncode, daemon.stderr)
+    assert ("daemon.stopped", sent.name) == (daemon.lines[-1]["event"], daemon.lines[-1]["reason"])
 
 
 def test_python_dash_m_is_the_console_script(queuetick, environment) -> None:
@@ -212,18 +170,19 @@ def test_python_dash_m_is_the_console_script(queuetick, environment) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_in_the_first_moments_is_kept_until_the_daemon_can_hear_it(
-    sent, credentials, tmp_path
-) -> None:
-    process = start(credentials, tmp_path, CONFIG.format(endpoint="observations"))
-    deadline = time.monotonic() + 10
-    blocked = 0
-    while not blocked and time.monotonic() < deadline:  # the mask is the first thing that `run` sets
-        with Path(f"/proc/{process.pid}/status").open() as status:
-            blocked = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
-    process.send_signal(sent)
+def test_a_signal_in_the_first_moments_is_kept_until_the_daemon_can_hear_it(sent, start) -> None:
+    """From when `run` blocks signals, first of all. Starting a thread blocks all of them for a moment."""
+    daemon = start()
+
+    def blocked(number: signal.Signals) -> bool:
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        return bool(int(status.partition("SigBlk:")[2].split()[0], 16) & 1 << number - 1)
+
+    until(lambda: blocked(sent) and not blocked(signal.SIGCHLD), 10)
+    daemon.process.send_signal(sent)
     if sent == signal.SIGHUP:
-        read_until(process, lambda lines: lines[-1]["event"] == "config.reloaded")
-        process.send_signal(signal.SIGTERM)
-    rest, _ = finish(process)
-    assert (0, "daemon.stopped") == (process.returncode, rest[-1]["event"])
+        daemon.await_event("config.reloaded")
+        daemon.process.send_signal(signal.SIGTERM)
+    daemon.process.wait(15)
+    daemon.read_rest()
+    assert (0, "daemon.stopped") == (daemon.process.returncode, daemon.lines[-1]["event"])

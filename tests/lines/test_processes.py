@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from queuetick.simulator import Faults, Simulator
+from queuetick.simulator import Faults
 from support.processes import QUEUETICK, clean_environment, until
+from support.simulators import busy
 
 CONFIG = '[genesys]\napi_url = "{url}"\n[poll]\ninterval = {interval}\nbatch_size = 200\n'
 CONFIG += "requests_per_minute = 100000\n{more}\n"
@@ -67,7 +68,7 @@ class SlowReader(threading.Thread):
 def test_a_reader_of_100_kb_a_second_slows_no_cycle_and_every_lost_line_is_counted(start, tmp_path):
     read, write = os.pipe()
     with (
-        Simulator(queues=400, seed=3, faults=Faults(rate_limit=0)) as simulator,
+        busy(400, seed=3, faults=Faults(rate_limit=0)) as simulator,
         (tmp_path / "err").open("wb") as errors,
     ):
         process = start(simulator.url, interval=0.25, **credentials(simulator), stdout=write, stderr=errors)
@@ -93,7 +94,7 @@ def test_a_reader_of_100_kb_a_second_slows_no_cycle_and_every_lost_line_is_count
 
 
 def test_once_to_a_full_disk_is_a_fault_and_soon_over(start):
-    with Simulator(queues=5, seed=3) as simulator, open("/dev/full", "wb") as full:  # noqa: PTH123
+    with busy() as simulator, open("/dev/full", "wb") as full:  # noqa: PTH123
         began = time.monotonic()
         process = start(
             simulator.url, command="once", **credentials(simulator), stdout=full, stderr=subprocess.PIPE
@@ -109,7 +110,7 @@ def test_a_reload_from_named_pipe_to_named_pipe_leaves_no_descriptor(start, tmp_
     for path in pipes:
         os.mkfifo(path)
     readers = [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in pipes]
-    with Simulator(queues=5, seed=3) as simulator:
+    with busy() as simulator:
         process = start(simulator.url, more=f'[output]\npath = "{pipes[0]}"', **credentials(simulator))
         seen = [b"", b""]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from queuetick.simulator import Simulator
 from support.processes import DaemonProcess, clean_environment, until
 from support.raw import RawServer
+from support.simulators import access, access_to, busy
 
 ID = "00000000-0000-4000-8000-00000000000a"
 CONFIG = f'[genesys]\ntimeout = 60\n[queues]\nids = ["{ID}"]\n[poll]\ninterval = 15\n'
@@ -20,30 +20,23 @@ CONFIG = f'[genesys]\ntimeout = 60\n[queues]\nids = ["{ID}"]\n[poll]\ninterval =
 
 @contextlib.contextmanager
 def daemon(url: str, directory: Path, config: str = CONFIG, **environment: str) -> Iterator[DaemonProcess]:
-    login = {
-        "GENESYS_API_URL": url,
-        "GENESYS_CLIENT_ID": "some-client",
-        "GENESYS_CLIENT_SECRET": "some-secret",
-    }
-    home = clean_environment(directory)
-    with DaemonProcess(config, environment={**home, **login, **environment}, directory=directory) as running:
+    environment = {**clean_environment(directory), **access(url), **environment}
+    with DaemonProcess(config, environment=environment, directory=directory) as running:
         yield running
 
 
 def test_idle_between_two_cycles(tmp_path):
-    with Simulator(queues=5) as simulator:
-        login = {"GENESYS_CLIENT_ID": simulator.client_id, "GENESYS_CLIENT_SECRET": simulator.client_secret}
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 3600\n", **login) as running:
+    with busy() as simulator:
+        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 3600\n", **access_to(simulator)) as running:
             running.await_event("cycle.completed")
             assert running.stop() < 1.0
         ended_well(running)
 
 
 def test_in_a_pause_of_an_hour(tmp_path):
-    with Simulator(queues=5) as simulator:
+    with busy() as simulator:
         simulator.set_faults(status={429: 1.0}, status_retry_after=3600.0, only=("query",))
-        login = {"GENESYS_CLIENT_ID": simulator.client_id, "GENESYS_CLIENT_SECRET": simulator.client_secret}
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 15\n", **login) as running:
+        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 15\n", **access_to(simulator)) as running:
             running.await_event("cycle.completed")
             assert running.stop() < 1.0
         ended_well(running)
@@ -52,10 +45,9 @@ def test_in_a_pause_of_an_hour(tmp_path):
 
 @pytest.mark.slow
 def test_in_a_pause_that_a_cycle_waits_out(tmp_path):
-    with Simulator(queues=5) as simulator:
+    with busy() as simulator:
         simulator.set_faults(status={429: 1.0}, status_retry_after=40.0, only=("query",))
-        login = {"GENESYS_CLIENT_ID": simulator.client_id, "GENESYS_CLIENT_SECRET": simulator.client_secret}
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 60\n", **login) as running:
+        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 60\n", **access_to(simulator)) as running:
             running.await_event("rate_limit.paused")
             assert running.stop() < 1.0
         ended_well(running)

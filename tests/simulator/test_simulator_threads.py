@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from simulator_client import Client
 
 from queuetick.simulator import Faults, Simulator
+from support.simulators import busy
 
 
 def waiting_by_queue(simulator: Simulator, client: Client) -> dict[str, int]:
@@ -16,7 +17,7 @@ def waiting_by_queue(simulator: Simulator, client: Client) -> dict[str, int]:
 
 
 def test_an_answer_under_the_real_clock_is_the_truth_of_the_instant_in_the_log() -> None:
-    with Simulator(queues=45) as simulator:
+    with busy(45) as simulator:
         client = Client(simulator)
         for _ in range(5):
             answered = waiting_by_queue(simulator, client)
@@ -26,7 +27,7 @@ def test_an_answer_under_the_real_clock_is_the_truth_of_the_instant_in_the_log()
 
 def test_many_clients_and_a_busy_test_do_not_disturb_each_other() -> None:
     """Four clients ask while the test reads truth of other hours, changes faults and revokes nothing."""
-    with Simulator(queues=45, faults=Faults(rate_limit=0)) as simulator:
+    with busy(45, faults=Faults(rate_limit=0)) as simulator:
         done = threading.Event()
 
         def ask(_number: int) -> list[int]:

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from support.account import Account
+from support.simulators import access
 
 QUEUETICK = [sys.executable, "-m", "queuetick"]
 
@@ -46,7 +47,7 @@ class SimulatorProcess:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [*QUEUETICK, "simulate", "--port", str(self.port), *self._options],
+            [*QUEUETICK, "simulate", "--at", "10:30", "--port", str(self.port), *self._options],
             env=clean_environment(self._home),
             cwd=self._home,
             stdout=subprocess.PIPE,
@@ -65,9 +66,7 @@ class SimulatorProcess:
     def environment(self) -> dict[str, str]:
         return {
             **clean_environment(self._home),
-            "GENESYS_API_URL": self.about["url"],
-            "GENESYS_CLIENT_ID": self.about["client_id"],
-            "GENESYS_CLIENT_SECRET": self.about["client_secret"],
+            **access(*(self.about[name] for name in ("url", "client_id", "client_secret"))),
         }
 
     def kill(self) -> None:
@@ -91,10 +90,16 @@ class SimulatorProcess:
 
 
 class DaemonProcess:
-    """`queuetick run`, its lines read as they come."""
+    """`queuetick run`, or another command that writes lines; its lines are read as they come."""
 
     def __init__(
-        self, config: str, *, environment: Mapping[str, str], directory: Path, keep: int = 100_000
+        self,
+        config: str,
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        keep: int = 100_000,
+        command: Sequence[str] = ("run",),
     ) -> None:
         (directory / "config.toml").write_text(config)
         self.directory = directory
@@ -105,7 +110,7 @@ class DaemonProcess:
         self.started = time.monotonic()
         with (directory / "stderr").open("wb") as errors:
             self.process = subprocess.Popen(
-                [*QUEUETICK, "run"],
+                [*QUEUETICK, *command],
                 env=dict(environment),
                 cwd=directory,
                 stdout=subprocess.PIPE,
@@ -143,9 +148,13 @@ class DaemonProcess:
         self.process.send_signal(number)
         self.process.wait(seconds)
         took = time.monotonic() - began
-        self._reader.join(5.0)
+        self.read_rest()
         print(f"{signal.Signals(number).name} answered in {took:.2f} s", file=sys.stderr)
         return took
+
+    def read_rest(self) -> None:
+        """Read what a process that has ended wrote last."""
+        self._reader.join(5.0)
 
     def check(self) -> list[str]:
         """The breaches of the accounting law, of a daemon that has stopped."""
@@ -163,6 +172,6 @@ class DaemonProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._reader.join(5.0)
+        self.read_rest()
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -54,11 +54,9 @@ def start_simulator(
     box: Box, unit: str = "simulator", port: int = 8080, options: str = "--queues 12"
 ) -> dict[str, str]:
     """`queuetick simulate` as a unit of its own; its first line holds the credentials it wants."""
-    simulate = (
-        f"/usr/bin/env PATH=/usr/local/bin:/usr/bin queuetick simulate --port {port} --seed 7 {options}"
-    )
+    simulate = f"queuetick simulate --at 10:30 --port {port} --seed 7 {options}"
     as_unit = ["--quiet", "--collect", f"--unit={unit}", f"--property=SyslogIdentifier={unit}"]
-    box.run("systemd-run", *as_unit, *simulate.split())
+    box.run("systemd-run", *as_unit, "/usr/bin/env", "PATH=/usr/local/bin:/usr/bin", *simulate.split())
     line = wait_for(
         "the simulator's first line",
         lambda: box.out("journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_UNIT={unit}.service"),

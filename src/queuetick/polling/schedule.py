@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -58,6 +59,8 @@ class Schedule:
         self._on_refresh = on_refresh
         threads = ThreadPoolExecutor(JOBS, {"thread_name_prefix": CYCLE_THREADS})
         self._scheduler = BackgroundScheduler(executors={"default": threads}, timezone=UTC, daemon=True)
+        self._begins_or_ends = threading.Lock()
+        self._stopped = False
         self._once = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
 
     def start(self, first: float, *, now: float, interval: float, refresh: float) -> None:
@@ -69,7 +72,9 @@ class Schedule:
         at = datetime.fromtimestamp(first, UTC)
         self._scheduler.add_job(self._on_tick, self._tick, id="cycle", next_run_time=at, **self._once)
         self._scheduler.add_job(self._on_refresh, self._refresh, id="refresh", **self._once)
-        self._scheduler.start()
+        with self._begins_or_ends:
+            if not self._stopped:
+                self._scheduler.start()
 
     def follow(self, interval: float) -> None:
         """Tick every `interval` seconds from now on."""
@@ -89,9 +94,13 @@ class Schedule:
         self._replace("refresh", self._refresh)
 
     def stop(self) -> None:
-        """Begin nothing more; does not wait for what runs."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        """Begin nothing more, also where start() comes later; does not wait for what runs. Safe from any thread."""
+        with (
+            self._begins_or_ends
+        ):  # APScheduler says that it runs before it has the thread that shutdown() joins
+            self._stopped = True
+            if self._scheduler.running:
+                self._scheduler.shutdown(wait=False)
 
     def _replace(self, job: str, trigger: Grid) -> None:
         if self._scheduler.get_job(job) is not None:

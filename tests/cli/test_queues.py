@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuetick.cli.queue_table import Choice, as_toml, plain_table, rows
-from queuetick.cli.terminal import pad, shown, visible, width
+from queuetick.cli.terminal import pad, shown, width
 from queuetick.config import Queues
 from queuetick.events import Queue
 from support.raw import RawServer
@@ -90,10 +90,6 @@ def test_names_of_every_script_align():
 def test_width_counts_terminal_cells(text, cells):
     assert width(text) == cells
     assert width(pad(text, 9)) == 9
-
-
-def test_visible_keeps_every_letter_and_no_control_character():
-    assert visible("Énergie 日本\x1b[31m\n\u2028") == "Énergie 日本\ufffd[31m\ufffd\ufffd"
 
 
 @given(st.text(st.characters(exclude_categories=())))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from queuetick.events.examples import LINES
 from queuetick.simulator import Simulator
 
 COMMANDS = {
@@ -103,10 +105,29 @@ def test_every_encoding_takes_every_name(name, encoding, shell, simulator) -> No
         )
 
 
+LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("command", ["tail --all --no-follow --queue", "watch --once --filter"])
+def test_viewers_read_a_pattern_as_utf_8_in_every_locale(command, shell, tmp_path) -> None:
+    snapshot = next(line for line in map(json.loads, LINES) if line["event"] == "queue.snapshot")
+    names = {"サポート 7": 17, "サポート 8": 18}
+    lines = [
+        snapshot | {"queue_name": name, "queue_id": name, "waiting": number} for name, number in names.items()
+    ]
+    file = tmp_path / "queuetick.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    pattern = "サポート 7" if "tail" in command else "サポート name:*7"
+    code, stdout, stderr = shell([*command.split(), f"'{pattern}'", str(file)], "", **LOCALE)
+    assert (code, stderr) == (0, "")
+    rows = [line for line in stdout.decode("ascii").splitlines() if re.search("1[78]", line[9:])]
+    assert len(rows) == 1
+    assert "17" in rows[0]
+
+
 def test_a_pattern_is_read_as_utf_8_in_every_locale(shell, simulator) -> None:
-    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     simulator.rename_queue(simulator.queue_ids[0], "サポート 7")
-    code, stdout, stderr = shell(["queues", "--json", "--name", "'サポート 7'"], "", **locale)
+    code, stdout, stderr = shell(["queues", "--json", "--name", "'サポート 7'"], "", **LOCALE)
     assert (code, stderr) == (0, "")
     assert [row["id"] for row in json.loads(stdout)] == [simulator.queue_ids[0]]
 

@@ -14,6 +14,7 @@ from queuetick.config import Config, ConfigError, Credentials, reading
 from queuetick.config import load as configuration
 from queuetick.config.load import Loader, load, load_thresholds
 from queuetick.config.settings import Source
+from support.processes import until
 
 REGIONS = {
     "us-east-1": "https://api.mypurecloud.com",
@@ -220,9 +221,31 @@ def test_a_file_system_that_does_not_answer_is_a_problem_in_bounded_time(tmp_pat
     began = time.monotonic()
     found = problems(tmp_path, **LOGIN)
     hung.set()
+    until(
+        lambda: not any(thread.name == configuration.READING_THREAD for thread in threading.enumerate()), 10
+    )
     fix = "check that its file system answers, or name a file elsewhere"
     assert {"config.toml": (f"{tmp_path}/config.toml was not read within 0.2 s", fix)} == found
     assert time.monotonic() - began < 5
+
+
+def test_reads_that_hang_are_few_and_keep_no_later_one_from_its_turn(tmp_path, monkeypatch) -> None:
+    hung = threading.Event()
+    with monkeypatch.context() as dead:
+        dead.setattr(configuration, "PATIENCE", 0.05)
+        dead.setattr(reading, "read_text", lambda *_, **__: str(hung.wait(30)))
+        assert ["config.toml"] == list(problems(tmp_path, **LOGIN))
+    assert "an-id" == read(tmp_path, **LOGIN).credentials.client_id
+    with monkeypatch.context() as dead:
+        dead.setattr(configuration, "PATIENCE", 0.05)
+        dead.setattr(reading, "read_text", lambda *_, **__: str(hung.wait(30)))
+        found = [problems(tmp_path, **LOGIN) for _ in range(9)][-1]
+    threads = [thread for thread in threading.enumerate() if thread.name == configuration.READING_THREAD]
+    hung.set()
+    assert ["reload"] == list(found)
+    assert configuration.MOST_HANGING == len(threads)
+    for thread in threads:
+        thread.join(10)
 
 
 def test_a_current_directory_that_was_removed_has_no_sources(tmp_path, monkeypatch) -> None:

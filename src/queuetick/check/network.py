@@ -6,10 +6,8 @@ These open sockets of their own, because a failed request shows only where it fa
 from __future__ import annotations
 
 import http.client
-import queue
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,7 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from queuetick.check.result import Check, Item, passed, skipped, worst
+from queuetick.background import begin
+from queuetick.check.result import Check, Evidence, Item, passed, skipped, worst
 from queuetick.config.proxies import Proxy
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys.connection_errors import STRICT_CODES, STRICT_FIX
@@ -59,6 +58,16 @@ class Target(Struct, frozen=True):
         return self.host, self.port
 
     @property
+    def subject(self) -> str:
+        """Host and port, as the check names the target."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def key(self) -> str:
+        """The setting that replaces the host."""
+        return f"{self.role}_url"
+
+    @property
     def encrypted(self) -> bool:
         return self.parts.scheme == "https"
 
@@ -91,28 +100,30 @@ def region(org: Org) -> Check:
     )
 
 
+def _tried(subject: str, attempt: Callable[[], tuple[str, Evidence]], cause: str, fix: str) -> Item:
+    """What `attempt` returns as a message with its evidence, or `cause` and the reason where it fails."""
+    try:
+        message, evidence = attempt()
+    except OSError as error:
+        return Item(subject, "fail", f"{cause}: {_words(error)}", fix)
+    return Item(subject, "pass", message, evidence=evidence)
+
+
 def proxy(found: list[Target], patience: float) -> Check:
     """Whether the proxy in force accepts connections; the values of its login never show."""
-    proxies = {target.proxy: target for target in found if target.proxy is not None}
+    proxies = dict.fromkeys(target.proxy for target in found if target.proxy is not None)
     if not proxies:
         return passed("proxy", "none: connections are direct")
-    items = []
-    for proxy in proxies:
-        host, port = proxy.host, proxy.port
-        try:
-            _connect((host, port), patience)
-        except OSError as error:
-            items.append(
-                Item(
-                    f"{host}:{port}",
-                    "fail",
-                    f"the proxy accepts no connection: {_words(error)}",
-                    "correct genesys.proxy or HTTPS_PROXY, or list the hosts in NO_PROXY if they are reached directly",
-                )
-            )
-        else:
-            items.append(Item(f"{host}:{port}", "pass", "the proxy accepts connections"))
-    return _gathered("proxy", items)
+    fix = "correct genesys.proxy or HTTPS_PROXY, or list the hosts in NO_PROXY if they are reached directly"
+
+    def tried(proxy: Proxy) -> Item:
+        def attempt() -> tuple[str, Evidence]:
+            _connect((proxy.host, proxy.port), patience)
+            return "the proxy accepts connections", {}
+
+        return _tried(f"{proxy.host}:{proxy.port}", attempt, "the proxy accepts no connection", fix)
+
+    return _gathered("proxy", map(tried, proxies))
 
 
 def names(found: list[Target], patience: float) -> Check:
@@ -120,50 +131,38 @@ def names(found: list[Target], patience: float) -> Check:
     direct = [target for target in found if target.proxy is None]
     if not direct:
         return skipped("dns", "the proxy resolves the names")
-    items = []
-    for target in direct:
-        try:
+
+    def tried(target: Target) -> Item:
+        def attempt() -> tuple[str, Evidence]:
             addresses = _resolve(target.address, patience)
-        except OSError as error:
-            fix = f"check this machine's resolver (`getent hosts {target.host}`) and genesys.region or {_key(target)}"
-            items.append(
-                Item(
-                    target.host,
-                    "fail",
-                    f"the host name of the {target.role} does not resolve: {_words(error)}",
-                    fix,
-                )
-            )
-        else:
-            items.append(
-                Item(target.host, "pass", ", ".join(addresses[:3]), evidence={"addresses": addresses})
-            )
-    return _gathered("dns", items)
+            return ", ".join(addresses[:3]), {"addresses": addresses}
+
+        fix = (
+            f"check this machine's resolver (`getent hosts {target.host}`) and genesys.region or {target.key}"
+        )
+        return _tried(target.host, attempt, f"the host name of the {target.role} does not resolve", fix)
+
+    return _gathered("dns", map(tried, direct))
 
 
 def connections(found: list[Target], patience: float) -> Check:
     direct = [target for target in found if target.proxy is None]
     if not direct:
         return skipped("connection", "the proxy makes the connections")
-    items = []
-    for target in direct:
-        subject = f"{target.host}:{target.port}"
-        began = time.monotonic()
-        try:
+
+    def tried(target: Target) -> Item:
+        def attempt() -> tuple[str, Evidence]:
+            began = time.monotonic()
             _connect(target.address, patience)
-        except OSError as error:
-            fix = f"let this machine reach TCP {subject} (firewall, routing), or set genesys.proxy"
-            if target.url and not target.encrypted:
-                fix = f"start what should listen there, or correct genesys.{_key(target)}"
-            items.append(
-                Item(subject, "fail", f"the {target.role} host accepts no connection: {_words(error)}", fix)
-            )
-        else:
             taken = round(1000 * (time.monotonic() - began), 1)
-            items.append(
-                Item(subject, "pass", f"connected in {taken:g} ms", evidence={"milliseconds": taken})
-            )
-    return _gathered("connection", items)
+            return f"connected in {taken:g} ms", {"milliseconds": taken}
+
+        fix = f"let this machine reach TCP {target.subject} (firewall, routing), or set genesys.proxy"
+        if target.url and not target.encrypted:
+            fix = f"start what should listen there, or correct genesys.{target.key}"
+        return _tried(target.subject, attempt, f"the {target.role} host accepts no connection", fix)
+
+    return _gathered("connection", map(tried, direct))
 
 
 def tls(found: list[Target], context: ssl.SSLContext, patience: float, *, now: float) -> Check:
@@ -175,7 +174,7 @@ def tls(found: list[Target], context: ssl.SSLContext, patience: float, *, now: f
 
 
 def _handshake(target: Target, context: ssl.SSLContext, patience: float, now: float) -> Item:
-    subject = f"{target.host}:{target.port}"
+    subject = target.subject
     if target.proxy is not None and target.proxy.scheme == "https":
         return Item(subject, "pass", "inside TLS to the proxy: the login will show it")
     connection = _tunnel(target, context, patience)
@@ -231,7 +230,7 @@ def _certificate_fix(code: int, target: Target) -> str:
     if code in STRICT_CODES:
         return STRICT_FIX
     if code in _WRONG_NAME:
-        return f"use the name that the certificate is made out to in {_key(target)}, or look for a proxy in between"
+        return f"use the name that the certificate is made out to in {target.key}, or look for a proxy in between"
     if code in _UNTRUSTED:
         return (
             "set genesys.ca_bundle to a PEM file with the CA that signed it (often a company proxy's; see it with "
@@ -269,36 +268,19 @@ def _gathered(name: str, items: Iterable[Item]) -> Check:
 
 def _resolve(address: tuple[str, int], patience: float) -> list[str]:
     """Raises OSError. In a daemon thread, because nothing ends a DNS query that gets no answer."""
-    answers: queue.SimpleQueue[Callable[[], list[str]]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            problem = error if isinstance(error, OSError) else OSError(None, "it is not a host name")
-            answers.put(lambda: _raise(problem))
-        else:
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-            answers.put(lambda: addresses)
-
-    threading.Thread(target=ask, name="queuetick-resolve", daemon=True).start()
+    asked = begin(lambda: socket.getaddrinfo(*address, type=socket.SOCK_STREAM), "queuetick-resolve")
     try:
-        return answers.get(timeout=patience)()
-    except queue.Empty:
+        found = asked.result(patience)
+    except TimeoutError:
         raise TimeoutError(f"no answer within {patience:g} s") from None
-
-
-def _raise(error: OSError) -> list[str]:
-    raise error
+    except UnicodeError:
+        raise OSError(None, "it is not a host name") from None
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 def _connect(address: tuple[str, int], patience: float) -> None:
     _resolve(address, patience)
     socket.create_connection(address, timeout=patience).close()
-
-
-def _key(target: Target) -> str:
-    return f"{target.role}_url"
 
 
 def _words(error: OSError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,14 +19,6 @@ def add_config(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="TOML file (default: ./config.toml, then /etc/queuetick/config.toml, where one exists)",
     )
-
-
-def name(text: str) -> str:
-    """An argument type: a name or a pattern, read as UTF-8 also where the locale is another."""
-    try:
-        return os.fsencode(text).decode("utf-8")
-    except UnicodeError:
-        return text
 
 
 def positive(text: str) -> int:

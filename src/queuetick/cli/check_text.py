@@ -11,8 +11,8 @@ import msgspec
 from queuetick import __version__
 from queuetick.check.result import Check, Evidence, Item, Status, exit_of
 from queuetick.cli.streams import json_document
-from queuetick.cli.terminal import visible
 from queuetick.clock import utc
+from queuetick.foreign_text import visible
 
 SHOWN_ITEMS = 20
 """Items of one check that the text shows; --json has them all."""

@@ -88,8 +88,7 @@ def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
     daemon = process.new_daemon(
         config, lambda: config, Redaction(), max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
     )
-    code = daemon.run()
-    return code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE
+    return process.unless_lost(daemon.run(), daemon)
 
 
 def _watch(arguments: argparse.Namespace) -> int:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from queuetick.daemon.daemon import Daemon
     from queuetick.lines import Redaction
 
-__all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
-
 SUMMARY = "one cycle, then exit"
 
 MORE = """\
@@ -53,7 +51,7 @@ def _once(config: Config, load: Callable[[], Config], redaction: Redaction, *, e
     code = daemon.run()
     if code is ExitCode.OK:
         code = exit_code(daemon)
-    return process.end_now(code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE)
+    return process.end_now(process.unless_lost(code, daemon))
 
 
 def exit_code(daemon: Daemon) -> ExitCode:

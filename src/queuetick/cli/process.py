@@ -119,6 +119,11 @@ def new_daemon(
     )
 
 
+def unless_lost(code: ExitCode, daemon: Daemon) -> ExitCode:
+    """`code` of a run, or FAILURE where it would be OK over lines that could not be written."""
+    return code if daemon.wrote_all or code is not ExitCode.OK else ExitCode.FAILURE
+
+
 def _prepared(work: Callable[[], Result]) -> Result:
     """Do `work`, which reads or opens files. SIGTERM and SIGINT end the process meanwhile, also where they are held."""
     if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):

@@ -11,11 +11,12 @@ from msgspec import Struct
 from queuetick.check.result import exit_for, wait_words
 from queuetick.check.selection import unmatched_items
 from queuetick.cli.streams import is_utf8, json_document, say
-from queuetick.cli.terminal import pad, shown, visible, width
+from queuetick.cli.terminal import pad, shown, width
 from queuetick.clock import Clock
 from queuetick.config import Config, Queues
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
+from queuetick.foreign_text import visible
 from queuetick.genesys.errors import ApiError, RateLimited
 from queuetick.genesys.org import Org
 from queuetick.lines.redaction import Redaction

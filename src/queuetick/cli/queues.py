@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config, name
+from queuetick.cli.arguments import add_config
+from queuetick.foreign_text import argument
 
 if TYPE_CHECKING:
     from queuetick.config import Config
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--division", "NAME", "only this division, by name or id; may be repeated"),
         ("--exclude", "GLOB", "leave out names that match, or an id; may be repeated"),
     ):
-        parser.add_argument(flag, action="append", default=[], type=name, metavar=key, help=help_text)
+        parser.add_argument(flag, action="append", default=[], type=argument, metavar=key, help=help_text)
     parser.add_argument("--polled", action="store_true", help="only what the present configuration polls")
 
 

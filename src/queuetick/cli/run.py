@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from queuetick.config import Config
     from queuetick.lines import Redaction
 
-__all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
-
 SUMMARY = "the daemon: poll every interval until a signal"
 
 MORE = """\

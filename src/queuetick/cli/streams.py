@@ -6,13 +6,12 @@ import errno
 import io
 import json
 import os
-import re
 import sys
-import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from queuetick.exit_codes import ExitCode
+from queuetick.foreign_text import is_visible
 
 if TYPE_CHECKING:
     from queuetick.lines import Redaction
@@ -21,9 +20,6 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 LONGEST_MESSAGE = 2000
 """Characters of a line on stderr; the rest of an error message is cut, after it was masked."""
-
-_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories that can steer a terminal or turn the direction of writing."""
 
 
 def prepare() -> None:
@@ -81,15 +77,7 @@ def is_utf8(stream: TextIO) -> bool:
 def json_document(document: Any) -> str:
     """`document` as indented JSON that any terminal can show.
 
-    Control characters, direction marks and lone surrogates are escaped, and everything beyond ASCII where stdout is
-    not UTF-8.
+    What must not reach a terminal is escaped, and everything beyond ASCII where stdout is not UTF-8.
     """
     text = json.dumps(document, ensure_ascii=not is_utf8(sys.stdout), indent=2)
-    return re.sub(r"[^\n -~]", _escaped, text) + "\n"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    if unicodedata.category(character) not in _INVISIBLE:
-        return character
-    return json.dumps(character)[1:-1]
+    return "".join(c if c == "\n" or is_visible(c) else json.dumps(c)[1:-1] for c in text) + "\n"

@@ -1,4 +1,4 @@
-"""Text for people: what a terminal may show, how wide it is, and when it is coloured."""
+"""Text for people: as its terminal's encoding shows it, how wide it is, and when it is coloured."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TextIO
 
-_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""Format characters that Persian, Hindi and emoji need; they change the word they are in and no other."""
-
-
-def visible(text: str) -> str:
-    """`text` on one line, without what in a queue's name could steer the terminal or turn its direction.
-
-    Control characters, direction marks, line separators and lone surrogates become U+FFFD.
-    """
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in _JOINERS
-        else c
-        for c in text
-    )
+from queuetick.foreign_text import visible
 
 
 def shown(text: str, encoding: str) -> str:

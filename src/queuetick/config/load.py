@@ -6,7 +6,6 @@ Order, later wins: defaults, config.toml, `.env`, process environment, systemd c
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
+from queuetick.background import begin
 from queuetick.config.convert import convert, unknown
 from queuetick.config.hints import region_hint
 from queuetick.config.hosts import ascii_url
@@ -29,6 +29,10 @@ DEFAULT_PATHS = (Path("config.toml"), Path("/etc/queuetick/config.toml"))
 
 PATIENCE = 10.0
 """Seconds that reading everything may take; a file system that does not answer never returns from a read."""
+
+READING_THREAD = "queuetick-config"
+MOST_HANGING = 4
+"""Reads that may hang at the same time, each in a thread of that name."""
 
 SHORTEST_SECRET = 6
 """Characters of the shortest secret that is masked in problems; a shorter one would blank out ordinary text."""
@@ -182,21 +186,13 @@ def _masked(problems: list[Problem], secrets: list[str]) -> list[Problem]:
 
 def _within(patience: float, read: Callable[[], Config], reading: Reading) -> Config:
     """What `read` returns or raises, in a thread that nobody waits for where a file system does not answer."""
-    answers: queue.SimpleQueue[Config | BaseException] = queue.SimpleQueue()
-
-    def answer() -> None:
-        try:
-            answers.put(read())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-            answers.put(error)
-
-    threading.Thread(target=answer, name="queuetick-config", daemon=True).start()
+    hanging = sum(thread.name == READING_THREAD for thread in threading.enumerate())
+    if hanging >= MOST_HANGING:
+        fix = "look for a file system that does not answer, and reload again"
+        raise ConfigError([Problem("reload", f"{hanging} earlier reloads still wait for a file", fix)])
     try:
-        found = answers.get(timeout=patience)
-    except queue.Empty:
+        return begin(read, READING_THREAD).result(patience)
+    except TimeoutError:
         problem = f"{reading.now} was not read within {patience:g} s"
         fix = "check that its file system answers, or name a file elsewhere"
         raise ConfigError([Problem(os.path.basename(reading.now), problem, fix)]) from None  # noqa: PTH119
-    if isinstance(found, BaseException):
-        raise found
-    return found

@@ -23,12 +23,6 @@ from queuetick.lines.output import Output, open_output, stdout_is_journal
 from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.discovery import Discovery
 
-READING_PATIENCE = 10.0
-"""Seconds that files may take to be read; a file system that does not answer never returns from a read."""
-
-MOST_STUCK = 4
-"""Reloads that may hang in a read at the same time; each holds a thread."""
-
 log = logging.getLogger(__name__)
 
 
@@ -154,40 +148,22 @@ def _log_in(org: Org) -> None:
         log.warning("the new configuration will be in force, but there is no login yet: %s", error.reason)
 
 
-class _Attempt:
-    """One reload, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.began = monotonic()
-        self.reading = True
-        """Whether it may still hang in a read, and has changed nothing."""
-        self.abandoned = False
-        self.thread: threading.Thread | None = None
-
-    @property
-    def alive(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
-
-
 class Reloader:
     """Begins a reload for each SIGHUP, in a thread of its own: a login may take its time, and a stop must not wait.
 
-    A SIGHUP that comes while a reload runs is not lost: another reload follows. One that hangs in a read is rejected
-    after `READING_PATIENCE` and does not keep later ones from beginning.
+    A SIGHUP that comes while a reload runs is not lost: another reload follows.
     """
 
     def __init__(
         self, app: App, load: Callable[[], Config], *, began: Callable[[], None], ended: Callable[[], None]
     ) -> None:
-        """`load` reads the configuration again; `began` and `ended` tell systemd."""
+        """`load` reads the configuration again, in bounded time; `began` and `ended` tell systemd."""
         self._app = app
         self._load = load
         self._began = began
         self._ended = ended
         self._wanted = False
-        self._attempt: _Attempt | None = None
-        self._stuck: list[_Attempt] = []
-        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def ask(self) -> None:
         """A SIGHUP came. Main thread only."""
@@ -195,49 +171,18 @@ class Reloader:
         self.step()
 
     def step(self) -> None:
-        """Begin a reload that is due, and give up one that hangs. Main thread only."""
-        attempt = self._attempt
-        if attempt is not None and attempt.alive and not self._give_up(attempt):
-            return
-        self._stuck = [each for each in self._stuck if each.alive]
-        if not self._wanted:
+        """Begin a reload that is due. Main thread only."""
+        if not self._wanted or (self._thread is not None and self._thread.is_alive()):
             return
         self._wanted = False
         self._began()
-        if len(self._stuck) >= MOST_STUCK:
-            self._reject(f"{len(self._stuck)} earlier reloads still wait for a file")
-            self._ended()
-            return
-        self._attempt = attempt = _Attempt()
-        attempt.thread = threading.Thread(
-            target=self._run, args=(attempt,), name="queuetick-reload", daemon=True
-        )
-        attempt.thread.start()
+        self._thread = threading.Thread(target=self._run, name="queuetick-reload", daemon=True)
+        self._thread.start()
 
-    def _give_up(self, attempt: _Attempt) -> bool:
-        with self._lock:
-            if not attempt.reading or monotonic() - attempt.began < READING_PATIENCE:
-                return False
-            attempt.abandoned = True
-        self._stuck.append(attempt)
-        self._attempt = None
-        self._reject(f"a file could not be read within {READING_PATIENCE:g} s")
-        self._ended()
-        return True
-
-    def _reject(self, problem: str) -> None:
-        fix = "look for a named pipe or a file system that does not answer, and reload again"
-        self._app.emit(ConfigRejected(problems=[Problem("reload", problem, fix)]))
-
-    def _run(self, attempt: _Attempt) -> None:
+    def _run(self) -> None:
         problems: list[Problem] = []
         try:
-            config = self._load()
-            with self._lock:
-                if attempt.abandoned:
-                    return
-                attempt.reading = False
-            swap(self._app, prepare(self._app, config))
+            swap(self._app, prepare(self._app, self._load()))
         except ConfigError as error:
             problems = error.problems
         except Stopped:
@@ -245,8 +190,6 @@ class Reloader:
         except Exception as error:
             log.exception("reload failed")
             problems = [Problem("reload", type(error).__name__, "see the log.message line before this one")]
-        if attempt.abandoned:
-            return
         if problems:
             self._app.emit(ConfigRejected(problems=problems))
             self._app.emitter.output.reopen()

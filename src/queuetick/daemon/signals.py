@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from queuetick.background import begin
 from queuetick.clock import monotonic
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -48,38 +49,22 @@ def interruptible(work: Callable[[], Result]) -> Result:
     left; then this raises SystemExit(0). Other signals, and those that came while `work` ended, stay pending. Signals
     must be held.
     """
-    outcome: list[Callable[[], Result]] = []
-
-    def carry_out() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            failure = error
-
-            def fail() -> Result:
-                raise failure
-
-            outcome.append(fail)
-        else:
-            outcome.append(lambda: result)
-        finally:
-            received.wake()
-
     arrived: list[int] = []
     until: float | None = None
     with Signals() as received:
-        threading.Thread(target=carry_out, name="queuetick-prepare", daemon=True).start()
-        while not outcome:
+        outcome = begin(work, "queuetick-prepare")
+        outcome.add_done_callback(lambda _: received.wake())
+        while not outcome.done():
             number = received.get(None if until is None else max(0.0, until - monotonic()))
             if number is not None:
                 arrived.append(number)
             if number in (signal.SIGTERM, signal.SIGINT) or (number == signal.SIGHUP and ends_on_hangup()):
                 until = until or monotonic() + FINISH
-            if until is not None and monotonic() >= until and not outcome:
+            if until is not None and monotonic() >= until and not outcome.done():
                 sys.exit(0)
     for number in [*arrived, *received.rest()]:
         os.kill(os.getpid(), number)  # held, so that whoever waits next receives it
-    return outcome[0]()
+    return outcome.result()
 
 
 class Signals:

@@ -20,6 +20,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from queuetick.background import begin
 from queuetick.clock import monotonic
 
 MAX_CONNECTIONS = 32
@@ -83,23 +84,15 @@ def bind(listen: str) -> list[socket.socket]:
 
 def _look_up(host: str, port: int) -> list[Any]:
     """`getaddrinfo` within `LOOKUP_SECONDS`: nothing can interrupt it, and a stop must not wait for a dead DNS."""
-    outcome: list[Any] = [
-        TimeoutError(errno.ETIMEDOUT, f"the name was not found within {LOOKUP_SECONDS:g} s")
-    ]
-
-    def look_up() -> None:
-        try:
-            outcome[0] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except (OSError, ValueError) as error:
-            outcome[0] = error
-
-    thread = threading.Thread(target=look_up, name="queuetick-lookup", daemon=True)
-    thread.start()
-    thread.join(LOOKUP_SECONDS)
-    [found] = outcome
-    if isinstance(found, Exception):
-        raise found
-    return list(found)
+    found = begin(
+        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE),
+        "queuetick-lookup",
+    )
+    try:
+        return list(found.result(LOOKUP_SECONDS))
+    except TimeoutError:
+        problem = f"the name was not found within {LOOKUP_SECONDS:g} s"
+        raise TimeoutError(errno.ETIMEDOUT, problem) from None
 
 
 def _bind_one(family: int, address: tuple[Any, ...]) -> socket.socket:

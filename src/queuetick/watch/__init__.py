@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from queuetick.foreign_text import argument
 from queuetick.watch.moments import is_moment
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", action="store_true", help="rows by division, with subtotals")
     parser.add_argument(
         "--filter",
+        type=argument,
         default="",
         metavar="WORDS",
         help="only queues with these words in name, division or id: 'emea -test division:EMEA org:apac name:VIP*'",
@@ -98,6 +100,7 @@ def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queue",
         action="append",
+        type=argument,
         default=[],
         metavar="GLOB",
         help="only queues whose name or id matches, and what concerns the whole daemon; may be repeated",

@@ -5,32 +5,18 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, tzinfo
 
+from queuetick.foreign_text import visible
+
 UNKNOWN = "\N{EN DASH}"
 LEVELS = "▁▂▃▄▅▆▇█"
 SORTED, REVERSED = "▾", "▴"
 GAP = "·"
-
-# A queue's name comes from an organisation's settings and may hold any character. Those that move the cursor,
-# open an escape sequence or turn the direction of writing would reach past their own cell.
-_UNSAFE = dict.fromkeys(
-    [
-        *range(0x20),
-        *range(0x7F, 0xA0),
-        0x00AD,
-        *range(0x200B, 0x2010),
-        *range(0x2028, 0x202F),
-        *range(0x2060, 0x2070),
-        0xFEFF,
-        *range(0xD800, 0xE000),
-    ],
-    "\N{REPLACEMENT CHARACTER}",
-)
 _MAX_SECONDS = 999 * 86_400.0
 
 
 def clean(text: object) -> str:
     """Any value as words that stay inside their cell."""
-    return str(text).translate(_UNSAFE)
+    return visible(str(text))
 
 
 def words(*parts: object) -> str:

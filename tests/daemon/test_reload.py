@@ -1,4 +1,4 @@
-"""A reload prepares all that can fail before it changes anything, and one that is rejected keeps no other from beginning."""
+"""A reload prepares all that can fail before it changes anything; one that is rejected keeps no other from its turn."""
 
 from __future__ import annotations
 

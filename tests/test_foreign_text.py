@@ -62,7 +62,12 @@ def test_every_door_replaces_the_same_characters_and_keeps_every_letter() -> Non
 
 
 def test_joiners_stay_because_scripts_and_emoji_need_them() -> None:
-    for name in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "क्\u200dष", "👩\u200d💻 Support", "❤\ufe0f Sales"):
+    for name in (
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "क्\u200dष",
+        "👩\u200d💻 Support",
+        "❤\ufe0f Sales",
+    ):
         assert visible(name) == clean(name) == name
         assert json.loads(json_document([name])) == [name]
 

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from queuetick.config import ConfigError, Metrics
+from queuetick.config.certificates import server_context
 from queuetick.events import ApiLost, MediaCounts
 from queuetick.metrics import server
-from queuetick.metrics.exporter import Address, CannotListen, tls_context
 from queuetick.metrics.pages import Pages
-from queuetick.metrics.server import CannotBind, Listener, bind, parse_address
+from queuetick.metrics.server import Listener, bind, parse_address
 
 from .certificates import Authority
 from .recorded import SNAPSHOT, Recorded, replace, report
@@ -275,7 +276,7 @@ def test_addresses(listen, address) -> None:
 
 @pytest.mark.parametrize("listen", ["no-such-host.invalid:1", "192.0.2.1:9477", f"{'a' * 70}.b:1", "..:1"])
 def test_an_address_that_cannot_be_had_is_an_error_of_the_system(listen) -> None:
-    with pytest.raises(CannotBind):
+    with pytest.raises(OSError):
         bind(listen)
 
 
@@ -284,7 +285,7 @@ def test_a_name_server_that_does_not_answer_ends_the_lookup_within_its_time(monk
     answered = threading.Event()
     monkeypatch.setattr(server, "LOOKUP_SECONDS", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(10))
-    with pytest.raises(CannotBind, match=r"not found within 0\.1 s"):
+    with pytest.raises(OSError, match=r"not found within 0\.1 s"):
         bind("slow.example:9477")
     answered.set()
 
@@ -336,7 +337,7 @@ def scrape(site: Site, context: ssl.SSLContext) -> str:
 
 def test_tls_serves_with_the_certificate_and_refuses_plain_http(authority) -> None:
     cert, key = authority.sign("server")
-    site = Site(tls=tls_context(Address("", cert, key)))
+    site = Site(tls=server_context(Metrics(None, cert, key)))
     with contextlib.closing(site.listener):
         assert site.listener.url.startswith("https://")
         assert scrape(site, ssl.create_default_context(cafile=str(authority.cert))) == "200 OK"
@@ -349,7 +350,7 @@ def test_tls_serves_with_the_certificate_and_refuses_plain_http(authority) -> No
 
 def test_a_client_without_a_certificate_of_the_ca_is_refused(authority, tmp_path) -> None:
     cert, key = authority.sign("server")
-    site = Site(tls=tls_context(Address("", cert, key, str(authority.cert))))
+    site = Site(tls=server_context(Metrics(None, cert, key, str(authority.cert))))
     with contextlib.closing(site.listener):
         trusting = ssl.create_default_context(cafile=str(authority.cert))
         with pytest.raises(OSError):
@@ -363,7 +364,7 @@ def test_a_client_without_a_certificate_of_the_ca_is_refused(authority, tmp_path
 
 
 def test_hands_that_never_shake_do_not_keep_a_scraper_out(authority) -> None:
-    site = Site(tls=tls_context(Address("", *authority.sign("server"))))
+    site = Site(tls=server_context(Metrics(None, *authority.sign("server"))))
     with contextlib.closing(site.listener), contextlib.ExitStack() as held:
         for _ in range(60):
             held.enter_context(site.connect())
@@ -377,13 +378,13 @@ def test_a_certificate_that_is_no_use_is_a_problem(authority, tmp_path) -> None:
     locked = authority.sign("locked", passphrase="secret123")
     junk = tmp_path / "junk.pem"
     junk.write_text("no PEM")
-    for address in (
-        Address("", str(tmp_path / "none"), key),
-        Address("", cert, other),
-        Address("", *locked),
-        Address("", str(junk), key),
-        Address("", cert, key, str(junk)),
+    for metrics in (
+        Metrics(None, str(tmp_path / "none"), key),
+        Metrics(None, cert, other),
+        Metrics(None, *locked),
+        Metrics(None, str(junk), key),
+        Metrics(None, cert, key, str(junk)),
     ):
-        with pytest.raises(CannotListen) as raised:
-            tls_context(address)
-        assert ("metrics.tls_cert", True) == (raised.value.problem.key, raised.value.lasting), address
+        with pytest.raises(ConfigError) as raised:
+            server_context(metrics)
+        assert ["metrics.tls_cert"] == [problem.key for problem in raised.value.problems], metrics

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import ssl
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from queuetick.config.certificates import check_server, check_trusted
 from queuetick.config.hosts import ascii_host, is_loopback
 from queuetick.config.proxies import Proxy
 from queuetick.config.settings import Config
-from queuetick.config.sources import Unreadable, read_bytes
 from queuetick.events import ConfigWarning, Problem
 from queuetick.events.thresholds import Limits, Threshold, parse_hours, time_zone
 
@@ -36,13 +35,13 @@ def check_rules(config: Config, regions: Mapping[str, str]) -> list[Problem]:
         *_url("genesys.api_url", config.genesys.api_url),
         *_url("genesys.login_url", config.genesys.login_url),
         *_plain_http(config),
-        *_certificates("genesys.ca_bundle", config.genesys.ca_bundle),
+        *check_trusted("genesys.ca_bundle", config.genesys.ca_bundle),
         *_ids(config.queues.ids),
         *_selection(config),
         *_output(config.output.path),
         *_stats(config.stats.timezone),
         *_listen(config.metrics.listen),
-        *_tls(config),
+        *check_server(config.metrics),
         *(
             problem
             for index, table in enumerate(config.thresholds)
@@ -185,78 +184,6 @@ def _plain_http(config: Config) -> Iterator[Problem]:
             "would carry plain http, and with it the credentials, to another machine",
             "use https in api_url and login_url, or no proxy",
         )
-
-
-def _pem(key: str, path: str, problems: list[Problem]) -> str | None:
-    """The text of a PEM file; None with a problem where it cannot be read."""
-    try:
-        return read_bytes(Path(path)).decode("ascii", "replace")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        problems.append(
-            Problem(key, f"{path!r:.200} cannot be read: {error.strerror}", "name a readable PEM file")
-        )
-    except Unreadable as error:
-        problems.append(Problem(key, f"{path!r:.200} {error.problem}", "name a readable PEM file"))
-    return None
-
-
-def _certificates(key: str, path: str | None) -> list[Problem]:
-    """The rules of a file with certificates of CAs."""
-    problems: list[Problem] = []
-    if path is None or (text := _pem(key, path, problems)) is None:
-        return problems
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        return [Problem(key, f"{path} has no PEM certificate", "name a PEM file with the CAs to trust")]
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except (ssl.SSLError, ValueError, OSError) as error:
-        return [
-            Problem(
-                key,
-                f"{path} has a certificate that cannot be read ({_reason(error)})",
-                "copy it again, whole, from BEGIN to END CERTIFICATE",
-            )
-        ]
-    return problems
-
-
-def _reason(error: Exception) -> object:
-    return getattr(error, "reason", None) or error
-
-
-def _tls(config: Config) -> list[Problem]:
-    metrics, problems = config.metrics, _certificates("metrics.tls_client_ca", config.metrics.tls_client_ca)
-    if metrics.tls_cert is None:
-        return problems + [
-            Problem(
-                f"metrics.{name}", "is set without metrics.tls_cert", "set metrics.tls_cert too, or remove it"
-            )
-            for name in ("tls_key", "tls_client_ca")
-            if getattr(metrics, name) is not None and f"metrics.{name}" not in {p.key for p in problems}
-        ]
-    if metrics.tls_key is None:
-        fix = "set metrics.tls_key to the PEM file with its key"
-        return [*problems, Problem("metrics.tls_cert", "is set without metrics.tls_key", fix)]
-    before = len(problems)
-    certificate = _pem("metrics.tls_cert", metrics.tls_cert, problems)
-    key = _pem("metrics.tls_key", metrics.tls_key, problems)
-    if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
-        problem = f"{metrics.tls_cert} has no PEM certificate"
-        problems.append(Problem("metrics.tls_cert", problem, "name a PEM file with the server's certificate"))
-    if key is not None and "PRIVATE KEY-----" not in key:
-        problem = f"{metrics.tls_key} has no PEM key"
-        problems.append(Problem("metrics.tls_key", problem, "name the PEM file with the certificate's key"))
-    if len(problems) == before:
-        try:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(
-                metrics.tls_cert, metrics.tls_key, password=""
-            )  # "": never ask the terminal
-        except (ssl.SSLError, ValueError, OSError) as error:
-            problem = f"{metrics.tls_cert} and {metrics.tls_key} cannot be used together ({_reason(error)})"
-            fix = "name a certificate and its own key, which must not be encrypted"
-            problems.append(Problem("metrics.tls_cert", problem, fix))
-    return problems
 
 
 def _stats(timezone: str) -> Iterator[Problem]:

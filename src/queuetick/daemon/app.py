@@ -10,13 +10,14 @@ from msgspec import UNSET
 from queuetick import __version__
 from queuetick.clock import Clock, grid_tick, monotonic, next_tick
 from queuetick.config import Config
+from queuetick.config.certificates import server_context
 from queuetick.config.rules import check_warnings
 from queuetick.events import SCHEMA_VERSION, CycleReport, DaemonStarted, Fact, Level
 from queuetick.genesys import sdk
 from queuetick.genesys.errors import ApiError
 from queuetick.genesys.org import Org
 from queuetick.lines import Emitter
-from queuetick.metrics.exporter import Address, Exporter
+from queuetick.metrics.exporter import Exporter
 from queuetick.metrics.health import InForce
 from queuetick.polling.runner import CycleRunner
 from queuetick.polling.schedule import Schedule
@@ -69,15 +70,9 @@ class App:
         self.emitter.redact(*config.secrets())
 
     def listen(self, config: Config) -> None:
-        """Serve metrics where `config` says. Raises CannotListen."""
-        metrics = config.metrics
-        address = (
-            Address(metrics.listen, metrics.tls_cert, metrics.tls_key, metrics.tls_client_ca)
-            if metrics.listen
-            else None
-        )
+        """Serve metrics where `config` says. Raises CannotListen, ConfigError."""
         if self._serve_metrics:
-            self.exporter.listen(address)
+            self.exporter.listen(config.metrics.listen, server_context(config.metrics))
 
     # Lines
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -77,49 +77,67 @@ class EventMetrics:
         self._report: CycleReport | None = None
         self._reported_at = -math.inf
         self._paused_until: dict[str, float] = {}
-        self._takers: dict[type, Callable[[Any], None]] = {
-            QueueSnapshot: self._snapshot,
-            QueueStats: self._stats_of_queue,
-            StatsFailed: self._stats_changed,
-            StatsRecovered: self._stats_changed,
-            CycleSkipped: self._skipped,
-            CycleCrashed: self._crashed,
-            BatchFailed: self._batch_failed,
-            QueueMissing: self._gone,
-            QueueInvalid: self._gone,
-            QueuesRefreshed: self._refreshed,
-            RateLimitPaused: self._paused,
-            RateLimitResumed: self._resumed,
-            ApiLost: self._lost,
-            ApiRecovered: self._recovered,
-            TokenRenewed: self._renewed,
-            ConfigReloaded: self._reloaded,
-            ConfigRejected: self._reloaded,
-        }
         self.registry.register(StateCollector(self))
         ProcessCollector(registry=self.registry)
 
     # Writing
 
     def observe(self, event: Fact) -> None:
-        """Take one event in; those that say nothing about numbers cost a look-up."""
-        self.health.take(event)
-        if type(event) is CycleReport:
-            in_force = self.in_force()  # asked for without the lock: the budget has one of its own
-            with self._lock:
+        """Take one event in; those that say nothing about numbers change nothing."""
+        in_force = None
+        if not isinstance(event, QueueSnapshot):
+            if isinstance(event, CycleReport):
+                in_force = self.in_force()  # asked for without the lock: the budget has one of its own
+            self.health.take(event, in_force)
+        with self._lock:
+            self._take(event, in_force)
+
+    def _take(self, event: Fact, in_force: InForce | None) -> None:  # noqa: PLR0912 - one case for each event
+        counters = self.counters
+        match event:
+            case QueueSnapshot():
+                self._snapshots[event.queue_id] = (event, self._monotonic())
+            case QueueStats():
+                self._stats[event.queue_id] = (event, self._monotonic())
+            case StatsFailed() | StatsRecovered():
+                self.stats_failing = isinstance(event, StatsFailed)
+            case CycleReport() if in_force is not None:
                 self._completed(event, in_force)
-        elif (take := self._takers.get(type(event))) is not None:
-            with self._lock:
-                take(event)
-
-    def _snapshot(self, snapshot: QueueSnapshot) -> None:
-        self._snapshots[snapshot.queue_id] = (snapshot, self._monotonic())
-
-    def _stats_of_queue(self, stats: QueueStats) -> None:
-        self._stats[stats.queue_id] = (stats, self._monotonic())
-
-    def _stats_changed(self, event: StatsFailed | StatsRecovered) -> None:
-        self.stats_failing = type(event) is StatsFailed
+            case CycleSkipped():
+                counters.skipped.labels(event.reason).inc(event.ticks)
+            case CycleCrashed():
+                counters.cycles.labels("crashed").inc()
+                self._keep_only(event.cycle)
+            case BatchFailed():
+                self._unanswered.update(event.queue_ids)
+                if (
+                    self.lost_cause is not None
+                ):  # an outage may change its cause, and api.lost is written once
+                    self.lost_cause = lost_cause(event.status, event.code)
+            case QueueMissing():
+                self._snapshots.pop(event.queue_id, None)
+            case QueueInvalid():
+                self._forget(event.queue_id)
+            case QueuesRefreshed():
+                self._forget(*event.removed_ids)
+            case RateLimitPaused():
+                counters.pauses.labels(event.route, event.source).inc()
+                counters.pause_seconds.labels(event.route).inc(event.retry_after_seconds)
+                self._paused_until[event.route] = self._monotonic() + event.retry_after_seconds
+            case RateLimitResumed():
+                self._paused_until.pop(event.route, None)
+            case ApiLost():
+                self.lost_cause = lost_cause(event.status, event.code)
+            case ApiRecovered():
+                self.lost_cause = None
+            case TokenRenewed():
+                counters.renewals.labels(event.reason).inc()
+            case ConfigReloaded() | ConfigRejected():
+                self.reload_accepted = isinstance(event, ConfigReloaded)
+                self._queue_text.forget_labels()
+                if isinstance(event, ConfigReloaded) and not _OTHER_ORG.isdisjoint(event.changed):
+                    self._snapshots.clear()
+                    self._stats.clear()
 
     def _completed(self, report: CycleReport, in_force: InForce) -> None:
         counters = self.counters
@@ -138,51 +156,10 @@ class EventMetrics:
         if report.outcome != "failed":
             self.last_success = self._now()
 
-    def _skipped(self, skipped: CycleSkipped) -> None:
-        self.counters.skipped.labels(skipped.reason).inc(skipped.ticks)
-
-    def _crashed(self, crashed: CycleCrashed) -> None:
-        self.counters.cycles.labels("crashed").inc()
-        self._keep_only(crashed.cycle)
-
-    def _batch_failed(self, failed: BatchFailed) -> None:
-        self._unanswered.update(failed.queue_ids)
-        if self.lost_cause is not None:  # an outage may change its cause, and api.lost is written once
-            self.lost_cause = lost_cause(failed.status, failed.code)
-
-    def _gone(self, gone: QueueMissing | QueueInvalid) -> None:
-        self._snapshots.pop(gone.queue_id, None)
-        if type(gone) is QueueInvalid:
-            self._stats.pop(gone.queue_id, None)
-
-    def _refreshed(self, refreshed: QueuesRefreshed) -> None:
-        for queue_id in refreshed.removed_ids:
+    def _forget(self, *queue_ids: str) -> None:
+        for queue_id in queue_ids:
             self._snapshots.pop(queue_id, None)
             self._stats.pop(queue_id, None)
-
-    def _paused(self, paused: RateLimitPaused) -> None:
-        self.counters.pauses.labels(paused.route, paused.source).inc()
-        self.counters.pause_seconds.labels(paused.route).inc(paused.retry_after_seconds)
-        self._paused_until[paused.route] = self._monotonic() + paused.retry_after_seconds
-
-    def _resumed(self, resumed: RateLimitResumed) -> None:
-        self._paused_until.pop(resumed.route, None)
-
-    def _lost(self, lost: ApiLost) -> None:
-        self.lost_cause = lost_cause(lost.status, lost.code)
-
-    def _recovered(self, _: ApiRecovered) -> None:
-        self.lost_cause = None
-
-    def _renewed(self, renewed: TokenRenewed) -> None:
-        self.counters.renewals.labels(renewed.reason).inc()
-
-    def _reloaded(self, reloaded: ConfigReloaded | ConfigRejected) -> None:
-        self.reload_accepted = type(reloaded) is ConfigReloaded
-        self._queue_text.forget_labels()
-        if isinstance(reloaded, ConfigReloaded) and not _OTHER_ORG.isdisjoint(reloaded.changed):
-            self._snapshots.clear()
-            self._stats.clear()
 
     def _keep_only(self, cycle: int, unchanged: int = 0) -> None:
         """Forget every queue that `cycle`, which has ended, gave no snapshot of.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from queuetick.events import (
     CycleCrashed,
     CycleReport,
     CycleSkipped,
+    Fact,
     QueuesNoneSelected,
 )
 from queuetick.events.thresholds import Threshold
@@ -94,23 +95,31 @@ class CycleHealth:
         self._dropped_in_cycle = 0
         self._lost = ""
         self._none_selected = ""
-        self._takers: dict[type, Callable[[Any], None]] = {
-            CycleReport: self._completed,
-            CycleSkipped: self._skipped,
-            CycleCrashed: self._crashed,
-            QueuesNoneSelected: self._nothing_selected,
-            ApiLost: self._api_lost,
-            ApiRecovered: self._api_recovered,
-        }
 
-    def take(self, event: object) -> None:
-        """Take in one event; those that say nothing of cycles cost a look-up."""
-        if (take := self._takers.get(type(event))) is not None:
-            dropped = self._in_force().lines_dropped if isinstance(event, CycleReport) else None
-            with self._lock:
-                take(event)
-                if dropped is not None:
-                    self._dropped_in_cycle, self._dropped = dropped - self._dropped, dropped
+    def take(self, event: Fact, in_force: InForce | None = None) -> None:
+        """Take in one event; `in_force` comes with a report. Those that say nothing of cycles change nothing."""
+        with self._lock:
+            match event:
+                case CycleReport():
+                    self._completed(event)
+                    if in_force is not None:
+                        self._dropped_in_cycle = in_force.lines_dropped - self._dropped
+                        self._dropped = in_force.lines_dropped
+                case CycleSkipped():
+                    self._cycle = event.cycle
+                    self._short += 1
+                    self._trouble = f"cycle {event.cycle} was skipped ({event.reason})"
+                    if self._cause not in ("failed", "none_selected"):
+                        self._cause = "skipped"
+                case CycleCrashed():
+                    self._ended_at, self._cycle = self._monotonic(), event.cycle
+                    self._cause, self._trouble = "failed", f"cycle {event.cycle} crashed"
+                case QueuesNoneSelected():
+                    self._none_selected = event.reason
+                case ApiLost():
+                    self._lost = event.reason
+                case ApiRecovered():
+                    self._lost = ""
 
     def _completed(self, report: CycleReport) -> None:
         self._ended_at, self._cycle = self._monotonic(), report.cycle
@@ -135,26 +144,6 @@ class CycleHealth:
             self._trouble = f"cycle {report.cycle} had no queue to poll"
         else:
             self._cause, self._trouble = "failed", f"cycle {report.cycle} got no answer"
-
-    def _skipped(self, skipped: CycleSkipped) -> None:
-        self._cycle = skipped.cycle
-        self._short += 1
-        self._trouble = f"cycle {skipped.cycle} was skipped ({skipped.reason})"
-        if self._cause not in ("failed", "none_selected"):
-            self._cause = "skipped"
-
-    def _crashed(self, crashed: CycleCrashed) -> None:
-        self._ended_at, self._cycle = self._monotonic(), crashed.cycle
-        self._cause, self._trouble = "failed", f"cycle {crashed.cycle} crashed"
-
-    def _nothing_selected(self, event: QueuesNoneSelected) -> None:
-        self._none_selected = event.reason
-
-    def _api_lost(self, event: ApiLost) -> None:
-        self._lost = event.reason
-
-    def _api_recovered(self, _: ApiRecovered) -> None:
-        self._lost = ""
 
     def health(self) -> Health:
         """Judge this moment. HTTP 503 for all but ok and a first partial or skipped cycle."""

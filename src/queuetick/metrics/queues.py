@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from queuetick.events import MediaStats, QueueSnapshot, QueueStats
-from queuetick.events.thresholds import ASYNCHRONOUS, Limits, Threshold, Thresholds
+from queuetick.events.thresholds import ASYNCHRONOUS, Threshold, Thresholds
 
 TOGETHER = 50
 """Queues whose lines are held as text, which takes several times the memory of bytes."""
@@ -39,6 +39,10 @@ _HELP = {
     "today_answer_mean_seconds": "Mean wait of the contacts answered since midnight, by media type.",
     "today_answer_max_seconds": "Longest wait of the contacts answered since midnight, by media type.",
 }
+
+
+Lines = dict[str, list[str]]
+"""Samples by family, not yet as bytes."""
 
 
 class QueueText:
@@ -73,14 +77,14 @@ class QueueText:
             )
             for name, text in _HELP.items()
         }
-        lines: dict[str, list[str]] = {name: [] for name in _HELP}
+        lines: Lines = {name: [] for name in _HELP}
         if thresholds != self._table:
             self._table, self._thresholds = thresholds, Thresholds(thresholds)
         for number, snapshot in enumerate(snapshots):
             labels = self._labels(org, snapshot)
             self._add_snapshot(lines, labels, snapshot)
             for kind, severity in self._severities(snapshot, now):
-                lines["severity"].append(f'genesys_queue_severity{{{labels},kind="{kind}"}} {severity}\n')
+                _add(lines, "severity", f'{labels},kind="{kind}"', severity)
             if thresholds:
                 self._add_limits(lines, labels, snapshot, now)
             if number % TOGETHER == 0:
@@ -92,43 +96,21 @@ class QueueText:
         _move(lines, families)
         return list(families.values())
 
-    def _add_snapshot(self, lines: dict[str, list[str]], labels: str, snapshot: QueueSnapshot) -> None:
-        if snapshot.agents_available is not None:
-            lines["agents_available"].append(
-                f"genesys_queue_agents_available{{{labels}}} {snapshot.agents_available}\n"
-            )
-        if snapshot.agents_on_queue is not None:
-            lines["agents_on_queue"].append(
-                f"genesys_queue_agents_on_queue{{{labels}}} {snapshot.agents_on_queue}\n"
-            )
-        if snapshot.over_target is not None:
-            lines["over_target"].append(f"genesys_queue_over_target{{{labels}}} {snapshot.over_target:d}\n")
-        waiting, interacting = lines["waiting"], lines["interacting"]
-        longest_wait, target = lines["longest_wait_seconds"], lines["wait_target_seconds"]
+    def _add_snapshot(self, lines: Lines, labels: str, snapshot: QueueSnapshot) -> None:
+        over_target = None if snapshot.over_target is None else int(snapshot.over_target)
+        _add(lines, "agents_available", labels, snapshot.agents_available)
+        _add(lines, "agents_on_queue", labels, snapshot.agents_on_queue)
+        _add(lines, "over_target", labels, over_target)
         if not snapshot.media:
-            if snapshot.waiting is not None:
-                waiting.append(f"genesys_queue_waiting{{{labels}}} {snapshot.waiting}\n")
-            if snapshot.interacting is not None:
-                interacting.append(f"genesys_queue_interacting{{{labels}}} {snapshot.interacting}\n")
-            if snapshot.longest_wait_seconds is not None:
-                longest_wait.append(
-                    f"genesys_queue_longest_wait_seconds{{{labels}}} {snapshot.longest_wait_seconds}\n"
-                )
-            return
-        for media, counts in snapshot.media.items():
-            of_media = f'{labels},media="{_escaped(media)}"'
-            if counts.waiting is not None:
-                waiting.append(f"genesys_queue_waiting{{{of_media}}} {counts.waiting}\n")
-            if counts.interacting is not None:
-                interacting.append(f"genesys_queue_interacting{{{of_media}}} {counts.interacting}\n")
-            if counts.longest_wait_seconds is not UNSET:
-                longest_wait.append(
-                    f"genesys_queue_longest_wait_seconds{{{of_media}}} {counts.longest_wait_seconds}\n"
-                )
-            if counts.wait_target_seconds is not UNSET:
-                target.append(
-                    f"genesys_queue_wait_target_seconds{{{of_media}}} {counts.wait_target_seconds}\n"
-                )
+            _add(lines, "waiting", labels, snapshot.waiting)
+            _add(lines, "interacting", labels, snapshot.interacting)
+            _add(lines, "longest_wait_seconds", labels, snapshot.longest_wait_seconds)
+        for media, counts in (snapshot.media or {}).items():
+            of_media = _with_media(labels, media)
+            _add(lines, "waiting", of_media, counts.waiting)
+            _add(lines, "interacting", of_media, counts.interacting)
+            _add(lines, "longest_wait_seconds", of_media, counts.longest_wait_seconds)
+            _add(lines, "wait_target_seconds", of_media, counts.wait_target_seconds)
 
     def _severities(self, snapshot: QueueSnapshot, now: float) -> Iterable[tuple[str, int]]:
         """(kind, severity) of the live media, and of the asynchronous ones where contacts wait in them."""
@@ -149,40 +131,33 @@ class QueueText:
     def _assessed(self, snapshot: QueueSnapshot, now: float) -> int:
         return int(self._thresholds.assess(snapshot, now).severity)
 
-    def _add_limits(
-        self, lines: dict[str, list[str]], labels: str, snapshot: QueueSnapshot, now: float
-    ) -> None:
+    def _add_limits(self, lines: Lines, labels: str, snapshot: QueueSnapshot, now: float) -> None:
         for media in snapshot.media or (None,):
-            of_media = labels if media is None else f'{labels},media="{_escaped(media)}"'
+            of_media = labels if media is None else _with_media(labels, media)
             threshold = self._thresholds.counting(snapshot, media, now)
             if threshold is None:
-                lines["closed"].append(f"genesys_queue_closed{{{of_media}}} 1\n")
+                _add(lines, "closed", of_media, 1)
             elif isinstance(threshold, Threshold):
                 for name, limits in (
                     ("waiting_limit", threshold.waiting),
                     ("longest_wait_limit_seconds", threshold.longest_wait),
                 ):
-                    lines[name] += [
-                        f'genesys_queue_{name}{{{of_media},level="{level}"}} {limit}\n'
-                        for level, limit in _levels(limits)
-                    ]
+                    warning, critical = limits if isinstance(limits, tuple) else (None, limits)
+                    _add(lines, name, f'{of_media},level="warning"', warning)
+                    _add(lines, name, f'{of_media},level="critical"', critical)
 
-    def _add_stats(self, lines: dict[str, list[str]], labels: str, stats: QueueStats) -> None:
+    def _add_stats(self, lines: Lines, labels: str, stats: QueueStats) -> None:
         groups: list[tuple[str, QueueStats | MediaStats]] = [
-            (f'{labels},media="{_escaped(media)}"', group) for media, group in (stats.media or {}).items()
+            (_with_media(labels, media), group) for media, group in (stats.media or {}).items()
         ]
         for of_group, group in groups or [(labels, stats)]:
-            for name, value in (
-                ("offered", group.offered),
-                ("answered", group.answered),
-                ("abandoned", group.abandoned),
-                ("service_level_ratio", group.service_level.ratio),
-                ("service_level_target_ratio", group.service_level.target),
-                ("answer_mean_seconds", group.answer_seconds.mean),
-                ("answer_max_seconds", group.answer_seconds.max),
-            ):
-                if value is not None:
-                    lines[f"today_{name}"].append(f"genesys_queue_today_{name}{{{of_group}}} {value}\n")
+            _add(lines, "today_offered", of_group, group.offered)
+            _add(lines, "today_answered", of_group, group.answered)
+            _add(lines, "today_abandoned", of_group, group.abandoned)
+            _add(lines, "today_service_level_ratio", of_group, group.service_level.ratio)
+            _add(lines, "today_service_level_target_ratio", of_group, group.service_level.target)
+            _add(lines, "today_answer_mean_seconds", of_group, group.answer_seconds.mean)
+            _add(lines, "today_answer_max_seconds", of_group, group.answer_seconds.max)
 
     def _labels(self, org: str | None, source: QueueSnapshot | QueueStats) -> str:
         """The queue's labels; one that is not known is left out, which to Prometheus is the empty one."""
@@ -198,23 +173,23 @@ class QueueText:
         return labels
 
 
-def _move(lines: dict[str, list[str]], families: dict[str, bytearray]) -> None:
+def _add(lines: Lines, name: str, labels: str, value: float | UnsetType | None) -> None:
+    """One sample; none where the value is not known."""
+    if value is not None and value is not UNSET:
+        lines[name].append(f"genesys_queue_{name}{{{labels}}} {value}\n")
+
+
+def _with_media(labels: str, media: str) -> str:
+    return f'{labels},media="{_escaped(media)}"'
+
+
+def _move(lines: Lines, families: dict[str, bytearray]) -> None:
     """Move the lines to the bytes of their families."""
     for name, of_family in lines.items():
         if of_family:
             # A lone surrogate must not cost the whole answer.
             families[name] += "".join(of_family).encode(errors="replace")
             of_family.clear()
-
-
-def _levels(limits: Limits | None) -> Iterable[tuple[str, float]]:
-    if limits is None:
-        return ()
-    return (
-        zip(("warning", "critical"), limits, strict=True)
-        if isinstance(limits, tuple)
-        else (("critical", limits),)
-    )
 
 
 def _escaped(value: str) -> str:

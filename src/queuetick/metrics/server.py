@@ -41,14 +41,6 @@ App = Callable[..., Any]
 """A WSGI application."""
 
 
-class CannotBind(Exception):
-    """No socket for the address; `error` is the system's."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(error.strerror)
-        self.error = error
-
-
 def parse_address(listen: str) -> tuple[str, int]:
     """`host:port` or `[IPv6]:port`, as the configuration has checked it."""
     host, _, port = listen.rpartition(":")
@@ -56,7 +48,7 @@ def parse_address(listen: str) -> tuple[str, int]:
 
 
 def bind(listen: str) -> list[socket.socket]:
-    """Sockets for every address of this machine that `listen` names: `localhost` has two. Raises CannotBind."""
+    """Sockets for every address of this machine that `listen` names: `localhost` has two. Raises OSError."""
     host, port = parse_address(listen)
     bound: list[socket.socket] = []
     refused: OSError | None = None
@@ -76,9 +68,11 @@ def bind(listen: str) -> list[socket.socket]:
     except (OSError, ValueError) as error:  # ValueError: a name that cannot be encoded
         for one in bound:
             one.close()
-        raise CannotBind(error if isinstance(error, OSError) else OSError(None, str(error))) from None
+        if isinstance(error, OSError):
+            raise
+        raise OSError(None, str(error)) from None
     if not bound:
-        raise CannotBind(refused or OSError(errno.EADDRNOTAVAIL, "no address"))
+        raise refused or OSError(errno.EADDRNOTAVAIL, "no address")
     return bound
 
 
@@ -302,8 +296,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 class Listener:
     """Serves `app` on bound sockets from threads of its own, from `start` to `close`."""
 
-    def __init__(self, listen: str, bound: list[socket.socket], app: App, tls: ssl.SSLContext | None) -> None:
-        host, _ = parse_address(listen)
+    def __init__(
+        self, address: str, bound: list[socket.socket], app: App, tls: ssl.SSLContext | None
+    ) -> None:
+        host, _ = parse_address(address)
+        self.address, self.tls = address, tls
         self.port = bound[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"{'http' if tls is None else 'https'}://{shown}:{self.port}"
@@ -323,6 +320,7 @@ class Listener:
 
     def use(self, tls: ssl.SSLContext | None) -> None:
         """Answer new connections with another certificate."""
+        self.tls = tls
         for server in self._servers:
             server.tls = tls
 

@@ -52,6 +52,7 @@ def source(host: Callable[[], Token], time: VirtualTime, facts: list | None = No
         emit=(facts if facts is not None else []).append,
         redact=lambda _: None,
         uniform=lambda low, high: high,
+        pause=lambda *_: None,
     )
 
 
@@ -456,6 +457,21 @@ def test_a_second_401_fails_the_cycle_and_the_daemon_tries_again_slowly():
     assert world.reports[-1].outcome == "ok"
     assert len(world.events("api.lost")) == len(world.events("api.recovered")) == 1
     assert breaches(world.text, secrets=world.secrets) == []
+
+
+def test_a_429_of_the_login_host_pauses_the_route_login_and_no_other():
+    world = World(queues=40, faults=Faults(token_lifetime=100.0), queues_refresh=86_400)
+    world.run(2)
+    world.api.faults = Faults(login_status={429: 1.0}, login_retry_after=40.0)
+    world.run(12)
+    world.api.faults = Faults()
+    world.run(16)
+    world.close()
+    paused = world.events("rate_limit.paused")
+    assert {(line["route"], line["source"]) for line in paused} == {("login", "retry-after")}
+    assert [line["route"] for line in world.events("rate_limit.resumed")] == ["login"] * len(paused)
+    assert world.events("cycle.skipped") == []
+    assert world.reports[-1].outcome == "ok"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -89,6 +89,38 @@ def test_polling_less_than_was_asked_for_is_degraded_and_503_the_second_time(sho
     assert ("ok", 200) == (recorded.health.status, recorded.health.http_status)
 
 
+@pytest.mark.parametrize(
+    "idle",
+    [skipped(2), skipped(2, "overrun"), report(2, "partial", deferred=2)],
+    ids=["pause", "overrun", "deferred"],
+)
+def test_cycles_that_poll_nothing_are_degraded_for_three_intervals_and_then_failing(idle, recorded) -> None:
+    recorded(report(1, snapshots=2))
+    for cycle, expected in enumerate(
+        [("degraded", 200), *[("degraded", 503)] * 2, *[("failing", 503)] * 9], 2
+    ):
+        recorded.seconds += 15.1 if cycle > 4 else 15.0
+        recorded(replace(idle, cycle=cycle))
+        health = recorded.health
+        assert expected == (health.status, health.http_status)
+        assert health.last_success_seconds_ago >= 15.0 * (cycle - 1)
+    assert ["stale"] == health.causes
+    recorded(report(14, snapshots=2))
+    assert ("ok", 200) == (recorded.health.status, recorded.health.http_status)
+
+
+def test_a_daemon_that_has_polled_nothing_since_its_start_is_failing(recorded) -> None:
+    recorded(report(1, "partial", deferred=2))
+    for cycle in range(2, 10):
+        health = recorded.health
+        assert ("failing", ["starting"], 503, None) == (
+            health.status, health.causes, health.http_status, health.last_success_seconds_ago,
+        )  # fmt: skip
+        assert "no queue has been polled yet: cycle" in health.reason
+        recorded(skipped(cycle))
+        recorded.seconds += 15.0
+
+
 def test_nothing_selected_is_failing_and_says_what_matched_nothing(recorded) -> None:
     none = QueuesNoneSelected(
         total=45, names=["Nope*"], divisions=[], ids=[], reason="no queue is named Nope*"

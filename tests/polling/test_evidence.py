@@ -198,7 +198,7 @@ def test_batches_that_are_answered_401_for_ever_cost_no_other_queue_and_few_logi
     rejected = {each for number in bad for each in ids[5 * number : 5 * number + 5]}
     Truth(world, lambda _, asked, __: refusal(401, "bad.credentials") if asked & rejected else None)
     if login_away:
-        world.api.faults = Faults(status={503: 1.0}, only=("login",))
+        world.api.faults = Faults(login_status={503: 1.0})
     world.run(41)
     world.close()
     assert [report.snapshots for report in world.reports[1:]] == [len(ids) - len(rejected)] * 40

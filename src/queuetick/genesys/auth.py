@@ -17,7 +17,7 @@ import msgspec
 
 from queuetick.clock import full_jitter
 from queuetick.config import Credentials
-from queuetick.events import Event, TokenRenewed
+from queuetick.events import Event, PauseSource, Route, TokenRenewed
 from queuetick.genesys import sdk
 from queuetick.genesys.answers import read_object
 from queuetick.genesys.errors import (
@@ -193,10 +193,11 @@ class TokenSource:
         emit: Callable[[Event], None],
         redact: Callable[[str], None],
         uniform: Callable[[float, float], float],
+        pause: Callable[[Route, float, PauseSource], None],
     ) -> None:
         """`redact(token)` is called with each new token before anything else, so that no line can hold it.
 
-        `state` is the account's: several sources of the same account share it, also its lock.
+        `pause(route, seconds, source)` is called when a login is answered 429 (`RateLimiter.pause`). `state` is the account's: several sources of the same account share it, also its lock.
         """
         self._login = login
         self._state = state
@@ -204,6 +205,7 @@ class TokenSource:
         self._emit = emit
         self._redact = redact
         self._uniform = uniform
+        self._pause = pause
 
     def token(self) -> Token:
         """Return the token to send now; pass it to `renew` or `accepted` afterwards.
@@ -327,6 +329,8 @@ class TokenSource:
             longest = MAX_PAUSE if isinstance(cause, RateLimited) else MAX_LOGIN_DISTANCE
             distance = max(distance, min(cause.retry_after, longest))
         self._state.next_try = now + distance
+        if isinstance(cause, RateLimited):
+            self._pause("login", distance, cause.source)
 
     def _not_yet(self, now: float) -> LoginFailed:
         last = self._state.last_error or LoginFailed("no token")

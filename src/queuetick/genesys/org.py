@@ -106,6 +106,7 @@ class Org:
                 emit=emit,
                 redact=redact,
                 uniform=uniform,
+                pause=self.account.limits.pause,
             ),
             self.account.limits,
             self.account.metrics,

@@ -86,7 +86,7 @@ class CycleHealth:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._ended_at: float | None = None
-        self._succeeded_at = -math.inf
+        self._polled_at = -math.inf
         self._cycle: int | None = None
         self._cause: Cause | None = None
         self._trouble = ""
@@ -123,15 +123,15 @@ class CycleHealth:
 
     def _completed(self, report: CycleReport) -> None:
         self._ended_at, self._cycle = self._monotonic(), report.cycle
-        if report.outcome != "failed":
-            self._succeeded_at = self._ended_at
+        answered = report.snapshots + report.unchanged
+        if answered + report.missing:
+            self._polled_at = self._ended_at
         if report.queues:
             self._none_selected = ""
         self._short = self._short + 1 if report.outcome == "partial" else 0
         if report.outcome == "ok":
             self._cause, self._trouble = None, ""
         elif report.outcome == "partial":
-            answered = report.snapshots + report.unchanged
             lost = ", ".join(
                 f"{count} {state}"
                 for state in ("missing", "invalid", "failed", "deferred")
@@ -152,15 +152,19 @@ class CycleHealth:
             now = self._monotonic()
             found: list[tuple[Cause, str]] = []
             detail = "".join(f": {text}" for text in (self._none_selected, self._lost) if text)
+            why = f": {self._trouble}" if self._trouble else ""
+            idle = self._cause in ("partial", "skipped") and now - self._polled_at > in_force.patience
             if self._ended_at is None:
                 found.append(("starting", f"no cycle has completed yet{detail}"))
-            elif now - self._ended_at > in_force.patience:
-                age = now - self._ended_at
-                why = f": {self._trouble}" if self._trouble else ""
-                text = (
-                    f"no cycle has completed for {age:.0f} s, more than {in_force.patience:g} s{why}{detail}"
-                )
-                found.append(("stale", text))
+            elif idle and self._polled_at == -math.inf:
+                found.append(("starting", f"no queue has been polled yet{why}{detail}"))
+            elif (age := now - self._ended_at) > in_force.patience:
+                text = f"no cycle has completed for {age:.0f} s, more than {in_force.patience:g} s"
+                found.append(("stale", f"{text}{why}{detail}"))
+            elif idle:
+                age = now - self._polled_at
+                text = f"no queue has been polled for {age:.0f} s, more than {in_force.patience:g} s"
+                found.append(("stale", f"{text}{why}{detail}"))
             elif self._cause is not None:
                 found.append((self._cause, self._trouble + detail))
             if in_force.output_stuck_seconds > STUCK_OUTPUT:
@@ -169,7 +173,7 @@ class CycleHealth:
             elif self._dropped_in_cycle > 0:
                 text = f"{self._dropped_in_cycle} lines were dropped within a cycle: the output is too slow"
                 found.append(("output", text))
-            ago = now - self._succeeded_at
+            ago = now - self._polled_at
             causes = [cause for cause, _ in found]
             short = causes and set(causes) <= {"partial", "skipped"}
             return Health(

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from queuetick.events import DaemonStopped
 from queuetick.events.examples import EXAMPLES
 from queuetick.lines import Emitter
-from queuetick.lines.descriptors import Descriptor, LogFile, repair_tail
+from queuetick.lines.descriptors import Descriptor, LogFile, NamedPipe, repair_tail
 from queuetick.lines.output import Line, Output, Recovery, open_output, stdout_is_journal
 
 STOPPED = DaemonStopped(reason="SIGTERM", cycles=3, uptime_seconds=45.0)
@@ -678,9 +678,11 @@ def test_a_named_pipe_is_written_like_a_pipe(tmp_path):
 @pytest.mark.parametrize("kind", ["named pipe", "log file"])
 def test_going_from_path_to_path_leaks_no_descriptor_and_no_thread(tmp_path, kind):
     paths = [tmp_path / f"out{at}" for at in range(2)]
+    readers = []
     if kind == "named pipe":
         for path in paths:
             os.mkfifo(path)
+            readers.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     emitter = Emitter(open_output(str(paths[0])), now=time.time)
     before, threads = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
     for at in range(1, 21):
@@ -688,6 +690,52 @@ def test_going_from_path_to_path_leaks_no_descriptor_and_no_thread(tmp_path, kin
         emitter.configure(level="info", profile="plain", output=open_output(str(paths[at % 2])), timeout=1)
     assert (len(list(Path("/proc/self/fd").iterdir())), threading.active_count()) == (before, threads)
     emitter.close(0)
+    for reader in readers:
+        os.close(reader)
+
+
+def test_lines_wait_for_a_reader_of_a_named_pipe_and_the_next_one_gets_what_the_last_left(tmp_path, said):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    output = Output(NamedPipe(str(path), warn=said), warn=said)
+    put(output, line(1))
+    assert not output.drain(0.6), "nobody has read it"
+    assert said == [f"{path}: no program reads it; lines wait in memory"]
+    first = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert output.drain(DEADLINE)
+    assert numbers(read_available(first)) == [1]
+    put(output, line(2))
+    assert output.drain(DEADLINE)
+    os.close(first)
+    put(output, line(3))
+    assert not output.drain(0.6)
+    second = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert output.drain(DEADLINE)
+    assert numbers(read_available(second)) == [2, 3]
+    os.close(second)
+    put(output, line(4))
+    assert not output.end(0.3)
+    assert "1 lines were not written" in said[-1]
+
+
+def test_a_named_pipe_that_is_replaced_is_opened_again_and_one_that_is_gone_is_a_problem(tmp_path, said):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    readers = [os.open(path, os.O_RDONLY | os.O_NONBLOCK)]
+    output = Output(NamedPipe(str(path), warn=said), warn=said)
+    put(output, line(1))
+    assert output.drain(DEADLINE)
+    path.unlink()
+    put(output, line(2))
+    assert not output.drain(DEADLINE)
+    assert "No such file or directory" in said[-1]
+    os.mkfifo(path)
+    readers.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    assert output.drain(DEADLINE) or output.drain(DEADLINE), "the attempt under way may fail once more"
+    assert [numbers(read_available(reader)) for reader in readers] == [[1], [2]]
+    output.close(0)
+    for reader in readers:
+        os.close(reader)
 
 
 def test_redirects_under_load_leave_no_foreign_prefix_and_lose_no_line(tmp_path):

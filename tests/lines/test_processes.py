@@ -105,6 +105,47 @@ def test_once_to_a_full_disk_is_a_fault_and_soon_over(start):
         assert b"Traceback" not in stderr and b"No space left on device" in stderr
 
 
+def test_once_to_a_named_pipe_waits_for_a_reader_for_some_seconds_and_then_says_what_was_lost(
+    start, tmp_path
+):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    more = f'[output]\npath = "{fifo}"'
+    with Simulator(queues=5, seed=3) as simulator:
+        began = time.monotonic()
+        process = start(
+            simulator.url, command="once", more=more, **credentials(simulator), stderr=subprocess.PIPE
+        )
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert 7 < time.monotonic() - began < 20
+        assert b"no program reads it" in stderr and b"lines were not written" in stderr
+        process = start(
+            simulator.url, command="once", more=more, **credentials(simulator), stderr=subprocess.PIPE
+        )
+        assert process.stderr.readline().endswith(b"no program reads it; lines wait in memory\n")
+        lines = fifo.read_bytes().splitlines()
+        assert process.wait(10) == 0
+        process.stderr.close()
+    assert sum(b'"queue.snapshot"' in line for line in lines) == 5
+    assert b'"daemon.stopped"' in lines[-1]
+
+
+def test_once_writes_stats_where_they_are_enabled(start):
+    with Simulator(queues=137, seed=3) as simulator:
+        process = start(
+            simulator.url,
+            command="once",
+            interval=15,
+            more="[stats]\nenabled = true",
+            **credentials(simulator),
+            stdout=subprocess.PIPE,
+        )
+        lines = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+    assert process.returncode == 0
+    assert sum(line["event"] == "queue.stats" for line in lines) == 137
+
+
 def test_a_reload_from_named_pipe_to_named_pipe_leaves_no_descriptor(start, tmp_path):
     pipes = [tmp_path / name for name in ("one", "two")]
     for path in pipes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
@@ -13,6 +14,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from .scraping import config, free_port, get, wait_for
 
@@ -165,12 +168,17 @@ def test_healthz_says_that_no_queue_is_selected(start) -> None:
     assert (503, "failing", True) == (status, word, "Nope*" in reason), reason
 
 
-def test_healthz_says_that_no_line_can_be_written_and_livez_stays(credentials, tmp_path) -> None:
-    """stdout is a pipe that nobody reads. Once it is read the lines come, and all is well."""
+@pytest.mark.parametrize("kind", ["stdout", "named pipe"])
+def test_healthz_says_that_no_line_can_be_written_and_livez_stays(credentials, tmp_path, kind) -> None:
+    """The output is a pipe that nobody reads, or has open. Once it is read the lines come, and all is well."""
     url = f"http://127.0.0.1:{free_port()}"
-    (tmp_path / "config.toml").write_text(config(interval=0.2, listen=url.removeprefix("http://")))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    more = f'[output]\npath = "{fifo}"\n' if kind == "named pipe" else ""
+    (tmp_path / "config.toml").write_text(config(interval=0.2, listen=url.removeprefix("http://"), more=more))
     command = [sys.executable, "-m", "queuetick", "run"]
     process = subprocess.Popen(command, env=credentials, cwd=tmp_path, stdout=subprocess.PIPE)
+    stream = process.stdout
     try:
         wait_for(lambda: reachable(url + "/livez"), "it listens")
         found = wait_for(
@@ -178,7 +186,9 @@ def test_healthz_says_that_no_line_can_be_written_and_livez_stays(credentials, t
         )
         assert "no line could be written" in found[3]
         assert get(url + "/livez")[0] == 200
-        reader = threading.Thread(target=process.stdout.read, daemon=True)
+        if kind == "named pipe":
+            stream = fifo.open("rb")
+        reader = threading.Thread(target=stream.read, daemon=True)
         reader.start()
         wait_for(lambda: health(url)[0] == 200, "lines are written again", 30)
         process.terminate()
@@ -188,6 +198,7 @@ def test_healthz_says_that_no_line_can_be_written_and_livez_stays(credentials, t
         process.kill()
         process.wait(10)
         process.stdout.close()
+        stream.close()
 
 
 def test_credentials_refused_later_are_told_from_an_outage(start, simulator) -> None:

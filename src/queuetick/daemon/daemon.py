@@ -246,6 +246,7 @@ class Daemon:
     def _end_if_done(self) -> None:
         """End a run of so many cycles, also when the last one was skipped or crashed."""
         if self._enough() and self._app.runner.running is None:
+            self._app.runner.finish_stats()
             self._end("cycles done")
 
     def _enough(self) -> bool:

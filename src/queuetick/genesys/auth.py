@@ -197,7 +197,8 @@ class TokenSource:
     ) -> None:
         """`redact(token)` is called with each new token before anything else, so that no line can hold it.
 
-        `pause(route, seconds, source)` is called when a login is answered 429 (`RateLimiter.pause`). `state` is the account's: several sources of the same account share it, also its lock.
+        `pause(route, seconds, source)` is called when a login is answered 429 (`RateLimiter.pause`). `state` is the
+        account's: several sources of the same account share it, also its lock.
         """
         self._login = login
         self._state = state

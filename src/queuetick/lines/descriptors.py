@@ -12,6 +12,7 @@ import os
 import select
 import stat
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -67,13 +68,22 @@ class Descriptor:
     def unfinished(self) -> bool:
         return bool(self._rest)
 
+    @property
+    def usable(self) -> bool:
+        """Whether it is open."""
+        return self._fd >= 0
+
+    def is_at(self, path: str) -> bool:
+        """Whether `path` names what is open. Raises OSError where it names nothing."""
+        return os.path.samestat(Path(path).stat(), os.fstat(self._fd))
+
     def write(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
         if self._fd < 0:
             raise ReaderGone
         if self._regular:
             done, error = append_whole(self._fd, lines)
         else:
-            done, error = self._write_groups(lines)
+            done, error = self.write_groups(lines)
         if error is None or isinstance(
             error, BlockingIOError
         ):  # somebody else made the description non-blocking
@@ -92,7 +102,7 @@ class Descriptor:
             os.close(self._fd)
         self._fd = -1
 
-    def _write_groups(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+    def write_groups(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Write groups of whole lines of at most PIPE_BUF bytes for as long as there is room."""
         done = 0
         try:
@@ -118,6 +128,69 @@ class Descriptor:
             done += 1
         self._rest = lines[done][count:] if count else b""
         return done + bool(count)
+
+
+class NamedPipe:
+    """A FIFO. While no program has it open for reading lines wait, and the next reader gets them.
+
+    The description is this process's own, so O_NONBLOCK holds for no other. The constructor raises OSError when the
+    FIFO cannot be opened for another reason than that nobody reads it.
+    """
+
+    unfinished = False
+
+    def __init__(self, path: str, *, warn: Callable[[str], None] = warn) -> None:
+        self.name = path
+        self._warn = warn
+        self._unread = False
+        self._pipe = Descriptor(-1)
+        self._open()
+
+    def write(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+        done, error = 0, None
+        try:
+            self._open()
+        except OSError as failed:
+            return 0, failed
+        if self._pipe.usable:
+            done, error = self._pipe.write_groups(lines)
+        if not self._pipe.usable or (error is not None and error.errno == errno.EPIPE):
+            if not self._unread:
+                self._warn(f"{self.name}: no program reads it; lines wait in memory")
+            self._unread, error = True, None
+        elif done:
+            self._unread = False
+        return done, None if isinstance(error, BlockingIOError) else error
+
+    def wait(self, timeout: float) -> None:
+        if self._unread:
+            time.sleep(timeout)
+        else:
+            self._pipe.wait(timeout)
+
+    def reopen(self) -> None: ...
+
+    def close(self) -> None:
+        self._pipe.close()
+
+    def _open(self) -> None:
+        """Open the FIFO where that is not done, or where another one has its name; not where nobody reads it.
+
+        What a reader that has ended left unread stays in the pipe only while it is open here.
+        """
+        if self._pipe.usable and self._pipe.is_at(self.name):
+            return
+        self._pipe.close()
+        try:
+            fd = os.open(self.name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+        else:
+            self._pipe = Descriptor(fd, name=self.name, owned=True)
+            if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+                self._pipe.close()
+                raise OSError(errno.ENOSTR, "it is no named pipe any more")
 
 
 class LogFile:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from queuetick.lines.descriptors import Descriptor, LogFile, ReaderGone, warn
+from queuetick.lines.descriptors import Descriptor, LogFile, NamedPipe, ReaderGone, warn
 
 PENDING_LIMIT = 8 * 1024 * 1024
 """Bytes of lines that wait for the destination before the oldest snapshots are dropped."""
@@ -300,14 +300,17 @@ class Output:
 
 
 def open_output(path: str, *, journal: bool = False) -> Output:
-    """The output of `output.path`: "-" is stdout; a device or a named pipe is written like stdout.
+    """The output of `output.path`: "-" is stdout; a device is written like stdout.
 
     Raises OSError when the file cannot be opened.
     """
     if path == "-":
         return Output(Descriptor(1), journal=journal)
     with suppress(FileNotFoundError):
-        if not stat.S_ISREG(Path(path).stat().st_mode):
+        kind = stat.S_IFMT(Path(path).stat().st_mode)
+        if kind == stat.S_IFIFO:
+            return Output(NamedPipe(path))
+        if kind != stat.S_IFREG:
             fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY)
             return Output(Descriptor(fd, name=path, owned=True))
     return Output(LogFile(path))

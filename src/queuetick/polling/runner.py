@@ -145,6 +145,10 @@ class CycleRunner:
             )
         )
 
+    def finish_stats(self) -> None:
+        """Wait for the `queue.stats` of the last cycle, unless the daemon stops."""
+        self._today.finish()
+
     def wait_idle(self, seconds: float) -> bool:
         """Wait until no cycle runs; False when one still does after `seconds` of real time."""
         if self._running.acquire(timeout=seconds):

@@ -103,6 +103,13 @@ class Today:
         """Ask for `MAX_QUEUES` at a time again, where the answer was too large for so many."""
         self._size = MAX_QUEUES
 
+    def finish(self) -> None:
+        """Wait until the answers that are waited for have come, or the daemon stops."""
+        while not self._asking.acquire(timeout=0.1):
+            if self._clock.wait(0.0):
+                return
+        self._asking.release()
+
     def drop(self) -> None:
         """Emit nothing of a round that is under way: another session is in force."""
         self._client = None

@@ -111,7 +111,7 @@ def test_once_to_a_named_pipe_waits_for_a_reader_for_some_seconds_and_then_says_
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     more = f'[output]\npath = "{fifo}"'
-    with Simulator(queues=5, seed=3) as simulator:
+    with busy() as simulator:
         began = time.monotonic()
         process = start(
             simulator.url, command="once", more=more, **credentials(simulator), stderr=subprocess.PIPE
@@ -132,7 +132,7 @@ def test_once_to_a_named_pipe_waits_for_a_reader_for_some_seconds_and_then_says_
 
 
 def test_once_writes_stats_where_they_are_enabled(start):
-    with Simulator(queues=137, seed=3) as simulator:
+    with busy(137) as simulator:
         process = start(
             simulator.url,
             command="once",

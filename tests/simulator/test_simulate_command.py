@@ -18,7 +18,7 @@ from queuetick.simulator import Faults, Simulator
 from queuetick.simulator.command import MISSING_AIOHTTP, add_arguments, read_faults, run
 from queuetick.simulator.named_faults import NAMED
 
-COMMAND = [sys.executable, "-m", "queuetick.simulator"]
+COMMAND = [sys.executable, "-m", "queuetick", "simulate"]
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -226,8 +226,8 @@ def test_a_port_in_use_is_a_sentence_and_1(capsys: pytest.CaptureFixture[str]) -
 
 def test_without_aiohttp_one_sentence_says_what_to_install() -> None:
     program = (
-        "import sys; sys.modules['aiohttp'] = None; sys.argv = ['simulate']; "
-        "import runpy; runpy.run_module('queuetick.simulator', run_name='__main__')"
+        "import sys; sys.modules['aiohttp'] = None; sys.argv = ['queuetick', 'simulate']; "
+        "import runpy; runpy.run_module('queuetick', run_name='__main__')"
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (

@@ -20,7 +20,7 @@ def run(
     *arguments: str, lines: bytes = b"", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "queuetick.watch", *arguments],
+        [sys.executable, "-m", "queuetick", "watch", *arguments],
         input=lines,
         capture_output=True,
         timeout=30,
@@ -117,7 +117,7 @@ def test_thresholds_that_make_no_sense_are_refused(thresholds: str) -> None:
 def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path: Path) -> None:
     """`queuetick watch --once FILE | head -3`."""
     (tmp_path / "log").write_bytes(b"\n".join(stream(4000, 1, start=START)))
-    once = f"'{sys.executable}' -m queuetick.watch --once '{tmp_path / 'log'}'"
+    once = f"'{sys.executable}' -m queuetick watch --once '{tmp_path / 'log'}'"
     command = f"{once} | head -3; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr, done.stdout.count(b"\n")) == (0, b"", 3)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuetick.watch.input import Asked, Keyboard, press
-from queuetick.watch.view import Pane, Sort, View
+from queuetick.watch.sort import Sort
+from queuetick.watch.view import Pane, View
 
 SENT = {
     b"q": "q",

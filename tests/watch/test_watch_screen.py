@@ -18,10 +18,11 @@ from queuetick.watch import styles
 from queuetick.watch.header import Scene
 from queuetick.watch.picture import svg
 from queuetick.watch.screen import Screen
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter
 from queuetick.watch.text import UNKNOWN, clean, count, duration, level
-from queuetick.watch.view import Pane, Sort, View
+from queuetick.watch.view import Pane, View
 
 NOW = START + 2
 

@@ -96,7 +96,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def watch(*arguments: object) -> str:
-    return shlex.join([sys.executable, "-m", "queuetick.watch", *map(str, arguments)])
+    return shlex.join([sys.executable, "-m", "queuetick", "watch", *map(str, arguments)])
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (140, 40), (200, 60)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot
 
 from queuetick.events.thresholds import Severity, Threshold, Thresholds
-from queuetick.watch import SORTS
+from queuetick.watch import add_arguments
 from queuetick.watch.health import Trouble
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board, Row
-from queuetick.watch.view import Group, Sort, View, grouped, matching, ordered, status, totals
+from queuetick.watch.view import Group, View, grouped, matching, ordered, status, totals
 
 maybe = st.none() | st.integers(0, 50)
 queues = st.lists(
@@ -126,9 +128,11 @@ def test_divisions_have_a_heading_with_the_sums_of_their_rows(rows: list[dict[st
     assert [head.name for head in heads] == list(dict.fromkeys(first))
 
 
-def test_the_options_name_every_column() -> None:
-    """`--sort` is declared without importing the view, which needs rich."""
-    assert tuple(sort.value for sort in Sort) == SORTS
+def test_the_options_take_every_column() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    for sort in Sort:
+        assert Sort(parser.parse_args(["--sort", sort.value]).sort) is sort
 
 
 def test_a_stale_row_without_waiting_contacts_is_above_the_fresh_ones() -> None:

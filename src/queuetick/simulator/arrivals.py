@@ -54,41 +54,27 @@ class Profile:
     """Seconds by which this queue's stretches are shifted, so that not all turn over at once."""
 
 
-class Contact:
-    """One contact with every value that was drawn for it before it arrives."""
-
-    __slots__ = ("after", "alert", "answered", "arrived", "desk", "gives_up", "handle", "media")
-
-    def __init__(
-        self,
-        *,
-        media: str,
-        arrived: float,
-        gives_up: float,
-        alert: float,
-        answered: bool,
-        handle: float,
-        after: float,
-    ) -> None:
-        self.media = media
-        self.arrived = arrived
-        self.gives_up = gives_up
-        self.alert = alert
-        self.answered = answered
-        """Whether the first agent it is offered to picks up."""
-        self.handle = handle
-        self.after = after
-        """Seconds the agent spends on a call of their own afterwards; 0 as a rule."""
-        self.desk: Desk | None = None
-
-
+@dataclass(slots=True, eq=False)
 class Desk:
     """An agent who holds contacts of shared media: how many."""
 
-    __slots__ = ("load",)
+    load: int
 
-    def __init__(self) -> None:
-        self.load = 0
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Contact:
+    """One contact with every value that was drawn for it before it arrives."""
+
+    media: str
+    arrived: float
+    gives_up: float
+    alert: float
+    answered: bool
+    """Whether the first agent it is offered to picks up."""
+    handle: float
+    after: float
+    """Seconds the agent spends on a call of their own afterwards; 0 as a rule."""
+    desk: Desk | None = None
 
 
 def draw_profile(seed: int, index: int, utc_offset: float, trouble: float = 0.0) -> Profile:

@@ -5,33 +5,16 @@ Plain JSON in and out, no login: it listens on loopback whatever the API listens
 
 import json
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from queuetick.simulator.api import LoggedRequest, Request
+from queuetick.simulator.api import Request
 from queuetick.simulator.api_errors import Answer
 from queuetick.simulator.contact_centre import Queue
 from queuetick.simulator.faults import Faults, UnknownFaultError
 
-
-class Controlled(Protocol):
-    """What the control address works on: the Simulator."""
-
-    @property
-    def faults(self) -> Faults: ...
-    @faults.setter
-    def faults(self, faults: Faults) -> None: ...
-    @property
-    def requests(self) -> list[LoggedRequest]: ...
-    @property
-    def queues(self) -> list[Queue]: ...
-    def truth(self, at: float | None = None) -> dict[str, dict[str, Any]]: ...
-    def stats(self, since: float, until: float | None = None) -> dict[str, dict[str, Any]]: ...
-    def reset(self) -> None: ...
-    def revoke_tokens(self) -> int: ...
-    def add_queue(self, name: str | None = None) -> Queue: ...
-    def rename_queue(self, queue_id: str, name: str) -> None: ...
-    def remove_queue(self, queue_id: str) -> None: ...
+if TYPE_CHECKING:
+    from queuetick.simulator.simulator import Simulator
 
 
 ROUTES = {
@@ -53,7 +36,7 @@ ROUTES = {
 class Control:
     """Answers requests to the control address."""
 
-    def __init__(self, simulator: Controlled) -> None:
+    def __init__(self, simulator: "Simulator") -> None:
         self._simulator = simulator
 
     def respond(self, request: Request) -> Answer:

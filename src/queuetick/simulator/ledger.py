@@ -73,8 +73,6 @@ class Tally:
 class Account:
     """One queue since an instant (epoch seconds). Implements the model's Ledger."""
 
-    __slots__ = ("_model", "_open", "_targets", "_unbooked", "tallies")
-
     def __init__(
         self, seed: int, profile: Profile, targets: Mapping[str, Mapping[str, float]], since: float
     ) -> None:

@@ -46,31 +46,6 @@ class Ledger(Protocol):
 class QueueModel:
     """The contacts and agents of one queue at one instant. Not safe for two threads at once."""
 
-    __slots__ = (
-        "_due",
-        "_next",
-        "_sequence",
-        "_stretch",
-        "_upcoming",
-        "alerting",
-        "communicating",
-        "exclusive",
-        "idle",
-        "interacting",
-        "ledger",
-        "minute_mark",
-        "not_responding",
-        "now",
-        "open_desks",
-        "profile",
-        "rota",
-        "seed",
-        "shared_desks",
-        "version",
-        "waiting",
-        "window_end",
-    )
-
     def __init__(self, seed: int, profile: Profile) -> None:
         self.seed = seed
         self.profile = profile
@@ -244,8 +219,7 @@ class QueueModel:
                     self.idle -= 1
                     contact = queue.pop(0)
                     if media in SHARED:
-                        desk = contact.desk = Desk()
-                        desk.load = 1
+                        desk = contact.desk = Desk(load=1)
                         self.shared_desks += 1
                         self.open_desks.append(desk)
                     else:

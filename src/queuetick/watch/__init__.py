@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from queuetick.foreign_text import argument
 from queuetick.watch.moments import is_moment
+from queuetick.watch.sort import Sort
 
 if TYPE_CHECKING:
     from queuetick.events.thresholds import Threshold
@@ -20,6 +21,7 @@ _FILE_HELP = "the lines: a file, followed when it is rotated, or - for stdin (de
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `queuetick watch`."""
+    columns = [sort.value for sort in Sort]
     parser.add_argument(
         "file",
         nargs="?",
@@ -32,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sort",
-        choices=SORTS,
+        choices=columns,
         default="severity",
         metavar="COLUMN",
-        help=f"what comes first: {', '.join(SORTS)} (default: severity, then the longest wait)",
+        help=f"what comes first: {', '.join(columns)} (default: severity, then the longest wait)",
     )
     parser.add_argument("--group", action="store_true", help="rows by division, with subtotals")
     parser.add_argument(
@@ -68,26 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", type=_speed, metavar="N", help="play FILE again N times as fast (default with --from: 1)"
     )
     parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
-
-
-SORTS = (
-    "severity",
-    "name",
-    "org",
-    "division",
-    "waiting",
-    "longest",
-    "target",
-    "available",
-    "on-queue",
-    "interacting",
-    "alerting",
-    "offered",
-    "abandoned",
-    "service-level",
-    "seen",
-)
-"""The values of `view.Sort`, which is not imported here: it needs rich."""
 
 
 def add_tail_arguments(parser: argparse.ArgumentParser) -> None:

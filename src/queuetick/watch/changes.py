@@ -86,7 +86,6 @@ class _State:
 
 
 _STYLES = {"!": styles.WARN, "!!": styles.CRIT, "ok": styles.GOOD}
-_SEVERITIES = {Severity.WARN: "!", Severity.CRIT: "!!"}
 _AT_LEAST_NORMAL = [Severity.NORMAL, Severity.NORMAL, Severity.WARN, Severity.CRIT]
 _LEVELS = {"warning": "!", "error": "!!", "critical": "!!"}
 _OUTCOMES = {"ok": "", "partial": "!"}
@@ -193,7 +192,7 @@ class Changes:
         turned = was_staffed is not None and staffed != was_staffed
         if not (severity != was or waits != waited or turned or self._everything):
             return grade, None
-        mark = "ok" if was > severity == Severity.NORMAL else _SEVERITIES.get(severity, "")
+        mark = "ok" if was > severity == Severity.NORMAL else styles.MARKS.get(severity, "")
         remark = "" if not turned else "staffed again" if staffed else "nobody on the queue"
         return grade, Entry(at, line.org, (fact.queue_id,), mark, _numbers(fact, grade, remark))
 

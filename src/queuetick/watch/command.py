@@ -22,27 +22,20 @@ from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.loop import Live
 from queuetick.watch.moments import moment
 from queuetick.watch.replay import Replay, newest_stamp
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import Painter, Terminal, doorbell, suspend, wait_readable
-from queuetick.watch.view import Sort, View
+from queuetick.watch.view import View
 
-_NO_INPUT = (
-    "queuetick watch: nothing is piped in and no FILE is named. Try\n"
-    "  journalctl -t queuetick -f -n 2000 -o cat | queuetick watch\n"
-    "  queuetick watch /var/log/queuetick/queuetick.jsonl\n"
-)
 # Rows and lines hold no reference cycles: looking for some among 100,000 objects at every redraw finds nothing.
 GC_THRESHOLD = (50_000, 20, 100)
 
 
 def watch(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
     """Returns the exit code. `thresholds` are those of the configuration; limits among the options replace them."""
-    if args.file == "-" and sys.stdin.isatty():
-        sys.stderr.write(_NO_INPUT)
-        return 2
     zone = UTC if args.utc else None
     replay = args.start is not None or args.speed is not None
-    source = _replay(args, zone) if replay else open_or_say(args.file, "watch", sys.stderr)
+    source = _replay(args, zone) if replay else open_or_say(args.file, "watch")
     if isinstance(source, int):
         return source
     gc.set_threshold(*GC_THRESHOLD)

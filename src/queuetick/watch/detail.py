@@ -57,9 +57,8 @@ def entry_line(entry: Entry, scene: Scene) -> styles.Line:
 
 def _head(row: Row, scene: Scene) -> list[styles.Line]:
     trouble = status(row, scene.board, scene.as_of)
-    severity = row.severity
-    style = {Severity.CRIT: styles.CRIT, Severity.WARN: styles.WARN}.get(severity, styles.BOLD)
-    mark = "?" if trouble else {Severity.CRIT: "!!", Severity.WARN: "!"}.get(severity, "")
+    style = styles.SEVERE.get(row.severity, styles.BOLD)
+    mark = "?" if trouble else styles.MARKS.get(row.severity, "")
     title = [Segment(f"{mark:<3}", styles.UNSURE if trouble else style), Segment(row.name, style)]
     if trouble:
         title.append(Segment(f"  {in_words(trouble, scene.now)}", styles.UNSURE))
@@ -78,7 +77,7 @@ def _numbers(row: Row, *, idle_media: bool) -> list[styles.Line]:
     grade = row.grade
     of = "target" if grade.is_target else "limit"
     graded = "" if grade.limit is None else f"  {short(grade.wait)} ({of} {limit(grade.limit)})"
-    loud = {Severity.CRIT: styles.CRIT, Severity.WARN: styles.WARN}.get(row.severity, styles.BOLD)
+    loud = styles.SEVERE.get(row.severity, styles.BOLD)
     found: list[styles.Line] = [
         [
             Segment(f"   {count(latest.waiting)} waiting", loud),

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """Bytes; a line of the contract stays under 4 KiB. What is longer is no line and is passed over."""
 HISTORY = 64 << 20
 """Bytes read back from the end of a file: 20 cycles of 5,000 queues."""
+
+_NO_INPUT = """\
+queuetick {0}: nothing is piped in and no FILE is named. Try
+  journalctl -t queuetick -f -n 2000 -o cat | queuetick {0}
+  queuetick {0} /var/log/queuetick/queuetick.jsonl
+"""
 
 
 class LineSplitter:
@@ -158,16 +165,18 @@ def open_source(name: str) -> Source:
     return Stream(os.open(path, os.O_RDONLY))
 
 
-def open_or_say(name: str, command: str, stderr: TextIO) -> Source | int:
-    """`open_source`, or the exit code after a sentence on stderr."""
+def open_or_say(name: str, command: str) -> Source | int:
+    """`open_source`, or the exit code after a sentence on stderr. 2: there is no such file, or no input at all."""
+    if name == "-" and sys.stdin.isatty():
+        sys.stderr.write(_NO_INPUT.format(command))
+        return 2
     try:
         return open_source(name)
     except FileNotFoundError:
-        stderr.write(f"queuetick {command}: there is no file {name}\n")
-        return 2
+        code, problem = 2, f"there is no file {name}"
     except IsADirectoryError:
-        stderr.write(f"queuetick {command}: {name} is a directory; name one file of JSON lines\n")
-        return 2
+        code, problem = 2, f"{name} is a directory; name one file of JSON lines"
     except OSError as error:
-        stderr.write(f"queuetick {command}: cannot read {name}: {error.strerror}\n")
-        return 1
+        code, problem = 1, f"cannot read {name}: {error.strerror}"
+    sys.stderr.write(f"queuetick {command}: {problem}\n")
+    return code

@@ -16,7 +16,7 @@ from queuetick.watch.health import Health
 from queuetick.watch.instance import Instance
 from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.state import Board
-from queuetick.watch.text import UNKNOWN, age, clean, clock_time, duration
+from queuetick.watch.text import UNKNOWN, age, clean, clock_time, duration, value
 from queuetick.watch.view import View
 
 BUDGET_WARN = 0.8
@@ -101,8 +101,8 @@ def health_line(scene: Scene, width: int) -> styles.Line:
         *_budget(instance.health),
         Segment(f"took {_seconds(cycle.duration_seconds)}", styles.PLAIN),
         Segment(f"late {_seconds(cycle.lateness_seconds)}", styles.WARN if late >= 1 else styles.PLAIN),
-        Segment(f"{_number(cycle.requests)} requests", styles.DIM),
-        Segment(f"{_number(cycle.retries)} retries", styles.WARN if cycle.retries else styles.DIM),
+        Segment(f"{value(cycle.requests)} requests", styles.DIM),
+        Segment(f"{value(cycle.retries)} retries", styles.WARN if cycle.retries else styles.DIM),
     ]
     line = [_badge_segment(badge)]
     # In a replay the time of day is what the reader came for.
@@ -160,7 +160,7 @@ def _badge_segment(badge: tuple[int, str]) -> Segment:
 
 def _polled(cycle: CycleReport) -> Segment:
     answered = None if cycle.snapshots is None else cycle.snapshots + (cycle.unchanged or 0)
-    text = f"{_number(answered)}/{_number(cycle.queues)} queues"
+    text = f"{value(answered)}/{value(cycle.queues)} queues"
     return Segment(text, styles.WARN if answered != cycle.queues else styles.PLAIN)
 
 
@@ -173,7 +173,7 @@ def _budget(health: Health) -> Iterator[Segment]:
         style = styles.CRIT if share >= BUDGET_CRIT else styles.WARN if share >= BUDGET_WARN else styles.PLAIN
         yield Segment(f"budget {limit.used:,}/{limit.allowed:,}", style)
     elif needed is not None:
-        yield Segment(f"budget {_any(needed.needed)}/{_any(needed.allowed)} a minute", styles.PLAIN)
+        yield Segment(f"budget {value(needed.needed)}/{value(needed.allowed)} a minute", styles.PLAIN)
 
 
 def _about_input(scene: Scene) -> Iterator[Notice]:
@@ -254,13 +254,5 @@ def _sentence(words: str, reason: str) -> str:
     return f"{words}: {reason}" if reason else words
 
 
-def _number(value: int | None) -> str:
-    return UNKNOWN if value is None else f"{value:,}"
-
-
-def _seconds(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f} s"
-
-
-def _any(value: object) -> str:
-    return UNKNOWN if value is None else f"{value:g}" if isinstance(value, float) else clean(value)
+def _seconds(span: float | None) -> str:
+    return UNKNOWN if span is None else f"{span:.1f} s"

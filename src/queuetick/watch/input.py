@@ -6,7 +6,8 @@ import codecs
 import enum
 import re
 
-from queuetick.watch.view import Pane, Sort, View
+from queuetick.watch.sort import Sort
+from queuetick.watch.view import Pane, View
 
 _SEQUENCES = {
     b"[A": "up",

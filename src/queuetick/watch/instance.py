@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from queuetick.events import CycleReport, DaemonStarted
 from queuetick.watch.health import Health
 from queuetick.watch.history import HISTORY
+from queuetick.watch.text import instant
 
 # Seconds. Until two intervals were seen nothing is called stale before this: one may last a minute.
 STALE_UNLEARNED = 180.0
@@ -70,7 +70,7 @@ class Instance:
             if ordinal is not None:
                 self.newest_at = max(self.newest_at, at)
                 return ordinal
-            tick = _instant(scheduled_at)
+            tick = instant(scheduled_at)
             if tick is not None:
                 return self._new_column(scheduled_at, tick, cycle, at)
         return self._by_cycle(cycle, at)
@@ -126,10 +126,3 @@ class Instance:
         self._cycle = None
         self._completed = -2
         self._gaps.clear()
-
-
-def _instant(text: str) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -62,11 +61,7 @@ def print_table(scene: Scene, stream: TextIO) -> None:
     width = console.width if console.is_terminal else None
     system = styles.color_system(console)
     encoding = console.encoding
-    try:
-        for line in lines_of(scene, width):
-            text = styles.ansi(line, system, no_color=console.no_color).rstrip()
-            stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        # `| head` has seen enough. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    for line in lines_of(scene, width):
+        text = styles.ansi(line, system, no_color=console.no_color).rstrip()
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()

@@ -6,10 +6,10 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 from queuetick.watch.follow import CHUNK, LineSplitter
+from queuetick.watch.text import instant
 
 _STAMP = re.compile(rb'"timestamp":\s*"([^"]+)"')
 _AT_ONCE = 20_000
@@ -83,10 +83,7 @@ class Replay:
 def stamp_of(line: bytes) -> float | None:
     """The timestamp of a line, in seconds since 1970; None where it has none."""
     found = _STAMP.search(line)
-    try:
-        return datetime.fromisoformat(found[1].decode()).timestamp() if found else None
-    except (ValueError, OverflowError, OSError):
-        return None
+    return instant(found[1].decode(errors="replace")) if found else None
 
 
 def newest_stamp(path: Path) -> float | None:

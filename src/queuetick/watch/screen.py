@@ -9,9 +9,10 @@ from rich.segment import Segment
 from queuetick.watch import detail, styles, table
 from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.health import Trouble
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Row
 from queuetick.watch.text import GAP, UNKNOWN, clean
-from queuetick.watch.view import Group, Pane, Sort, Totals, View, grouped, matching, ordered, totals
+from queuetick.watch.view import Group, Pane, Totals, View, grouped, matching, ordered, totals
 
 MAX_NOTICES = 3
 _HELP = (

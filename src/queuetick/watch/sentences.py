@@ -37,7 +37,7 @@ from queuetick.events import (
     TokenRenewed,
 )
 from queuetick.watch.lines import said
-from queuetick.watch.text import UNKNOWN, clean, clock_time_of, short, words
+from queuetick.watch.text import UNKNOWN, clean, clock_time_of, short, value, words
 
 _MOST_NAMES = 4
 """Queues that a sentence names."""
@@ -54,61 +54,63 @@ def sentence(fact: Fact, zone: tzinfo | None) -> str:  # noqa: PLR0912  # one ca
             return _report(fact)
         case CycleSkipped():
             until = f"until {clock_time_of(fact.until, zone)}" if fact.until else ""
-            ticks = f"({_any(fact.ticks)} cycles)" if fact.ticks != 1 else ""
-            return words(f"cycle {_any(fact.cycle)} skipped:", fact.reason, until, ticks)
+            ticks = f"({value(fact.ticks)} cycles)" if fact.ticks != 1 else ""
+            return words(f"cycle {value(fact.cycle)} skipped:", fact.reason, until, ticks)
         case CycleCrashed():
-            return words(f"cycle {_any(fact.cycle)} crashed, a defect of queuetick:", fact.error)
+            return words(f"cycle {value(fact.cycle)} crashed, a defect of queuetick:", fact.error)
         case BatchFailed():
             reason = words(fact.status, fact.code, fact.reason)
-            return f"batch {_any(fact.batch)} failed: {reason}; no numbers of {_names(fact)}"
+            return f"batch {value(fact.batch)} failed: {reason}; no numbers of {_names(fact)}"
         case QueueMissing():
             return words(f"{_queue(fact)} is missing:", fact.reason or "not in the answer")
         case QueueInvalid():
-            lacks = f"(permission {_any(fact.permission)})" if said(fact.permission) else ""
+            lacks = f"(permission {value(fact.permission)})" if said(fact.permission) else ""
             return words(f"{_queue(fact)} is refused by the API:", fact.status, fact.code, fact.reason, lacks)
         case QueueRecovered():
-            return f"{_queue(fact)} is answered again, {_any(fact.was)} for {_any(fact.cycles)} cycles"
+            return f"{_queue(fact)} is answered again, {value(fact.was)} for {value(fact.cycles)} cycles"
         case QueuesRefreshed():
-            changes = f"{_any(fact.added)} added, {_any(fact.removed)} removed, {_any(fact.renamed)} renamed"
-            return f"{_any(fact.total)} queues are polled: {changes}"
+            changes = (
+                f"{value(fact.added)} added, {value(fact.removed)} removed, {value(fact.renamed)} renamed"
+            )
+            return f"{value(fact.total)} queues are polled: {changes}"
         case QueuesRefreshFailed():
             return words("the list of queues was not read:", fact.status, fact.code, fact.reason)
         case QueuesNoneSelected():
             return words("NO QUEUES ARE POLLED:", fact.reason)
         case MetricRefused():
-            return words(f"the API refuses {_any(fact.metric)}:", fact.status, fact.code, fact.reason)
+            return words(f"the API refuses {value(fact.metric)}:", fact.status, fact.code, fact.reason)
         case StatsFailed():
             return words("no statistics of today:", fact.status, fact.code, fact.reason)
         case StatsRecovered():
             return f"statistics of today are answered again after {_seconds(fact.outage_seconds)}"
         case RateLimitPaused():
             until = f"until {clock_time_of(fact.until, zone)}" if fact.until else ""
-            return words(f"RATE LIMIT on {_any(fact.route)}: paused", until, f"({_any(fact.source)})")
+            return words(f"RATE LIMIT on {value(fact.route)}: paused", until, f"({value(fact.source)})")
         case RateLimitResumed():
-            return f"rate limit on {_any(fact.route)}: the pause is over"
+            return f"rate limit on {value(fact.route)}: the pause is over"
         case IntervalStretched() | IntervalRestored():
             done = "stretched" if isinstance(fact, IntervalStretched) else "restored"
-            return words(f"interval {done} from {_any(fact.from_)} s to {_any(fact.to)} s:", fact.why)
+            return words(f"interval {done} from {value(fact.from_)} s to {value(fact.to)} s:", fact.why)
         case ApiLost():
             return words("API LOST:", fact.status, fact.code, fact.reason)
         case ApiRecovered():
-            return f"the API answers again after {_seconds(fact.outage_seconds)}, {_any(fact.cycles)} cycles"
+            return f"the API answers again after {_seconds(fact.outage_seconds)}, {value(fact.cycles)} cycles"
         case TokenRenewed():
             return (
-                f"access token renewed ({_any(fact.reason)}), valid for {_seconds(fact.expires_in_seconds)}"
+                f"access token renewed ({value(fact.reason)}), valid for {_seconds(fact.expires_in_seconds)}"
             )
         case ConfigReloaded():
             return f"configuration reloaded: {_list(fact.changed) or 'nothing changed'}"
         case ConfigRejected():
-            problems = [words(f"{_any(one.key)}:", one.problem) for one in fact.problems or ()]
+            problems = [words(f"{value(one.key)}:", one.problem) for one in fact.problems or ()]
             return words("configuration rejected, the old one is still in force:", _list(problems))
         case ConfigWarning():
-            return words(f"{_any(fact.key)}:", fact.problem, fact.fix and f"(fix: {clean(fact.fix)})")
+            return words(f"{value(fact.key)}:", fact.problem, fact.fix and f"(fix: {clean(fact.fix)})")
         case OutputRecovered():
-            lost = f"{_any(fact.lines_dropped)} lines lost" if fact.lines_dropped else "no line lost"
+            lost = f"{value(fact.lines_dropped)} lines lost" if fact.lines_dropped else "no line lost"
             return words(f"output works again after {_seconds(fact.seconds)}, {lost}:", fact.reason)
         case LogMessage():
-            return words(f"{_any(fact.logger)}:", fact.message)
+            return words(f"{value(fact.logger)}:", fact.message)
         case QueueStats():
             return _stats(fact)
     return clean(fact.__struct_config__.tag)
@@ -119,23 +121,25 @@ def _started(fact: DaemonStarted) -> str:
     poll = config.get("poll") if isinstance(config, dict) else None
     interval = poll.get("interval") if isinstance(poll, dict) else None
     queues = f"{fact.queues:,} queues" if isinstance(fact.queues, int) else "queues not yet known"
-    every = f", every {_any(interval)} s" if interval is not None else ""
+    every = f", every {value(interval)} s" if interval is not None else ""
     budget = fact.requests_per_minute
-    sums = f", {_any(budget.needed)} of {_any(budget.allowed)} requests a minute" if budget else ""
-    return f"queuetick {_any(fact.version)} started: {queues}{every}{sums}"
+    sums = f", {value(budget.needed)} of {value(budget.allowed)} requests a minute" if budget else ""
+    return f"queuetick {value(fact.version)} started: {queues}{every}{sums}"
 
 
 def _report(fact: CycleReport) -> str:
     answered = (fact.snapshots or 0) + (fact.unchanged or 0)
-    parts = [f"{answered:,} of {_any(fact.queues)} queues answered"]
+    parts = [f"{answered:,} of {value(fact.queues)} queues answered"]
     troubles = ("missing", "invalid", "failed", "deferred")
     parts += [f"{number:,} {name}" for name in troubles if (number := getattr(fact, name))]
-    return f"cycle {fact.cycle} {clean(fact.outcome)}: {', '.join(parts)}, in {_any(fact.duration_seconds)} s"
+    return (
+        f"cycle {fact.cycle} {clean(fact.outcome)}: {', '.join(parts)}, in {value(fact.duration_seconds)} s"
+    )
 
 
 def _stats(fact: QueueStats) -> str:
     level = fact.service_level.ratio if fact.service_level else None
-    parts = [f"{_any(getattr(fact, name))} {name}" for name in ("offered", "answered", "abandoned")]
+    parts = [f"{value(getattr(fact, name))} {name}" for name in ("offered", "answered", "abandoned")]
     return f"{_queue(fact)}  today {', '.join(parts)}, service level {percent(level)}"
 
 
@@ -158,13 +162,5 @@ def _list(parts: list[str] | None) -> str:
     return ", ".join(clean(part) for part in parts or ())
 
 
-def _seconds(value: object) -> str:
-    return short(value) if isinstance(value, int | float) else UNKNOWN
-
-
-def _any(value: object) -> str:
-    if value is None:
-        return UNKNOWN
-    return (
-        f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else clean(value)
-    )
+def _seconds(span: object) -> str:
+    return short(span) if isinstance(span, int | float) else UNKNOWN

@@ -10,6 +10,8 @@ from rich.console import COLOR_SYSTEMS, Console
 from rich.segment import Segment
 from rich.style import Style
 
+from queuetick.events.thresholds import Severity
+
 Line = list[Segment]
 """One row of the screen, from its left edge."""
 
@@ -32,6 +34,11 @@ BADGE_WARN = Style(color="#000000", bgcolor="#e0a000", bold=True)
 BADGE_CRIT = Style(color="#ffffff", bgcolor="#b81d24", bold=True)
 BADGE_PLAIN = Style(reverse=True)
 CURSOR = Style(reverse=True)
+
+
+SEVERE = {Severity.WARN: WARN, Severity.CRIT: CRIT}
+MARKS = {Severity.WARN: "!", Severity.CRIT: "!!"}
+"""Of queues that need a look; the others have a style of the place where they are shown, and no mark."""
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

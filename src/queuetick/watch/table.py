@@ -16,27 +16,17 @@ from queuetick.watch.header import Scene
 from queuetick.watch.health import Status, Trouble
 from queuetick.watch.history import GAP, HISTORY
 from queuetick.watch.sentences import percent
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board, Row
 from queuetick.watch.text import REVERSED, SORTED, age, clean, count, duration, level, limit
-from queuetick.watch.view import Group, Sort, View, level_of, status
+from queuetick.watch.view import Group, View, level_of, status
 
 NARROW = 64
 WIDE = 100
 WIDER = 120
 WIDEST = 140
 FULL = 170
-_NUMBER = {
-    Severity.QUIET: styles.DIM,
-    Severity.NORMAL: styles.BOLD,
-    Severity.WARN: styles.WARN,
-    Severity.CRIT: styles.CRIT,
-}
-_MARK = {
-    Severity.QUIET: ("   ", styles.PLAIN),
-    Severity.NORMAL: ("   ", styles.PLAIN),
-    Severity.WARN: ("!  ", styles.WARN),
-    Severity.CRIT: ("!! ", styles.CRIT),
-}
+_NUMBER = {Severity.QUIET: styles.DIM, Severity.NORMAL: styles.BOLD, **styles.SEVERE}
 _TREND_TOP = 5
 """A scale does not end below this: a queue that goes from 0 to 1 must not look like one that goes from 0 to 40."""
 
@@ -247,10 +237,11 @@ def _group_line(group: Group) -> styles.Line:
 def _row_line(row: Row, columns: Layout, scene: Scene) -> styles.Line:
     trouble = status(row, scene.board, scene.as_of)
     severity = row.severity
-    mark, mark_style = _MARK[severity] if trouble is None else ("?  ", styles.UNSURE)
+    mark = styles.MARKS.get(severity, "") if trouble is None else "?"
+    mark_style = styles.SEVERE.get(severity, styles.PLAIN) if trouble is None else styles.UNSURE
     quiet = trouble is None and severity is Severity.QUIET
     name_style = styles.UNSURE if trouble else _name_style(severity)
-    line = [Segment(mark, mark_style), Segment(styles.fit(row.name, columns.name), name_style)]
+    line = [Segment(f"{mark:<3}", mark_style), Segment(styles.fit(row.name, columns.name), name_style)]
     if columns.org:
         line.append(Segment(" " + styles.fit(clean(row.org), columns.org), styles.DIM))
     if columns.division:

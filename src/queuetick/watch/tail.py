@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -26,11 +25,6 @@ from queuetick.watch.text import clean, clock_time
 
 POLL_EVERY = 0.25
 """Seconds between looks at a file that has no more to read."""
-_NO_INPUT = (
-    "queuetick tail: nothing is piped in and no FILE is named. Try\n"
-    "  journalctl -t queuetick -f -n 2000 -o cat | queuetick tail\n"
-    "  queuetick tail /var/log/queuetick/queuetick.jsonl\n"
-)
 
 
 class Printer:
@@ -110,10 +104,7 @@ class Printer:
 
 def tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
     """Returns the exit code."""
-    if args.file == "-" and sys.stdin.isatty():
-        sys.stderr.write(_NO_INPUT)
-        return 2
-    source = open_or_say(args.file, "tail", sys.stderr)
+    source = open_or_say(args.file, "tail")
     if isinstance(source, int):
         return source
     zone = UTC if args.utc else None
@@ -127,12 +118,7 @@ def tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
         globs=args.queue,
         since=since,
     )
-    try:
-        _follow(source, printer, stop_at_end=args.no_follow)
-    except BrokenPipeError:
-        # `| head` has seen enough. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    _follow(source, printer, stop_at_end=args.no_follow)
     if not printer.entries:
         for reject, words in ELSEWHERE.items():
             if printer.rejects[reject]:

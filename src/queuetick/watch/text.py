@@ -24,6 +24,15 @@ def words(*parts: object) -> str:
     return " ".join(clean(part) for part in parts if part is not None and part != "")
 
 
+def value(found: object) -> str:
+    """A number in full, or any other value of a line."""
+    if found is None:
+        return UNKNOWN
+    if isinstance(found, float):
+        return f"{found:g}"
+    return f"{found:,}" if isinstance(found, int) else clean(found)
+
+
 def count(number: int | None) -> str:
     """At most six characters."""
     if number is None:
@@ -82,12 +91,18 @@ def clock_time(at: float, zone: tzinfo | None = UTC) -> str:
         return UNKNOWN
 
 
-def clock_time_of(instant: object, zone: tzinfo | None = UTC) -> str:
-    """An instant as the lines write it, such as 2026-11-24T04:01:02.000Z, as time of day; other text as it is."""
+def instant(text: object) -> float | None:
+    """Seconds since 1970 of an instant as the lines write it, such as 2026-11-24T04:01:02.000Z; None of other text."""
     try:
-        return clock_time(datetime.fromisoformat(str(instant)).timestamp(), zone)
-    except ValueError:
-        return clean(instant)
+        return datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def clock_time_of(text: object, zone: tzinfo | None = UTC) -> str:
+    """An instant as time of day; other text as it is."""
+    at = instant(text)
+    return clean(text) if at is None else clock_time(at, zone)
 
 
 def level(value: int | None, top: float) -> str:

@@ -13,29 +13,10 @@ from queuetick.watch.changes import Key
 from queuetick.watch.filters import parse
 from queuetick.watch.health import Status, Trouble
 from queuetick.watch.instance import Instance
+from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board, Row
 
 SortKey = tuple[float | str, ...]
-
-
-class Sort(enum.Enum):
-    """The column that orders the rows."""
-
-    SEVERITY = "severity"
-    NAME = "name"
-    ORG = "org"
-    DIVISION = "division"
-    WAITING = "waiting"
-    LONGEST = "longest"
-    TARGET = "target"
-    AVAILABLE = "available"
-    ON_QUEUE = "on-queue"
-    INTERACTING = "interacting"
-    ALERTING = "alerting"
-    OFFERED = "offered"
-    ABANDONED = "abandoned"
-    LEVEL = "service-level"
-    SEEN = "seen"
 
 
 class Pane(enum.Enum):

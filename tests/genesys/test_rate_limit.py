@@ -606,7 +606,7 @@ def test_a_listing_that_is_answered_429_for_half_an_hour_stops_no_polling():
 
 @pytest.mark.parametrize("allowed", ["60", "1", "1e300", "NaN", "-1", "0"])
 def test_a_limit_of_the_listing_stretches_no_interval(allowed):
-    world = World(queues=400, queues_refresh=60, poll_batch_size=20)
+    world = World(queues=100, queues_refresh=60, poll_batch_size=5)
     headers = {
         "inin-ratelimit-allowed": allowed,
         "inin-ratelimit-count": "1",
@@ -621,7 +621,7 @@ def test_a_limit_of_the_listing_stretches_no_interval(allowed):
         return outcome
 
     world.api.respond = stated
-    world.run(40)
+    world.run(24)
     world.close()
     assert {report.outcome for report in world.reports} == {"ok"}
     assert world.events("interval.stretched") == []

@@ -178,7 +178,7 @@ def logins(world: World) -> int:
     return len([path for _, path, _ in world.transport.requests if path == "/oauth/token"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     batches=st.integers(2, 12),
     bad=st.sets(st.integers(0, 11), min_size=1),
@@ -199,9 +199,9 @@ def test_batches_that_are_answered_401_for_ever_cost_no_other_queue_and_few_logi
     Truth(world, lambda _, asked, __: refusal(401, "bad.credentials") if asked & rejected else None)
     if login_away:
         world.api.faults = Faults(login_status={503: 1.0})
-    world.run(41)
+    world.run(21)
     world.close()
-    assert [report.snapshots for report in world.reports[1:]] == [len(ids) - len(rejected)] * 40
+    assert [report.snapshots for report in world.reports[1:]] == [len(ids) - len(rejected)] * 20
     assert {report.failed for report in world.reports[1:]} == {len(rejected)}
     assert logins(world) <= (3 if login_away else 2)
     assert world.events("api.lost") == world.events("queue.invalid") == []

@@ -135,18 +135,23 @@ class ContactCentre:
         self._utc_offset = utc_offset
         self._trouble = trouble
         self.divisions = divisions(seed)
-        self._initial = queues
         self._lock = threading.RLock()
-        self.restore()
+        self._queues: dict[str, Queue] = {}
+        self._names: set[str] = set()
+        self._drawn = 0
+        for _ in range(queues):
+            self.add()
+        self._initial = [(queue, queue.name) for queue in self._queues.values()]
 
     def restore(self) -> None:
-        """Undo every addition, removal and renaming of queues."""
+        """Undo every addition, removal and renaming of queues; their replayed state stays."""
         with self._lock:
-            self._queues: dict[str, Queue] = {}
-            self._names: set[str] = set()
-            self._drawn = 0
-            for _ in range(self._initial):
-                self.add()
+            for queue, name in self._initial:
+                queue.name = name
+                queue.accounts.clear()
+            self._queues = {queue.id: queue for queue, _ in self._initial}
+            self._names = {name for _, name in self._initial}
+            self._drawn = len(self._initial)
 
     def add(self, name: str | None = None) -> Queue:
         with self._lock:

@@ -1,4 +1,4 @@
-"""README's commands, and the tutorial's for the simulator, run as written, in a copy of the repository.
+"""README's commands, and the tutorial's that need no systemd, run as written, in a copy of the repository.
 
 Home and venv are their own.
 
@@ -13,8 +13,10 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import termios
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,9 +27,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-TUTORIAL = re.findall(
-    r"```sh\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL
-)
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 TABLE = re.findall(r"^\| `(queuetick [^`]+)` \|", README, re.MULTILINE)
 PATIENCE = 300
 """Seconds; the venv is made by pip."""
@@ -56,6 +57,12 @@ def clean(home: Path) -> dict[str, str]:
         if name.startswith("PIP_") or "proxy" in name.lower()
     }
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **index}
+
+
+def blocks(page: str, containing: str) -> list[str]:
+    """The code blocks of a page that contain a text, also those inside lists."""
+    found = re.findall(r"^ *```\w*\n(.*?)^ *```$", page, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for block in found if containing in block]
 
 
 def until_line(process: subprocess.Popen[str], found: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -151,11 +158,42 @@ def test_the_block_for_somebody_with_credentials_runs_line_by_line(home, shell) 
 def test_the_tutorials_block_for_the_simulator_runs(home, clean, demo) -> None:
     """`kill %1` is what the page ends the simulator with."""
     assert demo
-    (block,) = TUTORIAL
+    (block,) = blocks(TUTORIAL, "queuetick simulate")
     activated = {**clean, "PATH": f"{home}/queuetick/.venv/bin:{clean['PATH']}"}
     done = run(["bash", "-e", "-c", f"{block}\nkill %1"], home, activated)
     assert "13 passed, 2 skipped: exit 0" in done.stdout
     assert '"event":"queue.snapshot"' in done.stdout
+
+
+@pytest.mark.parametrize("page", [TUTORIAL, OPERATIONS], ids=["tutorial", "operations"])
+def test_the_pages_lines_write_the_credentials(page, tmp_path) -> None:
+    (block,) = blocks(page, "read -rs secret")
+    assert block.startswith("cd /etc/queuetick/credentials\n")
+    done = subprocess.run(
+        ["bash", "-ec", block.replace("/etc/queuetick/credentials", str(tmp_path))],
+        input="an id\n a \\secret\n", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    written = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()}
+    assert written == {"genesys_client_id": "an id", "genesys_client_secret": "a \\secret"}
+
+
+def test_the_tutorials_metrics_answer_as_it_says(home, shell, tmp_path) -> None:
+    """Its table of config.toml, then its curl; on a free port, because others may use 9477 here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    (table,) = blocks(TUTORIAL, "[metrics]")
+    (commands,) = blocks(TUTORIAL, "curl")
+    (curl,) = [line for line in commands.splitlines() if line.startswith("curl")]
+    (begins,) = re.findall(r"The answer begins with `([^`]+)`", TUTORIAL)
+    (tmp_path / "config.toml").write_text(table.replace("9477", port))
+    with subprocess.Popen(
+        ["queuetick", "run"], cwd=tmp_path, env=shell, text=True, stdout=subprocess.PIPE
+    ) as process:
+        until_line(process, lambda fact: fact["event"] == "cycle.completed")
+        answer = run(["bash", "-ec", curl.replace("9477", port)], tmp_path, shell).stdout
+        process.send_signal(signal.SIGTERM)
+    assert answer.startswith(begins)
 
 
 @pytest.mark.parametrize("command", TABLE)

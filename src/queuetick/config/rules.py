@@ -76,7 +76,7 @@ def check_secret(variable: str, secret: str) -> Iterator[Problem]:
 
 
 def check_warnings(config: Config) -> list[ConfigWarning]:
-    """Settings that work but that their owner may regret."""
+    """Settings that work but may cause trouble."""
     warnings = [*config.hints]
     if config.poll.interval < LOW_INTERVAL:
         warnings.append(

@@ -40,7 +40,7 @@ class DaemonStarted(Event, tag="daemon.started", kw_only=True):
 
 
 class CycleSkipped(Event, tag="cycle.skipped", kw_only=True):
-    """A tick that polled nothing, and why."""
+    """A cycle that was due and did not run, and why."""
 
     level: ClassVar[Level] = "warning"
 
@@ -60,7 +60,7 @@ class CycleSkipped(Event, tag="cycle.skipped", kw_only=True):
 
 
 class CycleCrashed(Event, tag="cycle.crashed", kw_only=True):
-    """A defect of queuetick itself: the cycle ended, the daemon lives on. Please report it."""
+    """A defect of queuetick itself: the cycle ended, the daemon continues. Please report it."""
 
     level: ClassVar[Level] = "error"
 
@@ -89,7 +89,7 @@ class BatchFailed(Event, tag="batch.failed", kw_only=True):
 
 
 class QueueMissing(Event, tag="queue.missing", kw_only=True):
-    """A queue that the answer left out or gave no data for. Written once, on the change."""
+    """A queue for which the API's answer has no data. Written once, on the change."""
 
     level: ClassVar[Level] = "warning"
 
@@ -101,7 +101,7 @@ class QueueMissing(Event, tag="queue.missing", kw_only=True):
 
 
 class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
-    """A queue that the API refuses to report: set aside, tried again at each refresh. Written once, on the change."""
+    """A queue that the API refuses to report. It is asked for again at each refresh. Written once, on the change."""
 
     level: ClassVar[Level] = "error"
 
@@ -119,7 +119,7 @@ class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
 
 
 class QueueRecovered(Event, tag="queue.recovered", kw_only=True):
-    """A queue that was missing or invalid is answered again."""
+    """A queue that was missing or invalid has numbers again."""
 
     cycle: int
     queue_id: str
@@ -130,7 +130,7 @@ class QueueRecovered(Event, tag="queue.recovered", kw_only=True):
 
 
 class QueuesRefreshed(Event, tag="queues.refreshed", kw_only=True):
-    """A discovery changed what is polled (or was the first)."""
+    """The list of queues was read, and what is polled changed (or it was the first list)."""
 
     total: Annotated[int, Meta(description="queues that are polled from now on")]
     added: int
@@ -141,7 +141,7 @@ class QueuesRefreshed(Event, tag="queues.refreshed", kw_only=True):
 
 
 class QueuesRefreshFailed(Event, tag="queues.refresh_failed", kw_only=True):
-    """A discovery got no answer; the queues known before stay in force. Written once, on the change."""
+    """The list of queues could not be read; the queues known before are still polled. Written once, on the change."""
 
     level: ClassVar[Level] = "warning"
 
@@ -208,7 +208,7 @@ class RateLimitResumed(Event, tag="rate_limit.resumed", kw_only=True):
 
 
 class IntervalStretched(Event, tag="interval.stretched", kw_only=True):
-    """The budget cannot hold the configured interval: a longer one is in force."""
+    """The budget of requests does not allow the configured interval: a longer one is in force."""
 
     level: ClassVar[Level] = "warning"
 
@@ -218,7 +218,7 @@ class IntervalStretched(Event, tag="interval.stretched", kw_only=True):
 
 
 class IntervalRestored(Event, tag="interval.restored", kw_only=True):
-    """The budget holds the configured interval again."""
+    """The budget allows the configured interval again."""
 
     from_: Annotated[float, Meta(description="seconds before")] = field(name="from")
     to: Annotated[float, Meta(description="seconds from now on")]
@@ -226,7 +226,7 @@ class IntervalRestored(Event, tag="interval.restored", kw_only=True):
 
 
 class ApiLost(Event, tag="api.lost", kw_only=True):
-    """A whole cycle got no answer from the API. Written once, on the way down."""
+    """A whole cycle got no answer from the API. Written once, at the start of the outage."""
 
     level: ClassVar[Level] = "error"
 
@@ -237,7 +237,7 @@ class ApiLost(Event, tag="api.lost", kw_only=True):
 
 
 class ApiRecovered(Event, tag="api.recovered", kw_only=True):
-    """The API answers again. Written once, on the way up."""
+    """The API answers again. Written once, at the end of the outage."""
 
     outage_seconds: float
     cycles: Annotated[int, Meta(description="cycles without an answer")]
@@ -273,7 +273,7 @@ class ConfigRejected(Event, tag="config.rejected", kw_only=True):
 
 
 class ConfigWarning(Event, tag="config.warning", kw_only=True):
-    """A setting that works but that its owner may regret."""
+    """A setting that works but may cause trouble, and what to set instead."""
 
     level: ClassVar[Level] = "warning"
 
@@ -293,7 +293,7 @@ class OutputRecovered(Event, tag="output.recovered", kw_only=True):
 
 
 class LogMessage(Event, tag="log.message", kw_only=True):
-    """A log line of a library, in our form."""
+    """A message that a library logged, or a note of queuetick that has no event of its own."""
 
     logger: str
     message: str

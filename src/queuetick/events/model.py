@@ -68,7 +68,7 @@ class MediaCounts(Struct, omit_defaults=True, gc=False):
 
 
 class QueueSnapshot(Struct, tag_field="event", tag="queue.snapshot", kw_only=True, gc=False):
-    """One queue as the API described it in one cycle. Null is not knowing; zero is a fact."""
+    """One queue as the API described it in one cycle. Null means not known; it never means 0."""
 
     level: ClassVar[str] = "info"
 

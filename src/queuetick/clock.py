@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 def utc(epoch: float) -> str:
@@ -31,8 +32,8 @@ class Stopped(Exception):
 class Clock(Struct, frozen=True):
     """Time as everything takes it, so that a test can run an hour in a moment."""
 
-    wait: Callable[[float], bool]
-    """Waits so many seconds; returns True, at once, when the daemon is stopping."""
+    wait: Callable[[float], bool] = field(default_factory=lambda: threading.Event().wait)
+    """Waits so many seconds; returns True, at once, when the daemon is stopping. By default nothing stops."""
     monotonic: Callable[[], float] = monotonic
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""

@@ -10,6 +10,7 @@ from queuetick.check.queues import Answers, batch_size
 from queuetick.check.result import (
     SCOPES,
     Check,
+    Evidence,
     Status,
     duration_words,
     evidence_of,
@@ -61,9 +62,7 @@ def login(org: Org, probe: Probe) -> Check:
         cause = error.__cause__
         evidence = evidence_of(error)
         if isinstance(cause, RateLimited):
-            evidence |= {"status": 429, "retry_after_seconds": cause.retry_after}
-            fix = f"{wait_words(cause.retry_after)} and check again; nothing more was sent"
-            return failed("login", f"429: {cause.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
+            return limited("login", cause.reason, cause.retry_after, evidence)
         fix = f"see that {org.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
         if isinstance(cause, Transient):
             fix = f"check again; if it fails again, look for a proxy or firewall on the way to {org.hosts.login_url}"
@@ -86,16 +85,13 @@ def grant(permission: str) -> str:
 def listing(org: Org, *, deadline: float) -> Listing:
     """Whether the queues can be listed, which takes routing:queue:view; and the queues."""
     name = f"permission {LISTING}"
-    wanted = bool(org.config.queues.name_globs)
     try:
         queues = org.client.queues(deadline=deadline)
     except Forbidden as error:
-        message = f"{LISTING} is missing: {error.reason}"
-        if not wanted:
-            message = f"{LISTING} is missing, so the names and divisions of queues.ids are not known"
-        status: Status = "fail" if wanted else "warn"
-        check = Check(name, status, message, grant(LISTING), SCOPES, evidence_of(error), exit=ExitCode.NOPERM)
-        return Listing(check, None)
+        if org.config.queues.name_globs:
+            return Listing(forbidden(LISTING, f": {error.reason}", error), None)
+        message = ", so the names and divisions of queues.ids are not known"
+        return Listing(forbidden(LISTING, message, error, "warn"), None)
     except (ApiError, Deferred, Stopped) as error:
         return Listing(refused_for_now(name, "GET /api/v2/routing/queues", error), None)
     if not queues:
@@ -107,15 +103,33 @@ def listing(org: Org, *, deadline: float) -> Listing:
     return Listing(passed(name, message, queues=len(queues), divisions=len(divisions)), queues)
 
 
+def limited(name: str, reason: str, seconds: float | None, evidence: Evidence) -> Check:
+    """A 429, and how long to wait."""
+    fix = f"{wait_words(seconds)} and check again; nothing more was sent"
+    evidence = evidence | {"status": 429, "retry_after_seconds": seconds}
+    return failed(name, f"429: {reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
+
+
+def forbidden(permission: str, message: str, error: Forbidden, status: Status = "fail") -> Check:
+    """A permission that is missing, and where it is granted."""
+    return Check(
+        f"permission {permission}",
+        status,
+        f"{permission} is missing{message}",
+        grant(permission),
+        SCOPES,
+        evidence_of(error),
+        exit=ExitCode.NOPERM,
+    )
+
+
 def refused_for_now(name: str, request: str, error: Exception) -> Check:
     """An error that says nothing about a permission: an outage, a gateway, a pause."""
     if isinstance(error, Deferred | Stopped):
         return skipped(name, "the budget or the API's pause left no time for it")
     assert isinstance(error, ApiError)  # noqa: S101 - what the clients of this function caught
     if isinstance(error, RateLimited):
-        evidence = evidence_of(error) | {"retry_after_seconds": error.retry_after}
-        fix = f"{wait_words(error.retry_after)} and check again; nothing more was sent"
-        return failed(name, f"429: {error.reason}", fix, exits=ExitCode.TEMPFAIL, **evidence)
+        return limited(name, error.reason, error.retry_after, evidence_of(error))
     fix = "see that genesys.api_url or the proxy leads to Genesys Cloud, and status.mypurecloud.com; then check again"
     return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
 
@@ -130,20 +144,14 @@ def observation(
     result = asker.ask(chunk(queues or [MADE_UP], size)[0].queues, batch_size=size, deadline=deadline)
     error, report = result.last_error, result.report
     if isinstance(error, Forbidden):
-        message = f"{permission} is missing: {error.reason}"
-        return Check(
-            name, "fail", message, grant(permission), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
-        )
+        return forbidden(permission, f": {error.reason}", error)
     if result.answered or result.missing or result.invalid:
         answers.add(result, 1)
         message = "the query was answered" if queues else "the query for a made-up id was not forbidden"
         return passed(name, f"{message} in {report.duration_seconds:.2f} s", seconds=report.duration_seconds)
     if probe.pause is not None:
-        seconds = probe.pause.retry_after_seconds
-        fix = f"{wait_words(seconds)} and check again; nothing more was sent"
-        message = "429: the API's rate limit for this client is used up"
-        evidence = {"status": 429, "retry_after_seconds": seconds, "source": probe.pause.source}
-        return failed(name, message, fix, exits=ExitCode.TEMPFAIL, **evidence)
+        reason = "the API's rate limit for this client is used up"
+        return limited(name, reason, probe.pause.retry_after_seconds, {"source": probe.pause.source})
     return refused_for_now(name, f"POST {request_path(org.config)}", error or Stopped())
 
 
@@ -164,10 +172,7 @@ def statistics(org: Org, queues: list[Queue], *, now: float, deadline: float) ->
             usage=Usage(),
         )
     except Forbidden as error:
-        message = f"{stats.PERMISSION} is missing, so queue.stats is not written: {error.reason}"
-        return Check(
-            name, "fail", message, grant(stats.PERMISSION), SCOPES, evidence_of(error), exit=ExitCode.NOPERM
-        )
+        return forbidden(stats.PERMISSION, f", so queue.stats is not written: {error.reason}", error)
     except (ApiError, Deferred, Stopped) as error:
         return refused_for_now(name, f"POST {stats.PATH}", error)
     return passed(name, f"the query for today in {settings.timezone} was answered")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from queuetick.check.result import Check, Item
 from queuetick.config import Config, ConfigError
@@ -14,6 +11,7 @@ from queuetick.config import load as loading
 from queuetick.config.rules import check_warnings
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys import sdk
+from queuetick.lines.length import map_strings
 
 
 def read(
@@ -72,14 +70,9 @@ def _is_from(source: str, origin: str) -> bool:
 def relabelled(check: Check, labels: Mapping[str, str]) -> Check:
     """`check` with each text of `labels` replaced, in its words and its evidence."""
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            for text, label in labels.items():
-                value = value.replace(text, label)
-        elif isinstance(value, dict):
-            return {clean(key): clean(inner) for key, inner in value.items()}
-        elif isinstance(value, list | tuple):
-            return [clean(inner) for inner in value]
-        return value
+    def relabel(text: str) -> str:
+        for shown, label in labels.items():
+            text = text.replace(shown, label)
+        return text
 
-    return msgspec.convert(clean(msgspec.to_builtins(check)), Check) if labels else check
+    return map_strings(check, relabel)

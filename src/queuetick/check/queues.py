@@ -51,12 +51,7 @@ class Answers(Struct):
             self.latency = seconds if self.latency is None else min(seconds, self.latency)
 
     def has(self, queue_id: str) -> bool:
-        return (
-            queue_id in self.answered
-            or queue_id in self.missing
-            or queue_id in self.invalid
-            or queue_id in self.failed
-        )
+        return any(queue_id in part for part in (self.answered, self.missing, self.invalid, self.failed))
 
 
 def batch_size(configured: int, queues: int) -> int:

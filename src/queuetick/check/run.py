@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +14,10 @@ from queuetick.check.output import output
 from queuetick.check.probe import Probe, clock
 from queuetick.check.report import document
 from queuetick.check.result import Check, failed, passed, skipped
-from queuetick.check.unit import UnitSetUp, UnitUnreadable, set_up_of
+from queuetick.check.unit import UnitSetUp, set_up_of
 from queuetick.clock import Clock
 from queuetick.config import Config
+from queuetick.config.sources import Unreadable
 from queuetick.events import Queue
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys import stats
@@ -32,27 +32,6 @@ STATS = f"permission {stats.PERMISSION}"
 LISTING_PATIENCE = 60.0
 FIRST_PATIENCE = 10.0
 """Seconds that the listing, and the first query, may take, retries included."""
-
-
-class Step(NamedTuple):
-    """One check, and the checks that it needs."""
-
-    name: str
-    needs: tuple[str, ...]
-    run: Callable[[], Check]
-
-
-def run_steps(steps: list[Step]) -> Iterator[Check]:
-    """Each step's check in their order. Where one that a step needs has failed, the step is skipped."""
-    causes: dict[str, str] = {}
-    for step in steps:
-        cause = next((causes[need] for need in step.needs if need in causes), None)
-        check = step.run() if cause is None else skipped(step.name, f"{cause} failed")
-        if check.status == "fail":
-            causes[step.name] = step.name
-        elif cause is not None:
-            causes[step.name] = cause
-        yield check
 
 
 class Examination:
@@ -90,7 +69,7 @@ class Examination:
                 return
             try:
                 set_up = stack.enter_context(set_up_of(self._unit))
-            except UnitUnreadable as error:
+            except Unreadable as error:
                 yield failed("unit", error.problem, error.fix)
                 yield from self._all_skipped("unit", offline=offline)
                 return
@@ -121,7 +100,7 @@ class Examination:
     def _all_skipped(self, cause: str, *, offline: bool) -> Iterator[Check]:
         names = ["config"] if cause == "unit" else []
         if not offline:
-            names += _names(f"permission {ENDPOINTS['observations'].permission}")
+            names += [step.name for step in _steps(f"permission {ENDPOINTS['observations'].permission}")]
         for name in names:
             yield skipped(name, f"{cause} failed")
 
@@ -146,7 +125,7 @@ class Examination:
         asker = Asker(org, clock=one_clock, emit=probe.note)
         try:
             online = _Online(org, asker, probe, one_clock, lambda: output(config, environ, set_up))
-            yield from run_steps(online.steps())
+            yield from online.results()
             self._private.update(online.names())
         finally:
             asker.close()
@@ -159,52 +138,44 @@ class _Online:
     def __init__(
         self, org: Org, asker: Asker, probe: Probe, clock: Clock, look_at_output: Callable[[], Check]
     ) -> None:
-        self._org = org
+        self.permission = f"permission {org.client.permission}"
+        self.org = org
+        self.probe = probe
+        self.clock = clock
+        self.look_at_output = look_at_output
+        self.targets = network.targets(org)
+        self.patience = min(network.PATIENCE, org.config.genesys.timeout)
         self._config = org.config
         self._asker = asker
-        self._probe = probe
-        self._clock = clock
-        self._look_at_output = look_at_output
-        self._targets = network.targets(org)
-        self._patience = min(network.PATIENCE, org.config.genesys.timeout)
         self._listing: access.Listing | None = None
         self._observed = False
         self._answers = queues.Answers()
         self._selected = explicit(org.config.queues)
 
-    def steps(self) -> list[Step]:
-        permission = f"permission {self._org.client.permission}"
-        targets, patience = self._targets, self._patience
-        context = self._org.transport.ssl_context
-        runs: dict[str, tuple[tuple[str, ...], Callable[[], Check]]] = {
-            "region": ((), lambda: network.region(self._org)),
-            "proxy": ((), lambda: network.proxy(targets, patience)),
-            "dns": (("proxy",), lambda: network.names(targets, patience)),
-            "connection": (("dns",), lambda: network.connections(targets, patience)),
-            "tls": (
-                ("connection",),
-                lambda: network.tls(targets, context, patience, now=self._clock.now()),
-            ),
-            "login": (("tls",), lambda: access.login(self._org, self._probe)),
-            "clock": (("tls",), lambda: clock(self._probe)),
-            LISTING: (("login",), self._list),
-            "selection": (("login",), self._select),
-            permission: (("login",), lambda: self._observe(permission)),
-            "queues": (("login",), lambda: self._each_queue(permission)),
-            STATS: (("login",), self._ask_statistics),
-            "budget": ((), self._budget),
-            "output": ((), self._look_at_output),
-        }
-        return [Step(name, *runs[name]) for name in _names(permission)]
+    def results(self) -> Iterator[Check]:
+        """Each step's check in their order. Where one that a step needs has failed, the step is skipped."""
+        causes: dict[str, str] = {}
+        for step in _steps(self.permission):
+            cause = next((causes[need] for need in step.needs if need in causes), None)
+            check = step.run(self) if cause is None else skipped(step.name, f"{cause} failed")
+            if check.status == "fail":
+                causes[step.name] = step.name
+            elif cause is not None:
+                causes[step.name] = cause
+            yield check
 
     def names(self) -> Iterator[str]:
         """The names of the org's queues and divisions, as far as they were listed."""
         for queue in self._listed or ():
             yield from (name for name in (queue.name, queue.division) if name)
 
-    def _list(self) -> Check:
-        deadline = self._clock.monotonic() + LISTING_PATIENCE
-        self._listing = access.listing(self._org, deadline=deadline)
+    def tls(self) -> Check:
+        context = self.org.transport.ssl_context
+        return network.tls(self.targets, context, self.patience, now=self.clock.now())
+
+    def list_queues(self) -> Check:
+        deadline = self.clock.monotonic() + LISTING_PATIENCE
+        self._listing = access.listing(self.org, deadline=deadline)
         if self._listing.queues is not None:
             self._selected = select(self._config.queues, self._listing.queues)
         return self._listing.check
@@ -213,37 +184,37 @@ class _Online:
     def _listed(self) -> list[Queue] | None:
         return self._listing.queues if self._listing is not None else None
 
-    def _select(self) -> Check:
+    def select_queues(self) -> Check:
         if self._listed is None:
             return selection.not_listed(self._config.queues)
         return selection.selection(self._config.queues, self._listed, self._selected)
 
-    def _observe(self, name: str) -> Check:
+    def observe(self) -> Check:
         refused = self._listing is not None and self._listing.check.exit is ExitCode.NOPERM
         if self._listed is None and not refused:
-            return skipped(name, f"{LISTING} failed")
-        deadline = self._clock.monotonic() + FIRST_PATIENCE
+            return skipped(self.permission, f"{LISTING} failed")
+        deadline = self.clock.monotonic() + FIRST_PATIENCE
         check = access.observation(
-            self._org, self._asker, self._selected, self._answers, self._probe, deadline=deadline
+            self.org, self._asker, self._selected, self._answers, self.probe, deadline=deadline
         )
         self._observed = check.status == "pass"
         return check
 
-    def _each_queue(self, permission: str) -> Check:
+    def each_queue(self) -> Check:
         if not self._observed:
-            return skipped("queues", f"{permission} did not pass")
+            return skipped("queues", f"{self.permission} did not pass")
         if not self._selected:
             return skipped("queues", "no queue is selected")
         return queues.each_queue(
-            self._org, self._asker, self._answers, self._selected, self._listed, clock=self._clock
+            self.org, self._asker, self._answers, self._selected, self._listed, clock=self.clock
         )
 
-    def _ask_statistics(self) -> Check:
-        now, deadline = self._clock.now(), self._clock.monotonic() + FIRST_PATIENCE
-        return access.statistics(self._org, self._selected, now=now, deadline=deadline)
+    def ask_statistics(self) -> Check:
+        now, deadline = self.clock.now(), self.clock.monotonic() + FIRST_PATIENCE
+        return access.statistics(self.org, self._selected, now=now, deadline=deadline)
 
-    def _budget(self) -> Check:
-        listed, limiter = self._listed, self._org.limits
+    def sum_up(self) -> Check:
+        listed, limiter = self._listed, self.org.limits
         if listed is None and self._config.queues.name_globs:
             return skipped("budget", "how many queues there are is not known")
         measured = Measured(
@@ -256,11 +227,29 @@ class _Online:
         return budget(self._config, measured)
 
 
-def _names(permission: str) -> list[str]:
+class _Step(NamedTuple):
+    """One check, and the checks that it needs."""
+
+    name: str
+    needs: tuple[str, ...]
+    run: Callable[[_Online], Check]
+
+
+def _steps(permission: str) -> list[_Step]:
     """Every check after config, in its order; `permission` is that of the endpoint."""
-    network_checks = ["region", "proxy", "dns", "connection", "tls", "login", "clock"]
-    return [*network_checks, LISTING, "selection", permission, "queues", STATS, "budget", "output"]
-
-
-def real_clock() -> Clock:
-    return Clock(wait=threading.Event().wait)
+    return [
+        _Step("region", (), lambda at: network.region(at.org)),
+        _Step("proxy", (), lambda at: network.proxy(at.targets, at.patience)),
+        _Step("dns", ("proxy",), lambda at: network.names(at.targets, at.patience)),
+        _Step("connection", ("dns",), lambda at: network.connections(at.targets, at.patience)),
+        _Step("tls", ("connection",), _Online.tls),
+        _Step("login", ("tls",), lambda at: access.login(at.org, at.probe)),
+        _Step("clock", ("tls",), lambda at: clock(at.probe)),
+        _Step(LISTING, ("login",), _Online.list_queues),
+        _Step("selection", ("login",), _Online.select_queues),
+        _Step(permission, ("login",), _Online.observe),
+        _Step("queues", ("login",), _Online.each_queue),
+        _Step(STATS, ("login",), _Online.ask_statistics),
+        _Step("budget", (), _Online.sum_up),
+        _Step("output", (), lambda at: at.look_at_output()),
+    ]

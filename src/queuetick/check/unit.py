@@ -16,6 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from queuetick.config.sources import Unreadable
+
 _BUS = "org.freedesktop.systemd1"
 _MANAGER = ("/org/freedesktop/systemd1", f"{_BUS}.Manager")
 _CREDENTIALS = ("LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted")
@@ -26,15 +28,6 @@ STORES = ("/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/
 
 TIMEOUT = 20.0
 """Seconds that systemd has for one question; systemd-creds may have to wait for a TPM."""
-
-
-class UnitUnreadable(Exception):
-    """The set-up of a unit cannot be taken: `problem` says why, `fix` what to do."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
 
 
 class UnitSetUp(Struct, frozen=True):
@@ -57,7 +50,7 @@ def set_up_of(unit: str) -> Iterator[UnitSetUp]:
     """What `unit` ("queuetick", "queuetick@emea", with or without .service) would start with.
 
     Credentials are copied, decrypted, into a directory that only this user can read, and that is removed at the end.
-    Raises UnitUnreadable.
+    Raises Unreadable.
     """
     name = unit if unit.endswith(".service") else f"{unit}.service"
     properties = _properties(name)
@@ -89,7 +82,7 @@ def _properties(name: str) -> dict[str, Any]:
     (path,) = _ask("call", _BUS, *_MANAGER, "LoadUnit", "s", name)[0]
     (state,) = _ask("get-property", _BUS, path, f"{_BUS}.Unit", "LoadState")
     if state != "loaded":
-        raise UnitUnreadable(
+        raise Unreadable(
             f"systemd has no unit {name} ({state})",
             "list them with `systemctl list-unit-files 'queuetick*'`; an instance is written queuetick@NAME",
         )
@@ -112,11 +105,11 @@ def _run(*command: str, stdin: bytes = b"") -> bytes:
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=TIMEOUT, check=False)
     except FileNotFoundError:
-        raise UnitUnreadable(
+        raise Unreadable(
             f"{command[0]} is not installed", "run this on the server that has the unit"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UnitUnreadable(f"{command[0]} did not answer within {TIMEOUT:g} s", "try again") from None
+        raise Unreadable(f"{command[0]} did not answer within {TIMEOUT:g} s", "try again") from None
     if done.returncode != 0:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
         fix = (
@@ -124,7 +117,7 @@ def _run(*command: str, stdin: bytes = b"") -> bytes:
             if os.geteuid()
             else "see that systemd is the init here"
         )
-        raise UnitUnreadable(f"{command[0]}: {reason[-1] if reason else 'failed'}", fix)
+        raise Unreadable(f"{command[0]}: {reason[-1] if reason else 'failed'}", fix)
     return done.stdout
 
 
@@ -139,7 +132,7 @@ def _config_of(commands: Sequence[Sequence[Any]], name: str) -> Path | None:
             if argument.startswith("--config="):
                 return Path(argument.removeprefix("--config="))
         return None
-    raise UnitUnreadable(f"{name} does not start `queuetick run`", "name the unit of the daemon")
+    raise Unreadable(f"{name} does not start `queuetick run`", "name the unit of the daemon")
 
 
 def _environment(properties: Mapping[str, Any], name: str) -> dict[str, str]:
@@ -153,7 +146,7 @@ def _environment(properties: Mapping[str, Any], name: str) -> dict[str, str]:
             except FileNotFoundError:
                 if not optional:
                     fix = f"create it, or write EnvironmentFile=-{file} in {name}"
-                    raise UnitUnreadable(f"EnvironmentFile={file} does not exist", fix) from None
+                    raise Unreadable(f"EnvironmentFile={file} does not exist", fix) from None
     return environ
 
 
@@ -204,7 +197,7 @@ def _of_setting(setting: str, credential: str, given: Any) -> Iterator[tuple[str
 def _refuse_absent(setting: str, credential: str, given: str) -> None:
     if given.startswith("/") and _in_stores(given, encrypted=False) is None:
         fix = f"create {given}; until then systemd does not start the unit"
-        raise UnitUnreadable(f"{setting}={credential}:{given} does not exist", fix)
+        raise Unreadable(f"{setting}={credential}:{given} does not exist", fix)
 
 
 def _in_stores(given: str, *, encrypted: bool) -> Path | None:
@@ -219,13 +212,13 @@ def _in_stores(given: str, *, encrypted: bool) -> Path | None:
 def _decrypted(name: str, content: bytes) -> bytes:
     try:
         return _run("systemd-creds", "decrypt", f"--name={name}", "-", "-", stdin=content)
-    except UnitUnreadable as error:
+    except Unreadable as error:
         fix = (
             "run it as root"
             if os.geteuid()
             else "encrypt it again on this machine with `systemd-creds encrypt`"
         )
-        raise UnitUnreadable(f"the credential {name} cannot be decrypted: {error.problem}", fix) from None
+        raise Unreadable(f"the credential {name} cannot be decrypted: {error.problem}", fix) from None
 
 
 def _read(file: Path) -> bytes:
@@ -234,11 +227,11 @@ def _read(file: Path) -> bytes:
     except PermissionError:
         raise _forbidden(file) from None
     except IsADirectoryError:
-        raise UnitUnreadable(f"{file} is a directory", "name a file in the unit") from None
+        raise Unreadable(f"{file} is a directory", "name a file in the unit") from None
 
 
-def _forbidden(file: Path) -> UnitUnreadable:
-    return UnitUnreadable(
+def _forbidden(file: Path) -> Unreadable:
+    return Unreadable(
         f"{file} cannot be read: Permission denied", "run it as root, which reads it for the unit"
     )
 

@@ -67,11 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> ExitCode:
     from queuetick.check.result import Check, exit_of
-    from queuetick.check.run import Examination, real_clock
+    from queuetick.check.run import Examination
     from queuetick.cli.check_text import as_json, as_text, painter, summary
     from queuetick.cli.terminal import coloured
+    from queuetick.clock import Clock
 
-    clock = real_clock()
+    clock = Clock()
     examination = Examination(
         arguments.config, environ=os.environ, clock=clock, unit=arguments.unit, keep_answers=arguments.report
     )

@@ -41,7 +41,7 @@ def as_text(checks: Sequence[Check], paint: Colour) -> str:
         items = [item for item in check.items if item.status != "pass"]
         if len(items) < 2:  # the check itself says what its one item says
             lines += _more("fix", check.fix)
-            lines += _more("evidence", _evidence(check.evidence))
+            lines += _more("evidence", evidence_words(check.evidence))
             items = []
         lines += _more("note", check.note)
         for item in items[:SHOWN_ITEMS]:
@@ -57,7 +57,7 @@ def as_text(checks: Sequence[Check], paint: Colour) -> str:
 def _item(item: Item, paint: Colour) -> list[str]:
     lines = [f"{'':8}{paint(item.status, item.status)} {visible(item.subject)}: {visible(item.message)}"]
     lines += [
-        f"{'':4}{line}" for line in _more("fix", item.fix) + _more("evidence", _evidence(item.evidence))
+        f"{'':4}{line}" for line in _more("fix", item.fix) + _more("evidence", evidence_words(item.evidence))
     ]
     return lines
 
@@ -66,7 +66,8 @@ def _more(label: str, text: str | None) -> list[str]:
     return [f"{'':8}{label}: {visible(text)}"] if text else []
 
 
-def _evidence(evidence: Evidence) -> str:
+def evidence_words(evidence: Evidence) -> str:
+    """Status, code and what else helps to find the cause, as far as it is known."""
     names = {
         "correlation_id": "correlation id",
         "retry_after_seconds": "retry after (s)",

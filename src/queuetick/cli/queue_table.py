@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from queuetick.check.result import exit_for, wait_words
+from queuetick.check.result import evidence_of, exit_for, wait_words
 from queuetick.check.selection import unmatched_items
+from queuetick.cli.check_text import evidence_words
 from queuetick.cli.streams import is_utf8, json_document, say
 from queuetick.cli.terminal import pad, shown, width
 from queuetick.clock import Clock
@@ -142,15 +143,7 @@ def run(config: Config, choice: Choice, form: Form, *, clock: Clock, redaction: 
 
 def explain(error: ApiError) -> str:
     """The cause and what to do; `queuetick check` says more."""
-    facts = ", ".join(
-        f"{name} {fact}"
-        for name, fact in (
-            ("status", error.status),
-            ("code", error.code),
-            ("correlation id", error.correlation_id),
-        )
-        if fact is not None
-    )
+    facts = evidence_words(evidence_of(error))
     reason = f"{error.reason} ({facts})" if facts else error.reason
     if isinstance(error, RateLimited):
         return f"the queues cannot be listed now: {reason}. Fix: {wait_words(error.retry_after)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             choice,
             arguments.form or "table",
-            clock=Clock(wait=threading.Event().wait),
+            clock=Clock(),
             redaction=redaction,
         )
 

@@ -54,7 +54,9 @@ def test_everything_else_does(what):
 
 def test_a_line_comes_at_each_heartbeat_by_the_grid_and_after_a_clock_that_was_set_back():
     memory = Memory()
-    written = [memory.to_be_written(LINE, CHANGED, scheduled=at) for at in (0, 15, 30, 45, 60, 75, 120, 30)]
+    written = [
+        bool(memory.to_be_written([LINE], CHANGED, scheduled=at)) for at in (0, 15, 30, 45, 60, 75, 120, 30)
+    ]
     assert written == [True, False, False, False, True, False, True, True]
 
 

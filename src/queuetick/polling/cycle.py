@@ -275,22 +275,19 @@ class Cycle:
         return ready < self.plan.deadline and not self._clock.wait(delay)
 
     def _take(self, batch: Batch, answer: Answer) -> None:
-        facts: list[Fact] = []
-        memory, plan = self.memory, self.plan
+        memory, plan, snapshots = self.memory, self.plan, answer.snapshots
+        present = {snapshot.queue_id for snapshot in snapshots}
         with self.lock:
             if self._closed:
                 return
             self._fruitless = 0
             self._largest_answered = max(self._largest_answered, len(batch.queues))
-            for snapshot in answer.snapshots:
-                self.answered.add(snapshot.queue_id)
-                self.invalid.pop(snapshot.queue_id, None)
-                self._waiting += snapshot.waiting or 0
-                if memory.to_be_written(snapshot, self._output, scheduled=plan.scheduled):
-                    facts.append(snapshot)
-                else:
-                    self._unchanged += 1
-            present = {snapshot.queue_id for snapshot in answer.snapshots}
+            self.answered |= present
+            for queue_id in present & self.invalid.keys():
+                del self.invalid[queue_id]
+            self._waiting += sum([snapshot.waiting or 0 for snapshot in snapshots])
+            facts: list[Fact] = [*memory.to_be_written(snapshots, self._output, scheduled=plan.scheduled)]
+            self._unchanged += len(snapshots) - len(facts)
             facts += memory.returned((queue for queue in batch.queues if queue.id in present), plan.number)
             for queue, reason in answer.missing:
                 self.missing[queue.id] = reason

@@ -152,14 +152,19 @@ class Memory:
         for aside in self.invalid.values():
             aside.next_try = 0
 
-    def to_be_written(self, snapshot: QueueSnapshot, output: Output, *, scheduled: float) -> bool:
-        """Whether the snapshot of the tick at `scheduled` (epoch seconds) is written: it differs, or it is time."""
+    def to_be_written(
+        self, snapshots: list[QueueSnapshot], output: Output, *, scheduled: float
+    ) -> list[QueueSnapshot]:
+        """Those of the tick at `scheduled` (epoch seconds) that are written: they differ, or it is time."""
         if output.snapshots == "all":
-            return True
+            return snapshots
+        return [each for each in snapshots if self._differs(each, output.heartbeat, scheduled)]
+
+    def _differs(self, snapshot: QueueSnapshot, heartbeat: float, scheduled: float) -> bool:
         content, last = content_of(snapshot), self.written.get(snapshot.queue_id)
         if last is not None and last.content == content:
             age = abs(scheduled - last.scheduled)  # the clock may have been set back
-            if age < output.heartbeat - 1e-3:
+            if age < heartbeat - 1e-3:
                 return False
         self.written[snapshot.queue_id] = Written(content, scheduled)
         return True

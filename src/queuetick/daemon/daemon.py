@@ -256,7 +256,6 @@ class Daemon:
 
     def _look_around(self) -> None:
         if self._emitter.output.closed:
-            _complain("the output was closed: no program reads the lines")
             self._end("output closed", ExitCode.FAILURE)
         self._reloader.step()
         self._app.runner.org.limits.expire()  # a pause that is over is told, not only at the next tick
@@ -306,6 +305,8 @@ class Daemon:
             )
         )
         self.wrote_all = self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
+        if self._emitter.output.closed:  # seen perhaps only now, with the last lines
+            _complain("the output was closed: no program reads the lines")
         app.close()
         return self.exit
 

@@ -21,7 +21,7 @@ def test_help_loads_no_library(arguments, environment) -> None:
     program = (
         "import atexit, json, sys\n"
         "from queuetick.cli.main import main\n"
-        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.__stderr__))\n"
         f"main({arguments!r})\n"
     )
     done = subprocess.run(

@@ -10,7 +10,9 @@ import re
 import socket
 import socketserver
 import subprocess
+import sys
 import threading
+import traceback
 import urllib.request
 from urllib.parse import quote, quote_plus
 
@@ -18,7 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuetick.cli import main
 from queuetick.daemon.systemd import LONGEST_STATUS, notifier
+from queuetick.exit_codes import ExitCode
 from queuetick.lines.redaction import MASK, Redaction, environment_secrets
 from support.processes import QUEUETICK, clean_environment, until
 
@@ -132,15 +136,30 @@ def test_status_is_one_masked_line_that_is_cut_last(tmp_path):
     assert SECRET[:3] not in status and "***" in status
 
 
-def test_a_traceback_on_stderr_is_masked(tmp_path):
-    code = (
-        "import sys; from queuetick.cli import streams; from queuetick.lines import Redaction\n"
-        "streams.mask(Redaction([sys.argv[1]]))\n"
-        "raise ValueError('the proxy said ' + sys.argv[1])\n"
-    )
-    done = subprocess.run([QUEUETICK[0], "-c", code, SECRET], capture_output=True, check=False)
-    assert b"ValueError: the proxy said ***" in done.stderr
-    assert not leaks(done.stderr.decode())
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_each_command_masks_what_it_writes_tracebacks_included(command, monkeypatch, capsys):
+    """At one place: a command cannot forget it. The credentials on stdout of `simulate` are there to be used."""
+
+    def run(_):
+        sys.stdout.write(f"{SECRET}\n")
+        raise ValueError(f"the proxy said {SECRET}")
+
+    monkeypatch.setattr(main.COMMANDS[command], "run", run)
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", SECRET)
+    try:
+        main.main([command])
+    except ValueError:
+        traceback.print_exc()
+    out, err = capsys.readouterr()
+    assert "ValueError: the proxy said ***" in err
+    assert not leaks(err)
+    assert bool(leaks(out)) == (command == "simulate")
+
+
+def test_a_usage_error_is_masked(monkeypatch, capsys):
+    monkeypatch.setenv("GENESYS_CLIENT_SECRET", SECRET)
+    assert main.main(["run", SECRET]) == ExitCode.USAGE
+    assert not leaks(capsys.readouterr().err)
 
 
 def echo(headers, body: bytes) -> str:

@@ -43,15 +43,17 @@ class Examination:
         *,
         environ: Mapping[str, str],
         clock: Clock,
+        redaction: Redaction | None = None,
         directory: Path | None = None,
         unit: str | None = None,
         keep_answers: bool = False,
     ) -> None:
         """`path` and `directory` are as in `config.load`. `clock.wait` serves the waits between retries.
+        `redaction` learns the secrets that are read.
 
         With `unit`, file, environment and credentials are those of a systemd unit. `report` needs `keep_answers`.
         """
-        self.redaction = Redaction(environment_secrets(environ))
+        self.redaction = redaction or Redaction()
         self._config: Config | None = None
         self._probe = Probe(clock.now, keep_answers=keep_answers)
         self._private: set[str] = set()
@@ -87,6 +89,7 @@ class Examination:
         if set_up is not None:
             path, environ, directory = set_up.config, set_up.environ, set_up.directory
             labels = set_up.labels
+        self.redaction.add(environment_secrets(environ))
         check, config = configuration.read(path, environ=environ, directory=directory)
         yield configuration.relabelled(check, labels)
         if config is None:

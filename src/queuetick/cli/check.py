@@ -74,9 +74,13 @@ def _check(arguments: argparse.Namespace) -> ExitCode:
 
     clock = Clock()
     examination = Examination(
-        arguments.config, environ=os.environ, clock=clock, unit=arguments.unit, keep_answers=arguments.report
+        arguments.config,
+        environ=os.environ,
+        clock=clock,
+        redaction=streams.redaction(),
+        unit=arguments.unit,
+        keep_answers=arguments.report,
     )
-    streams.mask(examination.redaction)
     paint = painter(colour=coloured(sys.stdout, os.environ))
     checks: list[Check] = []
     skips: list[Check] = []

@@ -74,7 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
     from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
-    from queuetick.lines import Redaction
 
     config = Config(
         genesys=Genesys(api_url=simulator.url),
@@ -86,7 +85,7 @@ def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
         credentials=Credentials(simulator.client_id, simulator.client_secret),
     )
     daemon = process.new_daemon(
-        config, lambda: config, Redaction(), max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
+        config, lambda: config, streams.redaction(), max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
     )
     return process.unless_lost(daemon.run(), daemon)
 

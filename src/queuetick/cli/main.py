@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The console script: run one command and return its exit code."""
     streams.prepare()
+    streams.mask("stderr")
     try:
         code = _run(argv)
         sys.stdout.flush()
@@ -119,4 +120,6 @@ def _run(argv: list[str] | None) -> int:
     if arguments.command is None:
         streams.say(whole.format_help())
         return ExitCode.USAGE
+    if arguments.command != "simulate":  # whose credentials on stdout are there to be used
+        streams.mask("stdout")
     return COMMANDS[arguments.command].run(arguments)

@@ -35,16 +35,12 @@ def hold_signals() -> None:
 def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], Redaction], int]) -> int:
     """Load the configuration and call `go(config, load, redaction)`, or write every problem of it to stderr.
 
-    `load` reads the configuration again. `redaction` is the process's mask; stdout and stderr pass it from now on.
-    Returns the exit code.
+    `load` reads the configuration again. `redaction` is the process's mask. Returns the exit code.
     """
     from queuetick.config import ConfigError
     from queuetick.config import load as configuration
     from queuetick.genesys import sdk
-    from queuetick.lines.redaction import Redaction, environment_secrets
 
-    redaction = Redaction(environment_secrets(os.environ))
-    streams.mask(redaction)
     try:
         regions = sdk.region_hosts()
     except sdk.SdkMissing as error:
@@ -54,8 +50,8 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], R
     load = configuration.Loader(path, regions=regions, environ=os.environ).load
     try:
         config = _prepared(load)
-        redaction.add(config.secrets())
-        return go(config, load, redaction)
+        streams.redaction().add(config.secrets())
+        return go(config, load, streams.redaction())
     except ConfigError as error:
         say(problems_text(error.problems))
         return ExitCode.CONFIG

@@ -7,8 +7,10 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from queuetick.exit_codes import ExitCode
 from queuetick.foreign_text import is_visible
@@ -28,6 +30,7 @@ def prepare() -> None:
     A stream that the parent process closed fails on the first write. Its descriptor is taken, so that
     no socket gets that number and with it the lines.
     """
+    redaction.cache_clear()  # main may be called again, in another environment
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
         pass
     os.close(descriptor)
@@ -38,14 +41,45 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def mask(redaction: Redaction) -> None:
-    """Let everything that is written to stdout and stderr from now on pass `redaction`, tracebacks included."""
-    from queuetick.lines.redaction import MaskedStream
+@cache
+def redaction() -> Redaction:
+    """The mask of this process. It knows the secrets of the environment; a command adds those that it reads."""
+    from queuetick.lines.redaction import Redaction, environment_secrets
 
-    for name, longest in (("stdout", None), ("stderr", LONGEST_MESSAGE)):
-        stream = getattr(sys, name)
-        plain = stream.stream if isinstance(stream, MaskedStream) else stream
-        setattr(sys, name, MaskedStream(plain, redaction.mask, longest=longest))
+    return Redaction(environment_secrets(os.environ))
+
+
+def mask(name: Literal["stdout", "stderr"]) -> None:
+    """Let everything that is written to the stream from now on pass `redaction()`, tracebacks included."""
+    if not isinstance(stream := getattr(sys, name), MaskedStream):
+        setattr(sys, name, MaskedStream(stream, longest=LONGEST_MESSAGE if name == "stderr" else None))
+
+
+class MaskedStream:
+    """A text stream that masks what is written to it; of a line longer than `longest` characters it keeps the start.
+
+    Everything else is the stream's own.
+    """
+
+    def __init__(self, stream: TextIO, *, longest: int | None) -> None:
+        self.stream = stream
+        self._longest = longest
+
+    def write(self, text: str) -> int:
+        from queuetick.lines.redaction import shorten
+
+        shown = redaction().mask(text)
+        if self._longest is not None and len(shown) > self._longest:
+            shown = "\n".join(shorten(line, self._longest) for line in shown.split("\n"))
+        self.stream.write(shown)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def say(text: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from msgspec import UNSET, structs
@@ -154,32 +154,6 @@ _BASE64 = {
     "+": f"(?:{_spelled_character('+')}|{_spelled_character('-')})",
     "/": f"(?:{_spelled_character('/')}|{_spelled_character('_')})",
 }
-
-
-class MaskedStream:
-    """A text stream that masks what is written to it; of a line longer than `longest` characters it keeps the start.
-
-    Everything else is the stream's own.
-    """
-
-    def __init__(self, stream: TextIO, mask: Callable[[str], str], *, longest: int | None = None) -> None:
-        self.stream = stream
-        self._mask = mask
-        self._longest = longest
-
-    def write(self, text: str) -> int:
-        shown = self._mask(text)
-        if self._longest is not None and len(shown) > self._longest:
-            shown = "\n".join(shorten(line, self._longest) for line in shown.split("\n"))
-        self.stream.write(shown)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
 
 
 def shorten(text: str, longest: int) -> str:

@@ -57,6 +57,18 @@ def test_a_missing_analytics_permission_costs_one_query(check, credentials, simu
     assert [r.path for r in simulator.requests].count("/api/v2/analytics/queues/observations/query") == 1
 
 
+def test_a_metric_that_the_org_does_not_offer_is_a_warning_and_the_rest_is_checked(
+    check, credentials, simulator
+):
+    """The daemon polls without it too: metric.refused."""
+    simulator.set_faults(named=("refused_metric",))
+    diagnosis = check(env=credentials)
+    assert diagnosis.code == 0
+    assert diagnosis[OBSERVING]["status"] == "warn"
+    assert "does not offer oLongestInteracting" in diagnosis[OBSERVING]["message"]
+    assert diagnosis["queues"]["status"] == "pass"
+
+
 def test_a_missing_routing_permission_is_named_and_the_other_one_still_tested(check, credentials, simulator):
     simulator.set_faults(denied_permissions=("routing:queue:view",))
     diagnosis = check(env=credentials)
@@ -94,8 +106,10 @@ def test_every_problem_of_a_bad_config_is_named_at_once(check, credentials, tmp_
     )
     diagnosis = check(env=credentials, config=config)
     assert diagnosis.code == 78
-    items = {item["subject"]: item for item in diagnosis["config"]["items"]}
+    items = {item["subject"]: item for item in diagnosis["config"]["items"] if item["status"] == "fail"}
     assert set(items) == {"poll.batch_sizes", "poll.interval", "output.path"}
+    places = [item["message"] for item in diagnosis["config"]["items"] if item["status"] == "pass"]
+    assert places[0].startswith("sets ") and "poll.interval" in places[0]
     assert items["poll.batch_sizes"]["fix"] == "did you mean poll.batch_size?"
     assert items["output.path"]["message"].endswith("nowhere does not exist")
     assert diagnosis["output"]["message"] == "config failed"

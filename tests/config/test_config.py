@@ -173,8 +173,8 @@ def test_a_credential_that_cannot_be_read_is_said_once_even_where_the_environmen
 def test_a_missing_secret_names_its_variable_and_its_credential(tmp_path) -> None:
     found = problems(tmp_path, GENESYS_CLIENT_SECRET="")
     fix = (
-        "set GENESYS_CLIENT_SECRET in the environment or in .env, or give systemd the credential "
-        "genesys_client_secret"
+        "set GENESYS_CLIENT_SECRET in the environment or in .env; for the service write it to its credential file "
+        "genesys_client_secret and test it with `queuetick check --unit queuetick`"
     )
     assert {"GENESYS_CLIENT_SECRET": ("is not set", fix)} == found
 
@@ -194,7 +194,7 @@ RULES = {
         '[genesys]\nregion = "euw1"',
         "genesys.region",
         "'euw1' is not a Genesys Cloud region",
-        f"use one of the known regions; {KNOWN}",
+        f"use the region of your organisation; {KNOWN}",
     ),
     "a domain for a region": (
         '[genesys]\nregion = "mypurecloud.ie"',
@@ -212,19 +212,19 @@ RULES = {
         '[genesys]\nregion = "api."',
         "genesys.region",
         "'api.' is not a Genesys Cloud region",
-        f"use one of the known regions; {KNOWN}",
+        f"use the region of your organisation; {KNOWN}",
     ),
     "a top-level domain for a region": (
         '[genesys]\nregion = "com"',
         "genesys.region",
         "'com' is not a Genesys Cloud region",
-        f"use one of the known regions; {KNOWN}",
+        f"use the region of your organisation; {KNOWN}",
     ),
     "an endpoint of neither kind": (
         '[genesys]\nendpoint = "both"',
         "genesys.endpoint",
-        "Invalid enum value 'both' (it is 'both')",
-        'give "observations" or, for gateways that offer it, "details"',
+        "is not one of its values (it is 'both')",
+        'genesys.endpoint takes "observations" or, for gateways that offer it, "details"',
     ),
     "no scheme": (
         '[genesys]\napi_url = "api.example.test"',
@@ -336,8 +336,8 @@ RULES = {
     "an id that is no text": (
         f'[queues]\nids = [7, "{Q}"]',
         "queues.ids[0]",
-        "needs text (it is 7)",
-        "set a list of queue UUIDs",
+        "must be text (it is 7)",
+        "queues.ids takes a list of queue UUIDs",
     ),
     "a very long id": (
         f'[queues]\nids = ["{"x" * 99}"]',
@@ -378,8 +378,8 @@ RULES = {
     "an empty path": (
         '[output]\npath = ""',
         "output.path",
-        "needs `str` of length >= 1 (it is '')",
-        'give "-" for stdout, or the path of a file',
+        "is empty",
+        'output.path takes "-" for stdout, or the path of a file',
     ),
     **{
         f"no place to listen: {listen}": (
@@ -408,26 +408,26 @@ RULES = {
     "a level that is none": (
         '[log]\nlevel = "loud"',
         "log.level",
-        "Invalid enum value 'loud' (it is 'loud')",
-        "give debug, info, warning, error or critical",
+        "is not one of its values (it is 'loud')",
+        "log.level takes debug, info, warning, error or critical",
     ),
     "a profile that is none": (
         '[output]\nprofile = "x"',
         "output.profile",
-        "Invalid enum value 'x' (it is 'x')",
-        'give field names: "plain", "ecs" or "otel"',
+        "is not one of its values (it is 'x')",
+        'output.profile takes "plain", "ecs" or "otel": the field names',
     ),
     "text for a number": (
         '[poll]\ninterval = "15"',
         "poll.interval",
-        "needs `float`, got `str` (it is '15')",
-        "give seconds from cycle to cycle, 0.1 to 3600",
+        "must be a number, not text (it is '15')",
+        "poll.interval takes seconds from cycle to cycle, 0.1 to 3600",
     ),
     "text for a list": (
         '[queues]\nids = "x"',
         "queues.ids",
-        "needs `array`, got `str` (it is 'x')",
-        "give list of queue UUIDs",
+        "must be a list, not text (it is 'x')",
+        "queues.ids takes a list of queue UUIDs",
     ),
     "a value for a section": ("poll = 3", "poll", "is a value, not a table", "write it as a section: [poll]"),
     "a list for a section": ("[[log]]", "log", "is a value, not a table", "write it as a section: [log]"),
@@ -457,19 +457,19 @@ RULES = {
         "[poll\n",
         "config.toml",
         "is not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 6)",
-        "fix that line",
+        "correct that line",
     ),
     "TOML nested without an end": (
         "a = " + "[" * 5000,
         "config.toml",
         "is not valid TOML: it is nested too deeply",
-        "fix that line",
+        "correct that line",
     ),
     "a hexadecimal number of thousands of digits": (
         f"[poll]\nconcurrency = 0x{'f' * 5000}",
         "poll.concurrency",
-        "needs `int` <= 64 (it is a number of thousands of digits)",
-        "give requests under way at once, 1 to 64",
+        "must be at most 64 (it is a number of thousands of digits)",
+        "poll.concurrency takes the requests at the same time, 1 to 64",
     ),
     "a file that is not UTF-8": (
         b"\xff\xfe[poll]",
@@ -545,7 +545,7 @@ def test_every_problem_is_named_at_once_list_elements_at_their_own_index(tmp_pat
 def test_a_password_in_a_wrong_value_is_not_shown(value, tmp_path) -> None:
     found = problems(tmp_path, f"[genesys]\nproxy = {value}\n")
     assert "pa55word" not in str(found)
-    assert found["genesys.proxy"][0].endswith(("`array`", "`object`", "is not an http(s) URL"))
+    assert found["genesys.proxy"][0].endswith(("not a list", "not a table", "is not an http(s) URL"))
 
 
 HOLDS = [

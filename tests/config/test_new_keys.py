@@ -148,8 +148,8 @@ def test_a_region_is_taken_in_any_case(region, tmp_path) -> None:
         ("login.euw2.pure.cloud", "use 'eu-west-2', the region of that domain"),
         ("API.MYPURECLOUD.IE", "use 'eu-west-1', the region of that domain"),
         ("eu_west_1", "use 'eu-west-1'"),
-        ("notmypurecloud.ie", "use one of the known regions"),
-        ("http://[", "use one of the known regions"),
+        ("notmypurecloud.ie", "use the region of your organisation"),
+        ("http://[", "use the region of your organisation"),
     ],
 )
 def test_what_is_like_a_region_is_told_the_region(region, fix, tmp_path) -> None:
@@ -286,16 +286,16 @@ def test_every_problem_of_every_threshold_is_named_at_once(tmp_path) -> None:
     """
     found = problems(tmp_path, text)
     expected = {
-        "thresholds[0].names[1]": "needs text (it is 3)",
+        "thresholds[0].names[1]": "must be text (it is 3)",
         "thresholds[0].wating": "is not a setting",
         "thresholds[0].waiting": "warns at 5, above its critical 1",
         "thresholds[0].longest_wait": "has a limit that is not a number from 0 up",
         "thresholds[0].hours": "is invalid: 'mo' is not a day of Mon, Tue, Wed, Thu, Fri, Sat, Sun",
         "thresholds[1].names": "is empty: it selects no queue",
         "thresholds[1].media": "'Voice' is not a media type",
-        "thresholds[1].waiting": "needs `float | array | null`, got `str` (it is 'many')",
+        "thresholds[1].waiting": "must be a number or a list, not text (it is 'many')",
         "thresholds[1].longest_wait": "has a limit that is not a number from 0 up",
-        "thresholds[2].waiting": "needs `array` of length 2, got 3 (it is [1, 2, 3])",
+        "thresholds[2].waiting": "must have 2 values, not 3 (it is [1, 2, 3])",
     }
     assert expected == {key: found[key][0] for key in expected}
     assert {*expected, "thresholds[2].longest_wait"} == set(found)

@@ -19,6 +19,7 @@ from queuetick.check.result import (
     passed,
     skipped,
     wait_words,
+    warned,
 )
 from queuetick.clock import Stopped
 from queuetick.config import Config
@@ -63,7 +64,7 @@ def login(org: Org, probe: Probe) -> Check:
         evidence = evidence_of(error)
         if isinstance(cause, RateLimited):
             return limited("login", cause.reason, cause.retry_after, evidence)
-        fix = f"see that {org.hosts.login_url} is Genesys Cloud's login host and not a gateway's sign-in page"
+        fix = f"check that {org.hosts.login_url} is Genesys Cloud's login host, not a gateway's sign-in page"
         if isinstance(cause, Transient):
             fix = f"check again; if it fails again, look for a proxy or firewall on the way to {org.hosts.login_url}"
         return failed("login", error.reason, fix, exits=exit_for(error), **evidence)
@@ -130,7 +131,7 @@ def refused_for_now(name: str, request: str, error: Exception) -> Check:
     assert isinstance(error, ApiError)  # noqa: S101 - what the clients of this function caught
     if isinstance(error, RateLimited):
         return limited(name, error.reason, error.retry_after, evidence_of(error))
-    fix = "see that genesys.api_url or the proxy leads to Genesys Cloud, and status.mypurecloud.com; then check again"
+    fix = "look for an outage at status.mypurecloud.com; check that genesys.api_url and the proxy lead to Genesys Cloud"
     return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
 
 
@@ -141,12 +142,21 @@ def observation(
     permission = org.client.permission
     name = f"permission {permission}"
     size = batch_size(org.config.poll.batch_size, len(queues))
-    result = asker.ask(chunk(queues or [MADE_UP], size)[0].queues, batch_size=size, deadline=deadline)
+    first = chunk(queues or [MADE_UP], size)[0].queues
+    result = asker.ask(first, batch_size=size, deadline=deadline)
+    if probe.refused_metrics and not result.answered:
+        result = asker.ask(first, batch_size=size, deadline=deadline)  # now without the refused metrics
     error, report = result.last_error, result.report
     if isinstance(error, Forbidden):
         return forbidden(permission, f": {error.reason}", error)
     if result.answered or result.missing or result.invalid:
         answers.add(result, 1)
+        if probe.refused_metrics:
+            metrics = ", ".join(probe.refused_metrics)
+            message = (
+                f"the organisation does not offer {metrics}: the fields made of it are null in the lines"
+            )
+            return warned(name, message, "nothing, or ask Genesys why", metrics=probe.refused_metrics)
         message = "the query was answered" if queues else "the query for a made-up id was not forbidden"
         return passed(name, f"{message} in {report.duration_seconds:.2f} s", seconds=report.duration_seconds)
     if probe.pause is not None:

@@ -31,7 +31,8 @@ def _invalid(error: ConfigError) -> Check:
     if len(items) > 1:
         message = f"{len(items)} problems"
     fix = items[0].fix if len(items) == 1 else "fix each one below"
-    return Check("config", "fail", message, fix, items=items if len(items) > 1 else (), exit=ExitCode.CONFIG)
+    items = (*(items if len(items) > 1 else ()), *_sources(error))
+    return Check("config", "fail", message, fix, items=items, exit=ExitCode.CONFIG)
 
 
 def _valid(config: Config) -> Check:
@@ -48,7 +49,7 @@ def _valid(config: Config) -> Check:
     return Check("config", "warn", message, findings[0].fix, evidence=evidence, items=items)
 
 
-def _sources(config: Config) -> Iterator[Item]:
+def _sources(config: Config | ConfigError) -> Iterator[Item]:
     """One item for each place where settings were looked for, in the order in which later ones win."""
     for source in config.sources:
         message = f"{source.state} ({source.reason})" if source.reason else source.state

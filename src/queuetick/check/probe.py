@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from queuetick.check.report import Answers
 from queuetick.check.result import Check, passed, skipped, warned
-from queuetick.events import Fact, RateLimitPaused, TokenRenewed
+from queuetick.events import Fact, MetricRefused, RateLimitPaused, TokenRenewed
 from queuetick.genesys.transport import Response
 
 SKEW_WARNING = 5.0
@@ -27,6 +27,8 @@ class Probe:
         self.pause: RateLimitPaused | None = None
         """The first pause that the API asked for."""
         self.token_lifetime: float | None = None
+        self.refused_metrics: list[str] = []
+        """Metrics that the organisation does not offer."""
         self.answers = Answers()
         """Every answer, for the report."""
         self.skews: list[float] = []
@@ -39,6 +41,8 @@ class Probe:
                     self.pause = self.pause or event
                 elif isinstance(event, TokenRenewed):
                     self.token_lifetime = event.expires_in_seconds
+                elif isinstance(event, MetricRefused):
+                    self.refused_metrics.append(event.metric)
 
     def note_answer(self, method: str, url: str, response: Response) -> None:
         if self._keep_answers:

@@ -187,7 +187,7 @@ class _Lookups:
         try:
             found = self._org.client.queue(queue.id, deadline=self._deadline)
         except Forbidden as error:
-            message = "in a division that the client's roles lack: looked up, it is answered 403"
+            message = "it is in a division that is not given to the client's roles (403)"
             fix = (
                 "in Admin > Integrations > OAuth > (the client) > Roles add the queue's division to the role"
             )
@@ -196,7 +196,7 @@ class _Lookups:
             self._left = 0
             return Item(subject, "fail", both, fix, evidence)
         if found is None:
-            message = "unknown id: looked up, it is answered 404"
+            message = "unknown id: Genesys Cloud has no such queue (404)"
             return Item(subject, "fail", message, "remove it from queues.ids", evidence | {"status": 404})
         message = "the queue exists, but the observations leave it out"
         fix = "give the role with Analytics > Queue Observation > View its division"

@@ -61,7 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from queuetick.simulator import Simulator
     except ModuleNotFoundError as error:
-        streams.say(f"queuetick: {error.name} is missing: pip install 'queuetick[simulator]'\n")
+        streams.say(
+            f"queuetick: {error.name} is not installed. Fix: install the package queuetick-tools, or: pip install "
+            "'queuetick[simulator]'\n"
+        )
         return ExitCode.FAILURE
     try:
         simulator = Simulator(queues=arguments.queues, seed=arguments.seed, hour=BUSY_HOUR, trouble=TROUBLE)

@@ -17,9 +17,8 @@ from queuetick.cli.streams import say
 from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from queuetick.config import Config
+    from queuetick.config import Config, ConfigError
     from queuetick.daemon.daemon import Daemon
-    from queuetick.events import Problem
     from queuetick.lines import Redaction
 
 Result = TypeVar("Result")
@@ -53,15 +52,24 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], R
         streams.redaction().add(config.secrets())
         return go(config, load, streams.redaction())
     except ConfigError as error:
-        say(problems_text(error.problems))
+        say(problems_text(error))
         return ExitCode.CONFIG
 
 
-def problems_text(problems: list[Problem]) -> str:
-    """Every problem on a line of its own, with its fix."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = [f"  {problem.key}: {problem.problem}. Fix: {problem.fix}." for problem in problems]
-    return "\n".join([f"queuetick: {count} in the configuration", *lines, ""])
+def problems_text(error: ConfigError) -> str:
+    """Where settings were looked for, and every problem on a line of its own, with its fix."""
+    count = "1 problem" if len(error.problems) == 1 else f"{len(error.problems)} problems"
+    places = [
+        f"{state}: {', '.join(names)}"
+        for state in ("read", "absent", "ignored")
+        if (names := [source.name for source in error.sources if source.state == state])
+    ]
+    where = f" ({'; '.join(places)})" if places else ""
+    lines = [
+        f"  {problem.key}: {problem.problem}. Fix: {problem.fix}{'' if problem.fix.endswith('?') else '.'}"
+        for problem in error.problems
+    ]
+    return "\n".join([f"queuetick: {count} in the configuration{where}", *lines, ""])
 
 
 def new_daemon(

@@ -17,6 +17,26 @@ PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
 
 Section = TypeVar("Section", bound=Struct)
 
+_IN_WORDS = (
+    (r"Expected `str` of length", "is empty"),
+    (r"Expected `array` of length (\d+), got (\d+)", "must have {} values, not {}"),
+    (r"Expected `[^`]+` (<=|>=|<|>) (\S+)", "must be {} {}"),
+    (r"Expected `([^`]+)`, got `([^`]+)`", "must be {}, not {}"),
+    (r"Invalid enum value", "is not one of its values"),
+)
+_WORDS = {
+    "<=": "at most",
+    ">=": "at least",
+    "<": "below",
+    ">": "above",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+
 _SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
 
 
@@ -51,24 +71,27 @@ def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
     if isinstance(value, list) and tuple[str, ...] in (get_args(hint)[0], *get_args(get_args(hint)[0])):
         bad = [index for index, element in enumerate(value) if not isinstance(element, str)]
         problems += [
-            Problem(f"{key}[{index}]", f"needs text{_shown(key, value[index])}", f"set a {describe(hint)}")
+            Problem(
+                f"{key}[{index}]", f"must be text{_shown(key, value[index])}", f"{key} takes {describe(hint)}"
+            )
             for index in bad
         ]
         value = [element if index not in bad else PLACEHOLDER for index, element in enumerate(value)]
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        problems.append(Problem(key, _in_words(str(error)) + _shown(key, value), f"give {describe(hint)}"))
+        problem = _in_words(str(error)) + _shown(key, value)
+        problems.append(Problem(key, problem, f"{key} takes {describe(hint)}"))
         return msgspec.UNSET
 
 
 def _shown(key: str, value: Any) -> str:
-    """The start of a wrong value, in brackets; nothing where it may hold a secret."""
+    """The start of a wrong value, in brackets; nothing where it is empty or may hold a secret."""
     try:
         text = repr(value)
     except ValueError:  # int() and repr() stop at 4,300 digits; a hexadecimal literal does not
         return " (it is a number of thousands of digits)"
-    return "" if is_secret_key(key) or "@" in text else f" (it is {text:.60})"
+    return "" if value == "" or is_secret_key(key) or "@" in text else f" (it is {text:.60})"
 
 
 def describe(hint: Any) -> str:
@@ -77,7 +100,15 @@ def describe(hint: Any) -> str:
 
 
 def _in_words(message: str) -> str:
-    return message.replace("Expected `", "needs `")
+    """What msgspec found wrong, for people who do not know Python's types."""
+    for pattern, words in _IN_WORDS:
+        if found := re.match(pattern, message):
+            return words.format(*(_words(group) for group in found.groups()))
+    return message
+
+
+def _words(group: str) -> str:
+    return " or ".join(_WORDS.get(word, word) for word in group.split(" | ") if word != "null")
 
 
 def unknown(key: str, last: str, known: Mapping[str, Any]) -> Problem:

@@ -28,7 +28,8 @@ def secret_hint(name: str, variable: str, everything: Mapping[str, str]) -> Prob
     return Problem(
         variable,
         "is not set",
-        f"set {variable} in the environment or in .env, or give systemd the credential genesys_{name}",
+        f"set {variable} in the environment or in .env; for the service write it to its credential file "
+        f"genesys_{name} and test it with `queuetick check --unit queuetick`",
     )
 
 

@@ -142,7 +142,7 @@ class Loader:
         )
         problems += check_rules(config, self._regions)
         if problems:
-            raise ConfigError(_masked(problems, config.secrets()))
+            raise ConfigError(_masked(problems, config.secrets()), config.sources, config.origins)
         return config
 
 

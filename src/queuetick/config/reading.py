@@ -67,7 +67,10 @@ class Reading:
             else:
                 self._note_origins(document, str(file))
                 return file, document
-            self.problems.append(Problem(str(candidate), f"is not valid TOML: {reason}", "fix that line"))
+            fix = "correct that line"
+            if reason.startswith("Invalid value"):
+                fix = 'correct that line; text needs quotation marks, such as region = "eu-west-1"'
+            self.problems.append(Problem(str(candidate), f"is not valid TOML: {reason}", fix))
             return file, {}
         return None, {}
 
@@ -101,7 +104,7 @@ class Reading:
             self._dotenv, bad = parse_dotenv(text)
             if bad:
                 lines = ("line " if len(bad) == 1 else "lines ") + ", ".join(map(str, bad[:10]))
-                fix = "fix that line" if len(bad) == 1 else "fix those lines"
+                fix = "correct that line" if len(bad) == 1 else "correct those lines"
                 self.problems.append(Problem(str(path), f"{lines}: not NAME=VALUE", fix))
         self.sources.append(Source("environment", "read"))
         found: dict[str, str] = {}

@@ -123,7 +123,7 @@ def _region(region: str, regions: Mapping[str, str]) -> Iterator[Problem]:
     elif spelled in regions:
         hint = f"use {spelled!r}"
     else:
-        hint = "use one of the known regions"
+        hint = "use the region of your organisation"
     yield Problem(
         "genesys.region",
         f"{region!r:.80} is not a Genesys Cloud region",

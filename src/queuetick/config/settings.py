@@ -20,7 +20,7 @@ Names = tuple[str, ...]
 class Genesys(Struct, frozen=True):
     """Where the API is and how to reach it."""
 
-    org: Annotated[str | None, Meta(description="name of this organisation in every line")] = None
+    org: Annotated[str | None, Meta(description="the name of this organisation in every line")] = None
     region: Annotated[str, Meta(description="a region of the SDK's own table, such as us-east-1")] = (
         "us-east-1"
     )
@@ -36,7 +36,7 @@ class Genesys(Struct, frozen=True):
         float, Meta(gt=0, le=120, description="seconds for one request, above 0 and up to 120")
     ] = 10
     proxy: Annotated[str | None, Meta(description="URL of an HTTP proxy; HTTPS_PROXY is honoured too")] = None
-    ca_bundle: Annotated[str | None, Meta(description="path of a PEM file with the CAs to trust")] = None
+    ca_bundle: Annotated[str | None, Meta(description="the path of a PEM file with the CAs to trust")] = None
 
     def __repr__(self) -> str:
         return f"Genesys(region={self.region!r})"
@@ -45,13 +45,15 @@ class Genesys(Struct, frozen=True):
 class Queues(Struct, frozen=True):
     """Which queues are polled."""
 
-    ids: Annotated[Names, Meta(description="list of queue UUIDs")] = ()
+    ids: Annotated[Names, Meta(description="a list of queue UUIDs")] = ()
     names: Annotated[
         Names | None,
-        Meta(description='list of globs on the queue name; default ["*"], or [] where ids are given'),
+        Meta(description='a list of patterns on the queue name; default ["*"], or [] where ids are given'),
     ] = None
-    divisions: Annotated[Names, Meta(description="list of division names or ids; empty: all")] = ()
-    exclude: Annotated[Names, Meta(description="list of globs on the name, or ids, that are left out")] = ()
+    divisions: Annotated[Names, Meta(description="a list of division names or ids; empty: all")] = ()
+    exclude: Annotated[
+        Names, Meta(description="a list of patterns on the name, or ids, that are left out")
+    ] = ()
     refresh: Annotated[
         float, Meta(ge=1, le=86_400, description="seconds between discoveries, 1 to 86400 (a day)")
     ] = 600
@@ -71,9 +73,9 @@ class Poll(Struct, frozen=True):
         float, Meta(ge=0.1, le=3600, description="seconds from cycle to cycle, 0.1 to 3600")
     ] = 15
     batch_size: Annotated[
-        int, Meta(ge=1, le=200, description="queues a request, 1 to 200 (the API's maximum)")
+        int, Meta(ge=1, le=200, description="the queues in one request, 1 to 200 (the API's maximum)")
     ] = 20
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="requests under way at once, 1 to 64")] = 4
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="the requests at the same time, 1 to 64")] = 4
     requests_per_minute: Annotated[
         int, Meta(ge=1, le=1_000_000, description="the token's budget, 1 to 1000000")
     ] = 300
@@ -84,7 +86,7 @@ class Output(Struct, frozen=True):
 
     path: Annotated[str, Meta(min_length=1, description='"-" for stdout, or the path of a file')] = "-"
     profile: Annotated[
-        Literal["plain", "ecs", "otel"], Meta(description='field names: "plain", "ecs" or "otel"')
+        Literal["plain", "ecs", "otel"], Meta(description='"plain", "ecs" or "otel": the field names')
     ] = "plain"
     media: Annotated[
         Literal["all", "active", "none"],
@@ -103,12 +105,13 @@ class Output(Struct, frozen=True):
 class Stats(Struct, frozen=True):
     """queue.stats: what happened today. Off unless enabled."""
 
-    enabled: Annotated[bool, Meta(description="whether queue.stats is written")] = False
+    enabled: Annotated[bool, Meta(description="true or false: whether queue.stats is written")] = False
     every: Annotated[
-        float, Meta(ge=15, le=86_400, description="seconds between two questions, 15 to 86400")
+        float,
+        Meta(ge=15, le=86_400, description="seconds between two requests for the same queue, 15 to 86400"),
     ] = 60
     timezone: Annotated[
-        str, Meta(description="IANA time zone whose midnight begins the day, such as Europe/Berlin")
+        str, Meta(description="the IANA time zone whose midnight begins the day, such as Europe/Berlin")
     ] = "UTC"
 
 
@@ -242,8 +245,18 @@ SECTIONS: dict[str, type[Struct]] = {
 
 
 class ConfigError(Exception):
-    """The configuration is invalid; `problems` lists all that is wrong with it."""
+    """The configuration is invalid; `problems` lists all that is wrong with it.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `sources` are the places where settings were looked for, `origins` those of the settings found; empty where unknown.
+    """
+
+    def __init__(
+        self,
+        problems: list[Problem],
+        sources: tuple[Source, ...] = (),
+        origins: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(f"{len(problems)} problem(s) in the configuration")
         self.problems = problems
+        self.sources = sources
+        self.origins = origins or {}

@@ -120,7 +120,7 @@ def _refusal(cause: ApiError, place: str) -> LoginRefused:
     region = "check that genesys.region is the region of the client's organisation"
     if cause.status == 401:
         problem = f"according to {place} the client secret is wrong ({cause.reason})"
-        fix = f"set GENESYS_CLIENT_SECRET to the client's present secret, and {region}"
+        fix = f"set GENESYS_CLIENT_SECRET to the client's current secret, and {region}"
     elif cause.status == 400 and cause.code in ("invalid_client", None):
         problem = f"{place} does not know the client ({cause.reason})"
         fix = f"check GENESYS_CLIENT_ID, and {region}"
@@ -130,7 +130,7 @@ def _refusal(cause: ApiError, place: str) -> LoginRefused:
     else:
         problem = f"{place} forbids the login ({cause.reason})"
         fix = "check in Admin > Integrations > OAuth that the client is enabled and this machine's address is allowed"
-    error = LoginRefused(f"{problem}: {fix}", **cause.evidence(), genuine=True)
+    error = LoginRefused(f"{problem}. Fix: {fix}", **cause.evidence(), genuine=True)
     error.problem, error.fix = problem, fix
     return error
 

@@ -22,7 +22,10 @@ from queuetick.simulator.names import MAX_QUEUES
 if TYPE_CHECKING:
     from queuetick.simulator.simulator import Simulator
 
-MISSING_AIOHTTP = "The simulator needs aiohttp: pip install 'queuetick[simulator]'"
+MISSING_AIOHTTP = (
+    "The simulator needs aiohttp, which is not installed. "
+    "Fix: install the package queuetick-tools, or: pip install 'queuetick[simulator]'"
+)
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -175,7 +178,8 @@ def _serve(simulator: "Simulator", env: Path | None) -> int:
     try:
         simulator.start()
     except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
-        return _complain(f"cannot listen: {error}", 1)
+        reason = getattr(error, "strerror", None) or error
+        return _complain(f"cannot listen: {reason}. Fix: leave --port out for a free one, or set another", 1)
     try:
         if env is not None:
             write_env_file(env, _settings(simulator))

@@ -116,7 +116,8 @@ def _drawn_by_rich(module: str) -> ModuleType | None:
         if (error.name or "").partition(".")[0] != "rich":
             raise
     sys.stderr.write(
-        "queuetick: watch and tail are drawn by rich, which is not installed: pip install 'queuetick[viewers]'\n"
+        "queuetick: watch and tail need rich, which is not installed. "
+        "Fix: install the package queuetick-tools, or: pip install 'queuetick[viewers]'\n"
     )
     return None
 

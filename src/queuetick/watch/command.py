@@ -100,7 +100,8 @@ def _once(source: Source, view: View, board: Board, zone: tzinfo | None) -> int:
     if not board.rows and not any(one.health.cycle for one in board.instances.values()):
         words = next(
             (words for kind, words in ELSEWHERE.items() if board.rejects[kind]),
-            "no queue.snapshot among them",
+            "no queue.snapshot among them. Fix: name the file of queuetick's lines, or pipe them in, such as "
+            "`journalctl -t queuetick -o cat -n 2000 | queuetick watch --once`",
         )
         sys.stderr.write(f"queuetick watch: {board.lines_read:,} lines read: {words}\n")
         return 1

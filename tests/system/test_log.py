@@ -51,6 +51,51 @@ def test_logrotate_during_writing_loses_no_line(box: Box) -> None:
     print(f"{len(lines)} lines over {ROTATIONS} rotations")
 
 
+def blocks(heading: str) -> list[str]:
+    """The files that a section of sizing.md tells the administrator to write."""
+    page = (TREE / "docs" / "sizing.md").read_text(encoding="utf-8")
+    section = page.partition(f"### {heading}\n")[2].partition("\n#")[0]
+    return re.findall(r"```ini\n(.*?)```", section, re.DOTALL)
+
+
+def test_with_the_hourly_timer_logrotate_moves_a_file_over_200_mb_within_the_day(box: Box) -> None:
+    """The drop-in of sizing.md: the next look is within the hour, and it looks at `maxsize`."""
+    [timer] = blocks("logrotate every hour")
+    box.write("/etc/systemd/system/logrotate.timer.d/hourly.conf", timer)
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "restart", "logrotate.timer")
+    following = box.show("logrotate.timer", "NextElapseUSecRealtime")
+    seconds = int(box.out("date", "+%s", "--date", following)) - int(box.out("date", "+%s"))
+    box.run("mkdir", "--parents", "/var/log/queuetick")
+    looked = []
+    for size in ("199M", "201M"):
+        box.run("truncate", f"--size={size}", LOG)
+        box.run("systemctl", "start", "logrotate.service")
+        looked.append(box.exists(f"{LOG}.1"))
+    box.run("rm", "/etc/systemd/system/logrotate.timer.d/hourly.conf")
+
+    assert 0 <= seconds <= 3600, following
+    assert looked == [False, True]
+
+
+def test_a_log_namespace_has_all_lines_and_the_journal_of_the_machine_none(box: Box) -> None:
+    """The two files of sizing.md, and the command that reads."""
+    unit, journald = blocks("A journal of its own")
+    box.write(f"/etc/systemd/system/{UNIT}.d/journal.conf", unit)
+    box.write("/etc/systemd/journald@queuetick.conf", journald)
+    box.run("systemctl", "daemon-reload")
+    since = box.now()
+    box.run("systemctl", "start", UNIT)
+    command = ["journalctl", "--namespace=queuetick", "-t", "queuetick", "--output=cat"]
+    wait_for("a cycle", lambda: "cycle.completed" in box.run(*command, check=False).stdout)
+    box.run("systemctl", "stop", UNIT)
+    box.run("journalctl", "--namespace=queuetick", "--sync")
+
+    events = [json.loads(line)["event"] for line in box.out(*command).splitlines()]
+    assert (events[0], events[-1]) == ("daemon.started", "daemon.stopped")
+    assert box.events(since) == []
+
+
 def test_logrotate_is_content_without_the_service(box: Box) -> None:
     """No file, no service, no error mail."""
     done = box.run("logrotate", "--force", "/etc/logrotate.d/queuetick")

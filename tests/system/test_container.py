@@ -171,8 +171,8 @@ def status(page: str) -> int:
     [
         ("check-jsonschema", "--builtin-schema=vendor.compose-spec", "deploy/container/compose.yaml"),
         ("kubernetes-validate", "--strict", "deploy/container/kubernetes/queuetick.yaml"),
-        ("check-jsonschema", "--builtin-schema=vendor.github-workflows", ".github/workflows/ci.yml"),
-        ("check-jsonschema", "--builtin-schema=vendor.github-workflows", ".github/workflows/release.yml"),
+        ("actionlint", ".github/workflows/ci.yml"),
+        ("actionlint", ".github/workflows/release.yml"),
         ("check-jsonschema", "--builtin-schema=vendor.dependabot", ".github/dependabot.yml"),
         ("check-jsonschema", "--builtin-schema=vendor.github-issue-forms", ".github/ISSUE_TEMPLATE/bug.yml"),
         ("check-jsonschema", "--builtin-schema=vendor.github-issue-forms", ".github/ISSUE_TEMPLATE/idea.yml"),

@@ -55,8 +55,9 @@ docs: $(STAMP) ## regenerate docs/events.md from the types
 docs-site: $(STAMP) ## the pages as a site in build/site; a broken link or anchor fails it
 	$(BIN)/python -m mkdocs build --quiet --strict
 
-pictures: $(STAMP) ## regenerate the README's pictures from a run of the demo
+pictures: $(STAMP) ## regenerate docs/img from a simulated hour; the dashboard's needs prometheus and promtool
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/dashboard.py
 
 format: $(STAMP) ## ruff's formatting and the fixes that it is sure of
 	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -28,9 +29,8 @@ WIDTH = 118
 CYCLES = 240
 
 
-def hour() -> list[bytes]:
-    """The lines of 240 cycles: an outage of the API in the middle, two queues that are gone, a limit at the end."""
-    world = World(queues=34, seed=11, hour=9.75, trouble=0.3, stats_enabled=True, queues_refresh=3600)
+def troubled_hour(world: World) -> Callable[[int], None]:
+    """Before each cycle: an outage of the API in the middle, two queues that are gone, a limit at the end."""
     gone = tuple(queue.id for queue in world.centre.queues[3:5])
 
     def trouble(number: int) -> None:
@@ -41,8 +41,14 @@ def hour() -> list[bytes]:
         else:
             world.api.faults = Faults(missing_queues=gone if number > 200 else ())
 
+    return trouble
+
+
+def hour() -> list[bytes]:
+    """The lines of 240 cycles."""
+    world = World(queues=34, seed=11, hour=9.75, trouble=0.3, stats_enabled=True, queues_refresh=3600)
     try:
-        world.run(CYCLES, before=trouble)
+        world.run(CYCLES, before=troubled_hour(world))
         return list(world.output.lines)
     finally:
         world.close()

@@ -12,10 +12,10 @@ class Authority:
     def __init__(self, directory: Path, name: str) -> None:
         self.directory = directory
         self.cert = directory / f"{name}.pem"
-        self._key = directory / f"{name}.key"
+        self.key = directory / f"{name}.key"
         self._run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                   "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign",
-                  "-keyout", str(self._key), "-out", str(self.cert))  # fmt: skip
+                  "-keyout", str(self.key), "-out", str(self.cert))  # fmt: skip
 
     def sign(self, name: str, *, passphrase: str | None = None) -> tuple[str, str]:
         """Paths of a certificate for `localhost`, and of its key."""
@@ -24,7 +24,7 @@ class Authority:
         self._run("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret,
                   "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                   "-keyout", str(key), "-out", str(wish))  # fmt: skip
-        self._run("x509", "-req", "-in", str(wish), "-CA", str(self.cert), "-CAkey", str(self._key), "-days", "2",
+        self._run("x509", "-req", "-in", str(wish), "-CA", str(self.cert), "-CAkey", str(self.key), "-days", "2",
                   "-copy_extensions", "copy", "-CAcreateserial", "-out", str(cert))  # fmt: skip
         return str(cert), str(key)
 

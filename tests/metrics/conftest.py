@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,16 +14,10 @@ from .scraping import Running, required
 @pytest.fixture
 def start(credentials: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str], Running]]:
     """Start a daemon on the simulator with `config`."""
-    began: list[Running] = []
-
-    def run(config: str) -> Running:
-        (tmp_path / "config.toml").write_text(config)
-        began.append(Running(credentials, tmp_path))
-        return began[-1]
-
-    yield run
-    for daemon in began:
-        daemon.end()
+    with contextlib.ExitStack() as running:
+        yield lambda config: running.enter_context(
+            Running(config, environment=credentials, directory=tmp_path)
+        )
 
 
 @pytest.fixture

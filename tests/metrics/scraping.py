@@ -10,9 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,19 +20,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from support.processes import DaemonProcess, until
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def wait_for(ask: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """The first answer of `ask` that is true; the deadline only ends a test that has failed."""
-    deadline = time.monotonic() + seconds
-    while True:
-        last = ask()
-        if last:
-            return last
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what} (last answer: {last!r:.2000})")
-        time.sleep(0.05)
+    return until(ask, seconds, what)
 
 
 def get(url: str) -> tuple[int, str]:
@@ -88,29 +79,8 @@ class Series(dict[tuple[str, frozenset[tuple[str, str]]], float]):
         return {dict(labels)["queue_id"] for labels in self.select(name)}
 
 
-class Running:
+class Running(DaemonProcess):
     """`queuetick run`, its lines as they come, and its metrics."""
-
-    def __init__(self, env: dict[str, str], directory: Path) -> None:
-        self.directory = directory
-        self.lines: list[dict[str, Any]] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "queuetick", "run"],
-            env=env,
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for raw in self.process.stdout:
-            self.lines.append(json.loads(raw))
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        return [line for line in tuple(self.lines) if line["event"] == name]
 
     def url(self, count: int = 1, scheme: str = "http") -> str:
         """Where the metrics are, as the `count`-th announcement says."""
@@ -124,7 +94,7 @@ class Running:
 
         def ask() -> bool:
             if self.process.poll() is not None:
-                pytest.fail(f"it ended: {self.process.stderr.read().decode()}")
+                pytest.fail(f"it ended: {self.stderr}")
             return len(announced()) >= count
 
         wait_for(ask, "the daemon says where its metrics are")
@@ -149,23 +119,6 @@ class Running:
         self.url()
         (self.directory / "config.toml").write_text(config)
         self.process.send_signal(signal.SIGHUP)
-
-    def end(self) -> None:
-        """Make sure that nothing of it is left."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(10)
-        self._reader.join(5)
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
-
-    def stop(self) -> int:
-        """End it, and say how it exited."""
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(15)
-        self._reader.join(5)
-        return code
 
 
 def config(interval: float = 0.5, listen: str = "127.0.0.1:0", batch_size: int = 200, more: str = "") -> str:

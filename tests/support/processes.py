@@ -28,13 +28,14 @@ def clean_environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home)}
 
 
-def until(satisfied: Callable[[], bool], seconds: float, what: str = "") -> None:
-    """Poll until `satisfied()`; the deadline only ends what has failed."""
+def until(ask: Callable[[], Any], seconds: float, what: str = "") -> Any:
+    """The first answer of `ask` that is true; the deadline only ends what has failed."""
     deadline = time.monotonic() + seconds
-    while not satisfied():
+    while not (last := ask()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds} s: {what or satisfied}")
+            raise TimeoutError(f"not within {seconds:g} s: {what or ask} (last answer: {last!r:.2000})")
         time.sleep(0.01)
+    return last
 
 
 class SimulatorProcess:

@@ -102,23 +102,11 @@ def self_signed(tmp_path: Path) -> Callable[..., Certificate]:
     def make(name: str = "localhost", days: int = 365) -> Certificate:
         made = Certificate(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
         subprocess.run(
-            [
-                *(
-                    "openssl",
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1",
-                    "-nodes",
-                ),
-                *("-subj", f"/O=Example Proxy/CN={name}", "-addext", f"subjectAltName=DNS:{name}"),
-                *("-days", str(days), "-keyout", str(made.key), "-out", str(made.certificate)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-subj", f"/O=Example Proxy/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+             "-days", str(days), "-keyout", str(made.key), "-out", str(made.certificate)],
+            check=True, capture_output=True,
+        )  # fmt: skip
         return made
 
     return make

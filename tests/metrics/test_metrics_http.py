@@ -21,6 +21,7 @@ from queuetick.events import ApiLost, MediaCounts
 from queuetick.metrics import server
 from queuetick.metrics.pages import Pages
 from queuetick.metrics.server import Listener, bind, parse_address
+from support.servers import needs_ipv6
 
 from .certificates import Authority
 from .recorded import SNAPSHOT, Recorded, replace, report
@@ -290,16 +291,7 @@ def test_a_name_server_that_does_not_answer_ends_the_lookup_within_its_time(monk
     answered.set()
 
 
-def ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not ipv6(), reason="this machine has no IPv6 loopback")
+@needs_ipv6
 @pytest.mark.parametrize(
     ("listen", "hosts"),
     [("[::1]:0", ["::1"]), ("localhost:0", ["127.0.0.1", "::1"]), ("[::]:0", ["127.0.0.1", "::1"])],

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from queuetick.simulator import Faults
+from queuetick.simulator.contact_centre import ContactCentre
 from queuetick.simulator.faults import ANSWER_FAULTS
 from support.account import Account, breaches
 from support.virtual import World
@@ -99,28 +100,13 @@ def befall(world: World, kind: str, amount: float, weather: Faults) -> None:
 def test_every_queue_of_every_cycle_is_accounted_for_under_random_weather(
     weather, plan, queues, batch_size, concurrency, explicit, endpoint, seed
 ):
-    world = World(
-        queues=queues,
-        seed=seed,
-        faults=weather,
-        genesys_endpoint=endpoint,
-        poll_batch_size=batch_size,
-        poll_concurrency=concurrency,
-        queues_refresh=120,
-    )
+    settings = {
+        "queues": queues, "seed": seed, "faults": weather, "genesys_endpoint": endpoint, "queues_refresh": 120,
+        "poll_batch_size": batch_size, "poll_concurrency": concurrency,
+    }  # fmt: skip
     if explicit:
-        ids = tuple(queue.id for queue in world.centre.queues)
-        world.close()
-        world = World(
-            queues=queues,
-            seed=seed,
-            faults=weather,
-            genesys_endpoint=endpoint,
-            poll_batch_size=batch_size,
-            poll_concurrency=concurrency,
-            queues_refresh=120,
-            queues_ids=ids,
-        )
+        settings["queues_ids"] = tuple(queue.id for queue in ContactCentre(seed, queues).queues)
+    world = World(**settings)
     try:
         world.run(30, before=lambda number: befall(world, *plan[number], weather) if number in plan else None)
     finally:

@@ -56,21 +56,26 @@ def whole_lines(data: bytes) -> list[dict]:
 # Stdout
 
 
-def test_a_reader_that_does_not_read_does_not_hold_up_sigterm_and_gets_whole_lines(calm, tmp_path):
+@pytest.fixture
+def unread(calm: SimulatorProcess, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A daemon whose lines nobody reads."""
     (tmp_path / "config.toml").write_text(QUICK)
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*QUEUETICK, "run"],
         env=calm.environment,
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    until(PipeStandsStill(process), 30, "the pipe to fill")
+
+
+def test_a_reader_that_does_not_read_does_not_hold_up_sigterm_and_gets_whole_lines(unread):
+    until(PipeStandsStill(unread), 30, "the pipe to fill")
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    unread.send_signal(signal.SIGTERM)
+    assert unread.wait(15) == 0
     assert time.monotonic() - began < 10
-    data, _ = process.communicate()
+    data, _ = unread.communicate()
     assert len(data) >= 4096
     whole_lines(data)
 
@@ -90,20 +95,12 @@ class PipeStandsStill:
         return waiting > 32_768 and time.monotonic() - self._since > 1.5
 
 
-def test_a_reader_that_goes_away_ends_the_daemon_with_1_and_no_traceback(calm, tmp_path):
-    (tmp_path / "config.toml").write_text(QUICK)
-    process = subprocess.Popen(
-        [*QUEUETICK, "run"],
-        env=calm.environment,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(15) == 1
-    errors = process.stderr.read().decode()
-    process.stderr.close()
+def test_a_reader_that_goes_away_ends_the_daemon_with_1_and_no_traceback(unread):
+    unread.stdout.readline()
+    unread.stdout.close()
+    assert unread.wait(15) == 1
+    errors = unread.stderr.read().decode()
+    unread.stderr.close()
     assert "Traceback" not in errors
     assert "the output was closed" in errors
 

@@ -11,6 +11,9 @@ from queuetick.simulator import Simulator
 
 OBSERVATIONS = "/api/v2/analytics/queues/observations/query"
 DETAILS = "/api/v2/analytics/queues/details/query"
+QUEUES = "/api/v2/routing/queues"
+STRANGER = "00000000-0000-4000-8000-000000000000"
+"""An id that no queue has."""
 # A Tuesday, 12:00 UTC: every division is awake.
 NOON = 1_764_072_000.0
 
@@ -88,3 +91,9 @@ class Client:
 def observation_query(queue_ids: list[str], *metrics: str) -> dict[str, Any]:
     predicates = [{"type": "dimension", "dimension": "queueId", "value": each} for each in queue_ids]
     return {"filter": {"type": "or", "predicates": predicates}, "metrics": list(metrics or ("oWaiting",))}
+
+
+def groups(reply: Reply) -> list[dict[str, Any]]:
+    assert reply.status == 200, reply.body
+    found: list[dict[str, Any]] = reply.json["results"]
+    return found

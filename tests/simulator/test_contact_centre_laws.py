@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -101,14 +100,12 @@ LAWS = (
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @given(seeds, indices, offsets, instants)
 @many
-def test_at_any_instant_of_any_seed(
-    law: Callable[[QueueModel], None], seed: int, index: int, offset: int, now: float
-) -> None:
+def test_at_any_instant_of_any_seed(law, seed, index, offset, now):
     law(model_at(seed, index, offset, now))
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_all_through_a_busy_hour(law: Callable[[QueueModel], None]) -> None:
+def test_all_through_a_busy_hour(law):
     """At the very turns of the stretches as well, and often enough to meet what is rare."""
     for queue in ContactCentre(4, 60).queues:
         model = queue.model
@@ -120,9 +117,7 @@ def test_all_through_a_busy_hour(law: Callable[[QueueModel], None]) -> None:
 
 @given(seeds, indices, offsets, instants, st.lists(st.floats(0.001, 4000.0), min_size=1, max_size=12))
 @many
-def test_one_step_or_many_end_in_the_same_numbers(
-    seed: int, index: int, offset: int, now: float, steps: list[float]
-) -> None:
+def test_one_step_or_many_end_in_the_same_numbers(seed, index, offset, now, steps):
     many = model_at(seed, index, offset, now)
     for step in steps:
         now += step
@@ -132,9 +127,7 @@ def test_one_step_or_many_end_in_the_same_numbers(
 
 @given(seeds, indices, offsets, instants, st.floats(-86400.0, 86400.0))
 @many
-def test_an_instant_looks_the_same_however_the_clock_came_to_it(
-    seed: int, index: int, offset: int, now: float, away: float
-) -> None:
+def test_an_instant_looks_the_same_however_the_clock_came_to_it(seed, index, offset, now, away):
     model = model_at(seed, index, offset, now)
     before = numbers(model)
     model.advance(now + away)
@@ -144,7 +137,7 @@ def test_an_instant_looks_the_same_however_the_clock_came_to_it(
 
 @given(st.integers(0, 5000))
 @many
-def test_off_queue_members_split_over_presences_without_rest(count: int) -> None:
+def test_off_queue_members_split_over_presences_without_rest(count):
     split = dict(off_queue_presences(count))
     assert sum(split.values()) == count
     assert 0 not in split.values()
@@ -152,7 +145,7 @@ def test_off_queue_members_split_over_presences_without_rest(count: int) -> None
 
 @given(seeds, instants, st.lists(st.floats(0.0, 400.0), min_size=2, max_size=8))
 @few
-def test_a_kept_rendering_is_never_stale(seed: int, now: float, steps: list[float]) -> None:
+def test_a_kept_rendering_is_never_stale(seed, now, steps):
     """The bytes kept from one instant to the next equal those made from nothing."""
     plan = Plan(METRICS)
     live = ContactCentre(seed, 8)
@@ -166,7 +159,7 @@ def test_a_kept_rendering_is_never_stale(seed: int, now: float, steps: list[floa
 
 @given(seeds, instants)
 @few
-def test_the_answer_says_what_the_truth_says(seed: int, now: float) -> None:
+def test_the_answer_says_what_the_truth_says(seed, now):
     """Read back by somebody who knows only the API: counts, statuses, presences, the oldest wait."""
     centre = ContactCentre(seed, 12)
     ids = [queue.id for queue in centre.queues]
@@ -226,9 +219,7 @@ spans = st.floats(0.0, 30_000.0)
 
 @given(seeds, indices, offsets, instants, spans)
 @many
-def test_who_was_offered_is_answered_gone_or_still_there(
-    seed: int, index: int, offset: int, since: float, span: float
-) -> None:
+def test_who_was_offered_is_answered_gone_or_still_there(seed, index, offset, since, span):
     """And who is still there waits or alerts, where nobody of before is left, as observations show it."""
     account = account_at(seed, index, offset, since, since + span)
     model = model_at(seed, index, offset, since + span)
@@ -245,9 +236,7 @@ def test_who_was_offered_is_answered_gone_or_still_there(
 
 @given(seeds, indices, offsets, instants, spans, spans)
 @many
-def test_numbers_of_a_day_only_rise_and_every_part_fits_its_whole(
-    seed: int, index: int, offset: int, since: float, first: float, second: float
-) -> None:
+def test_numbers_of_a_day_only_rise_and_every_part_fits_its_whole(seed, index, offset, since, first, second):
     account = account_at(seed, index, offset, since, since + first)
     before = booked(account)
     account.advance(since + first + second)
@@ -275,9 +264,7 @@ def test_numbers_of_a_day_only_rise_and_every_part_fits_its_whole(
 
 @given(seeds, indices, offsets, instants, st.lists(st.floats(0.001, 4000.0), min_size=1, max_size=8))
 @many
-def test_an_account_is_the_same_in_one_step_or_in_many(
-    seed: int, index: int, offset: int, since: float, steps: list[float]
-) -> None:
+def test_an_account_is_the_same_in_one_step_or_in_many(seed, index, offset, since, steps):
     stepped = account_at(seed, index, offset, since, since)
     until = since
     for step in steps:
@@ -286,7 +273,7 @@ def test_an_account_is_the_same_in_one_step_or_in_many(
     assert booked(stepped) == booked(account_at(seed, index, offset, since, until))
 
 
-def test_an_account_kept_is_the_account_made_anew_wherever_the_clock_goes() -> None:
+def test_an_account_kept_is_the_account_made_anew_wherever_the_clock_goes():
     live, since = ContactCentre(5, 6), 1_764_072_000.0
     for until in (since + 100, since + 9000, since + 5000, since + 9001, since):
         assert live.stats(since, until) == ContactCentre(5, 6).stats(since, until)
@@ -295,7 +282,7 @@ def test_an_account_kept_is_the_account_made_anew_wherever_the_clock_goes() -> N
     assert all(len(queue.accounts) <= 3 for queue in live.queues)
 
 
-def test_a_jump_of_a_year_costs_one_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jump_of_a_year_costs_one_replay(monkeypatch):
     """Stretches drawn, not seconds passed, are the cost: at most those of the warm-up and one window."""
     drawn = []
 
@@ -309,7 +296,7 @@ def test_a_jump_of_a_year_costs_one_replay(monkeypatch: pytest.MonkeyPatch) -> N
     assert 1 <= len(drawn) <= 16
 
 
-def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend() -> None:
+def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend():
     centre = ContactCentre(1, 200)
 
     def arrivals(start: float) -> int:
@@ -331,13 +318,13 @@ def test_the_day_is_busier_than_the_night_and_the_working_day_than_the_weekend()
 
 @given(instants, st.floats(0.0, 23.99))
 @many
-def test_an_hour_of_ones_own_is_that_hour_of_a_working_day(now: float, hour: float) -> None:
+def test_an_hour_of_ones_own_is_that_hour_of_a_working_day(now, hour):
     here = now / 3600.0 + offset_for(now, hour)
     assert abs(here % 24.0 - hour) < 0.001
     assert (math.floor(here / 24.0) + 3) % 7 < 5
 
 
-def test_every_queue_begins_at_the_hour_asked_for_whatever_the_clock_says() -> None:
+def test_every_queue_begins_at_the_hour_asked_for_whatever_the_clock_says():
     """At night, on a Sunday: all queues are at work, where without it most of them sleep."""
     sunday_night = 1_763_867_100.0
 
@@ -349,7 +336,7 @@ def test_every_queue_begins_at_the_hour_asked_for_whatever_the_clock_says() -> N
     assert at_work(None) < 50
 
 
-def test_trouble_is_more_waiting_in_the_share_of_queues_asked_for() -> None:
+def test_trouble_is_more_waiting_in_the_share_of_queues_asked_for():
     def waiting(trouble: float) -> list[int]:
         simulator = Simulator(queues=100, clock=lambda: 1_764_072_000.0, hour=10.5, trouble=trouble)
         return [each["waiting"] for each in simulator.truth().values()]
@@ -361,12 +348,12 @@ def test_trouble_is_more_waiting_in_the_share_of_queues_asked_for() -> None:
 
 
 @pytest.mark.parametrize("values", [{"hour": 24.0}, {"hour": -1.0}, {"trouble": 1.1}, {"trouble": -0.1}])
-def test_an_hour_or_a_share_out_of_range_is_refused(values: dict[str, float]) -> None:
+def test_an_hour_or_a_share_out_of_range_is_refused(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         Simulator(queues=1, **values)  # type: ignore[arg-type]
 
 
-def test_contacts_give_up_ring_out_and_make_agents_call_on() -> None:
+def test_contacts_give_up_ring_out_and_make_agents_call_on():
     """Over an afternoon every state of an agent is seen, and waiting rises and falls."""
     centre = ContactCentre(2, 60)
     statuses: set[str] = set()
@@ -382,7 +369,7 @@ def test_contacts_give_up_ring_out_and_make_agents_call_on() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 45, 5000])
-def test_names_and_ids_are_unique_and_the_same_for_a_seed(count: int) -> None:
+def test_names_and_ids_are_unique_and_the_same_for_a_seed(count):
     queues = ContactCentre(9, count).queues
     assert len({queue.name for queue in queues}) == len({queue.id for queue in queues}) == count
     if count <= 45:
@@ -391,13 +378,13 @@ def test_names_and_ids_are_unique_and_the_same_for_a_seed(count: int) -> None:
         assert ContactCentre(10, count).queues[0].id != queues[0].id
 
 
-def test_names_are_those_of_a_company_in_many_languages() -> None:
+def test_names_are_those_of_a_company_in_many_languages():
     queues = ContactCentre(1, 45).queues
     assert len({queue.division.name for queue in queues}) == 11
     assert sum(not queue.name.isascii() for queue in queues) >= 10
 
 
 @pytest.mark.parametrize("count", [0, 5001])
-def test_more_queues_than_an_organization_has_are_refused(count: int) -> None:
+def test_more_queues_than_an_organization_has_are_refused(count):
     with pytest.raises(ValueError, match="between 1 and 5000"):
         ContactCentre(1, count)

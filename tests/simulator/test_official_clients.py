@@ -50,30 +50,25 @@ def check_what_the_client_saw(seen: dict[str, Any], simulator: Simulator) -> Non
     assert seen["refusal"]["code"] == "too.many.requests.retry.after"
 
 
-def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(tmp_path: Path) -> None:
+def seen_by(command: list[str | Path], simulator: Simulator, *more: str, **environment: str) -> Any:
+    """What the client wrote to stdout; it may make some requests beyond the limit."""
+    words = [*command, simulator.client_id, simulator.client_secret, str(ALLOWED + 2), *more]
+    done = subprocess.run(
+        words, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_python_sdk_with_typed_calls_logs_in_lists_observes_and_meets_a_429(tmp_path):
     """In its own process: the plain import costs seconds and leaves threads behind."""
     # With Retry-After the Python SDK's urllib3 would sleep through the refusal ten times, unseen.
     faults = Faults(rate_limit=ALLOWED, retry_after="absent")
     with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
-        client = subprocess.run(
-            [
-                sys.executable,
-                CLIENTS / "official.py",
-                simulator.url,
-                simulator.client_id,
-                simulator.client_secret,
-                str(ALLOWED + 2),
-                "2025-11-25T00:00:00+01:00/2025-11-26T00:00:00+01:00",
-            ],
-            # A home of its own: the SDK reads a configuration file from there.
-            env={**os.environ, "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert client.returncode == 0, client.stderr
-        seen = json.loads(client.stdout)
+        # A home of its own: the SDK reads a configuration file from there.
+        command = [sys.executable, CLIENTS / "official.py", simulator.url]
+        day = "2025-11-25T00:00:00+01:00/2025-11-26T00:00:00+01:00"
+        seen = seen_by(command, simulator, day, HOME=str(tmp_path))
         check_what_the_client_saw(seen, simulator)
         check_the_day_the_client_read(seen, simulator)
 
@@ -112,22 +107,9 @@ def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:
     modules = cache / "node_modules"
     if not (cache / "complete").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        install = subprocess.run(
-            [
-                "npm",
-                "install",
-                "--no-audit",
-                "--no-fund",
-                "--ignore-scripts",
-                "--prefix",
-                cache,
-                f"{JAVASCRIPT_SDK}@{JAVASCRIPT_SDK_VERSION}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache)
+        command = ["npm", "install", *options, f"{JAVASCRIPT_SDK}@{JAVASCRIPT_SDK_VERSION}"]
+        install = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if install.returncode != 0:
             skip(f"npm cannot install {JAVASCRIPT_SDK}: {install.stderr.strip().splitlines()[-1:]}")
         (cache / "complete").touch()
@@ -135,9 +117,7 @@ def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:
 
 
 @pytest.mark.node
-def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(tmp_path, capsys):
     def skip(reason: str) -> NoReturn:
         # Printed past pytest, which tells reasons only to those who ask.
         with capsys.disabled():
@@ -148,23 +128,7 @@ def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(
     faults = Faults(rate_limit=ALLOWED)
     with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
         address = urlsplit(simulator.url)
-        client = subprocess.run(
-            [
-                "node",
-                CLIENTS / "official.js",
-                str(address.hostname),
-                str(address.port),
-                simulator.client_id,
-                simulator.client_secret,
-                str(ALLOWED + 2),
-            ],
-            env={**os.environ, "HOME": str(tmp_path), "NODE_PATH": str(modules)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert client.returncode == 0, client.stderr
-        seen = json.loads(client.stdout)
+        command = ["node", CLIENTS / "official.js", str(address.hostname), str(address.port)]
+        seen = seen_by(command, simulator, HOME=str(tmp_path), NODE_PATH=str(modules))
         check_what_the_client_saw(seen, simulator)
         assert seen["refusal"]["retryAfter"] == "60"

@@ -1,11 +1,9 @@
 """`queuetick simulate` as a process: its first line, its options, its end."""
 
 import argparse
-import ast
 import json
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +15,7 @@ import queuetick.simulator
 from queuetick.simulator import Faults, Simulator
 from queuetick.simulator.command import MISSING_AIOHTTP, add_arguments, read_faults, run
 from queuetick.simulator.named_faults import NAMED
+from support.servers import needs_ipv6
 
 COMMAND = [sys.executable, "-m", "queuetick", "simulate"]
 
@@ -28,7 +27,7 @@ def options(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_line_is_all_a_client_needs_and_a_signal_ends_it_with_0(stop: signal.Signals) -> None:
+def test_the_first_line_is_all_a_client_needs_and_a_signal_ends_it_with_0(stop):
     with subprocess.Popen([*COMMAND, "--queues", "3"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         started = json.loads(process.stdout.readline())
@@ -44,7 +43,7 @@ def test_the_first_line_is_all_a_client_needs_and_a_signal_ends_it_with_0(stop: 
     assert (rest, process.returncode) == ("", 0)
 
 
-def test_more_particular_options_win(tmp_path: Path) -> None:
+def test_more_particular_options_win(tmp_path):
     file = tmp_path / "faults.toml"
     file.write_text("rate_limit = 10\nhang = 0.0\n")
     assert read_faults(options()) == Faults()
@@ -56,7 +55,7 @@ def test_more_particular_options_win(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])  # noqa: S104
-def test_an_address_others_can_reach_must_be_meant(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_others_can_reach_must_be_meant(host, capsys):
     assert run(options("--host", host)) == 2
     assert "--allow-remote" in capsys.readouterr().err
 
@@ -84,9 +83,7 @@ def test_an_address_others_can_reach_must_be_meant(host: str, capsys: pytest.Cap
         ["--trouble", "nan"],
     ],
 )
-def test_an_option_out_of_range_is_a_usage_error_that_names_it(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_option_out_of_range_is_a_usage_error_that_names_it(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         options(*arguments)
     assert ended.value.code == 2
@@ -111,8 +108,8 @@ def test_an_option_out_of_range_is_a_usage_error_that_names_it(
     ],
 )
 def test_options_that_are_invalid_together_or_in_their_files_are_a_sentence_and_2(
-    arguments: list[str], text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    arguments, text, tmp_path, capsys
+):
     file = tmp_path / "file"
     if text is not None:
         file.write_text(text, errors="surrogateescape")
@@ -125,18 +122,18 @@ def test_options_that_are_invalid_together_or_in_their_files_are_a_sentence_and_
         assert file.read_text(errors="surrogateescape") == text
 
 
-def test_an_option_out_of_range_ends_the_process_without_a_traceback() -> None:
+def test_an_option_out_of_range_ends_the_process_without_a_traceback():
     process = subprocess.run([*COMMAND, "--port", "80000"], capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout) == (2, "")
     assert "Traceback" not in process.stderr
 
 
-def test_faults_can_be_listed_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_can_be_listed_by_name(capsys):
     assert run(options("--fault", "list")) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(NAMED)
 
 
-def test_named_faults_of_the_command_line_add_up() -> None:
+def test_named_faults_of_the_command_line_add_up():
     faults = read_faults(options("--fault", "slow", "--fault", "listing_empty"))
     assert (faults.latency, faults.listing_empty) == (0.8, True)
 
@@ -146,7 +143,7 @@ def settings_in(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_the_environment_to_use_it_is_on_stderr_and_in_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+def test_the_environment_to_use_it_is_on_stderr_and_in_a_file_that_others_cannot_read(tmp_path):
     """A second simulator replaces the file, whoever's umask."""
     file = tmp_path / ".env"
     for _ in range(2):
@@ -170,19 +167,8 @@ def test_the_environment_to_use_it_is_on_stderr_and_in_a_file_that_others_cannot
     assert [each.name for each in tmp_path.iterdir()] == [".env"]
 
 
-def has_ipv6_loopback() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6_loopback(), reason="this system has no ::1")
-
-
 @needs_ipv6
-def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
+def test_localhost_is_both_loopback_addresses_on_one_port():
     with Simulator(queues=1, host="localhost") as simulator:
         port = simulator.url.rpartition(":")[2]
         assert simulator.url == f"http://localhost:{port}"
@@ -195,14 +181,14 @@ def test_localhost_is_both_loopback_addresses_on_one_port() -> None:
 
 
 @needs_ipv6
-def test_a_port_that_one_family_has_taken_is_not_half_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_one_family_has_taken_is_not_half_listened_on(capsys):
     with Simulator(queues=1, host="::1") as simulator:
         port = simulator.url.rpartition(":")[2]
         assert run(options("--queues", "1", "--host", "localhost", "--port", port)) == 1
     assert "cannot listen" in capsys.readouterr().err
 
 
-def test_a_full_stdout_ends_it_with_a_sentence_and_1() -> None:
+def test_a_full_stdout_ends_it_with_a_sentence_and_1():
     with Path("/dev/full").open("w") as full:
         process = subprocess.run(
             [*COMMAND, "--queues", "1"],
@@ -217,14 +203,14 @@ def test_a_full_stdout_ends_it_with_a_sentence_and_1() -> None:
     assert "Traceback" not in process.stderr
 
 
-def test_a_port_in_use_is_a_sentence_and_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_sentence_and_1(capsys):
     with queuetick.simulator.Simulator(queues=1) as simulator:
         port = simulator.url.rpartition(":")[2]
         assert run(options("--queues", "1", "--port", port)) == 1
     assert "cannot listen" in capsys.readouterr().err
 
 
-def test_without_aiohttp_one_sentence_says_what_to_install() -> None:
+def test_without_aiohttp_one_sentence_says_what_to_install():
     program = (
         "import sys; sys.modules['aiohttp'] = None; sys.argv = ['queuetick', 'simulate']; "
         "import runpy; runpy.run_module('queuetick', run_name='__main__')"
@@ -235,17 +221,3 @@ def test_without_aiohttp_one_sentence_says_what_to_install() -> None:
         "",
         f"queuetick simulate: {MISSING_AIOHTTP}\n",
     )
-
-
-def test_the_simulator_imports_nothing_of_the_rest() -> None:
-    for file in Path(str(queuetick.simulator.__file__)).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                root = name.split(".")[0]
-                assert (
-                    root in sys.stdlib_module_names
-                    or root == "aiohttp"
-                    or name.startswith("queuetick.simulator")
-                ), f"{file.name} imports {name}"

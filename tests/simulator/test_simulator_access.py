@@ -1,28 +1,12 @@
 """Login, tokens and the rate limit, as genesys-cloud-facts.md has them."""
 
 import base64
-from typing import Any
 
 import pytest
-from simulator_client import (
-    Client,
-    Clock,
-    Reply,
-    basic,
-)
-
-from queuetick.simulator import Simulator
-
-STRANGER = "00000000-0000-4000-8000-000000000000"
+from simulator_client import STRANGER, Client, basic
 
 
-def groups(reply: Reply) -> list[dict[str, Any]]:
-    assert reply.status == 200, reply.body
-    found: list[dict[str, Any]] = reply.json["results"]
-    return found
-
-
-def test_the_client_may_come_in_a_header_or_in_the_form(simulator: Simulator, client: Client) -> None:
+def test_the_client_may_come_in_a_header_or_in_the_form(simulator, client):
     pair = f"client_id={simulator.client_id}&client_secret={simulator.client_secret}"
     form = f"grant_type=client_credentials&{pair}"
     for reply in (client.login(), client.login(form.encode(), Accept="application/json")):
@@ -31,7 +15,7 @@ def test_the_client_may_come_in_a_header_or_in_the_form(simulator: Simulator, cl
         assert "refresh_token" not in reply.json
 
 
-def test_an_unknown_client_is_400_and_a_wrong_secret_401(simulator: Simulator, client: Client) -> None:
+def test_an_unknown_client_is_400_and_a_wrong_secret_401(simulator, client):
     unknown = client.login(**basic(STRANGER, simulator.client_secret))
     assert (unknown.status, unknown.json["error"], unknown.json["description"]) == (
         400,
@@ -48,14 +32,12 @@ def test_an_unknown_client_is_400_and_a_wrong_secret_401(simulator: Simulator, c
     assert broken.status == 400
 
 
-def test_only_client_credentials_are_granted(client: Client) -> None:
+def test_only_client_credentials_are_granted(client):
     refused = client.login(b"grant_type=password&username=a&password=b")
     assert (refused.status, refused.json["error"]) == (400, "unsupported_grant_type")
 
 
-def test_a_token_dies_at_the_end_of_its_life_by_the_clock(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_a_token_dies_at_the_end_of_its_life_by_the_clock(simulator, client, clock):
     simulator.set_faults(token_lifetime=300.0)
     assert client.login().json["expires_in"] == 300
     clock.advance(299)
@@ -65,9 +47,7 @@ def test_a_token_dies_at_the_end_of_its_life_by_the_clock(
     assert (dead.status, dead.json["code"]) == (401, "bad.credentials")
 
 
-def test_an_idle_token_dies_early_where_the_organization_says_so(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_an_idle_token_dies_early_where_the_organization_says_so(simulator, client, clock):
     simulator.set_faults(token_idle_timeout=900.0)
     for _ in range(3):
         clock.advance(899)
@@ -79,9 +59,7 @@ def test_an_idle_token_dies_early_where_the_organization_says_so(
 # --- the rate limit ---
 
 
-def test_the_limit_holds_per_token_and_window_and_says_when_it_ends(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_the_limit_holds_per_token_and_window_and_says_when_it_ends(simulator, client, clock):
     simulator.set_faults(rate_limit=3)
     told = [client.observe(simulator.queue_ids) for _ in range(3)]
     assert [each.headers["inin-ratelimit-count"] for each in told] == ["1", "2", "3"]
@@ -106,9 +84,7 @@ def test_the_limit_holds_per_token_and_window_and_says_when_it_ends(
     assert client.observe(simulator.queue_ids).status == 200
 
 
-def test_a_sliding_window_lets_one_request_go_as_one_grows_old(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_a_sliding_window_lets_one_request_go_as_one_grows_old(simulator, client, clock):
     simulator.set_faults(rate_limit=2, window="sliding")
     client.observe(simulator.queue_ids)
     clock.advance(50)
@@ -119,7 +95,7 @@ def test_a_sliding_window_lets_one_request_go_as_one_grows_old(
     assert client.observe(simulator.queue_ids).headers["Retry-After"] == "50"
 
 
-def test_300_a_minute_is_the_default_and_0_is_none(simulator: Simulator, client: Client) -> None:
+def test_300_a_minute_is_the_default_and_0_is_none(simulator, client):
     assert client.observe(simulator.queue_ids).headers["inin-ratelimit-allowed"] == "300"
     simulator.set_faults(rate_limit=0)
     assert "inin-ratelimit-allowed" not in client.observe(simulator.queue_ids).headers
@@ -129,9 +105,7 @@ def test_300_a_minute_is_the_default_and_0_is_none(simulator: Simulator, client:
     ("form", "expected"),
     [("seconds", "60"), ("absent", None), (7200, "7200"), ("date", "Tue, 25 Nov 2025 12:01:00 GMT")],
 )
-def test_retry_after_has_every_form_that_http_has(
-    form: str | float, expected: str | None, simulator: Simulator, client: Client
-) -> None:
+def test_retry_after_has_every_form_that_http_has(form, expected, simulator, client):
     simulator.set_faults(
         rate_limit=1, retry_after=form, rate_limit_headers=False, legacy_429=form == "absent"
     )

@@ -9,12 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from simulator_client import NOON, OBSERVATIONS, Client, Clock, observation_query
+from simulator_client import NOON, OBSERVATIONS, STRANGER, Client, Clock, observation_query
 
 from queuetick.simulator import Simulator
 from queuetick.simulator.routes import STATS_PATH
 
-STRANGER = "00000000-0000-4000-8000-000000000000"
 MIDNIGHT = NOON - 43_200
 MORNING = NOON - 7200
 """Two hours are replayed sooner than half a day."""
@@ -58,7 +57,7 @@ def groups(client: Client, body: dict[str, Any]) -> dict[tuple[str, ...], dict[s
     }
 
 
-def test_the_days_numbers_are_there_at_once_and_equal_the_truth(simulator: Simulator, client: Client) -> None:
+def test_the_days_numbers_are_there_at_once_and_equal_the_truth(simulator, client):
     """Group by group; a metric that did not occur is absent, a queue without contacts has no group."""
     found = groups(client, query(simulator.queue_ids, since=MIDNIGHT))
     truth = simulator.stats(MIDNIGHT)
@@ -76,9 +75,7 @@ def test_the_days_numbers_are_there_at_once_and_equal_the_truth(simulator: Simul
     assert sum(each["offered"] for each in truth.values()) > 3000
 
 
-def test_the_service_level_is_that_of_the_fixtures_and_has_the_listings_target(
-    simulator: Simulator, client: Client
-) -> None:
+def test_the_service_level_is_that_of_the_fixtures_and_has_the_listings_target(simulator, client):
     """(answered - nOverSla) / (answered + abandoned); absent where the queue has no whole target."""
     entities = client.call("GET", "/api/v2/routing/queues?pageSize=500").json["entities"]
     settings = {each["id"]: each.get("mediaSettings", {}) for each in entities}
@@ -102,9 +99,7 @@ def test_the_service_level_is_that_of_the_fixtures_and_has_the_listings_target(
     assert judged > 50
 
 
-def test_offered_is_what_became_of_them_plus_who_waits_in_the_observations(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_offered_is_what_became_of_them_plus_who_waits_in_the_observations(simulator, client, clock):
     """Queue by queue, medium by medium, at instants across the turns of the simulator's own windows."""
     simulator.set_faults(rate_limit=0)
     for _ in range(12):
@@ -123,7 +118,7 @@ def test_offered_is_what_became_of_them_plus_who_waits_in_the_observations(
         assert not any(count for key, count in pending.items() if key not in found)
 
 
-def test_the_window_is_the_one_asked_for_in_whatever_offset(simulator: Simulator, client: Client) -> None:
+def test_the_window_is_the_one_asked_for_in_whatever_offset(simulator, client):
     """The same instants written in other zones are the same question; a later start counts fewer contacts."""
     body = query(simulator.queue_ids)
     same = [
@@ -140,9 +135,7 @@ def test_the_window_is_the_one_asked_for_in_whatever_offset(simulator: Simulator
     assert groups(client, query(simulator.queue_ids, since=NOON + 60, until=NOON + 7200)) == {}
 
 
-def test_a_window_that_is_over_does_not_change_any_more(
-    simulator: Simulator, client: Client, clock: Clock
-) -> None:
+def test_a_window_that_is_over_does_not_change_any_more(simulator, client, clock):
     body = query(simulator.queue_ids, since=MORNING, until=NOON - 3600)
     before = groups(client, body)
     clock.advance(5000)
@@ -150,9 +143,7 @@ def test_a_window_that_is_over_does_not_change_any_more(
 
 
 @pytest.mark.parametrize("group_by", [["queueId"], ["mediaType"], ["mediaType", "queueId"], []])
-def test_groups_add_up_however_they_are_grouped(
-    group_by: list[str], simulator: Simulator, client: Client
-) -> None:
+def test_groups_add_up_however_they_are_grouped(group_by, simulator, client):
     body = query(simulator.queue_ids)
     whole, grouped = groups(client, body), groups(client, {**body, "groupBy": group_by})
     assert len(next(iter(grouped))) == len(group_by)
@@ -168,9 +159,7 @@ def test_groups_add_up_however_they_are_grouped(
     assert longest[0] == longest[1]
 
 
-def test_filters_choose_queues_media_and_direction_and_none_means_all(
-    simulator: Simulator, client: Client
-) -> None:
+def test_filters_choose_queues_media_and_direction_and_none_means_all(simulator, client):
     body = query(simulator.queue_ids)
     everything = groups(client, body)
     assert groups(client, {name: value for name, value in body.items() if name != "filter"}) == everything
@@ -186,7 +175,7 @@ def test_filters_choose_queues_media_and_direction_and_none_means_all(
     assert with_clause("direction", "outbound") == {}
 
 
-def test_a_medium_nobody_knows_has_its_own_group(simulator: Simulator, client: Client) -> None:
+def test_a_medium_nobody_knows_has_its_own_group(simulator, client):
     simulator.set_faults(unknown_media="hologram")
     media = {key[1] for key in groups(client, query(simulator.queue_ids))}
     assert "hologram" in media
@@ -215,22 +204,18 @@ VALID = query([STRANGER])
         ({"filter": {"type": "or", "predicates": [{"dimension": "queueId", "value": "x"}]}}, "invalid.id"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_a_400_with_its_code(
-    changes: dict[str, Any], code: str, client: Client
-) -> None:
+def test_a_query_that_makes_no_sense_is_a_400_with_its_code(changes, code, client):
     reply = client.call("POST", STATS_PATH, {**VALID, **changes})
     assert (reply.status, reply.json["code"]) == (400, code)
 
 
-def test_200_queues_are_answered_and_201_refused(client: Client) -> None:
+def test_200_queues_are_answered_and_201_refused(client):
     ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(201)]
     assert client.call("POST", STATS_PATH, query(ids[:200])).json == {"results": []}
     assert client.call("POST", STATS_PATH, query(ids)).status == 400
 
 
-def test_it_has_a_permission_of_its_own_and_counts_against_the_tokens_limit(
-    simulator: Simulator, client: Client
-) -> None:
+def test_it_has_a_permission_of_its_own_and_counts_against_the_tokens_limit(simulator, client):
     simulator.set_faults(denied_permissions=("analytics:conversationAggregate:view",))
     refused = client.call("POST", STATS_PATH, query(simulator.queue_ids))
     assert (refused.status, refused.json["code"]) == (403, "missing.any.permissions")
@@ -239,7 +224,7 @@ def test_it_has_a_permission_of_its_own_and_counts_against_the_tokens_limit(
     assert simulator.requests[-2].queue_ids == ()
 
 
-def test_its_faults_are_those_of_the_others(simulator: Simulator, client: Client) -> None:
+def test_its_faults_are_those_of_the_others(simulator, client):
     """Left out queues, bare groups, refused ids, its own 429."""
     first, second, third = simulator.queue_ids[:3]
     simulator.set_faults(missing_queues=(first,), queues_without_data=(second,), bad_ids=(third,))
@@ -252,13 +237,13 @@ def test_its_faults_are_those_of_the_others(simulator: Simulator, client: Client
     assert client.observe([second]).status == 200
 
 
-def test_the_control_address_tells_the_days_truth(simulator: Simulator, client: Client) -> None:
+def test_the_control_address_tells_the_days_truth(simulator, client):
     told = client.control("GET", f"/stats?since={MORNING}").json
     assert told == simulator.stats(MORNING)
     assert client.control("GET", "/stats").status == 400
 
 
-def test_a_day_of_many_queues_holds_up_neither_other_requests_nor_the_stop() -> None:
+def test_a_day_of_many_queues_holds_up_neither_other_requests_nor_the_stop():
     """The replay of a week takes seconds; observations are answered meanwhile, and the stop ends it."""
     simulator = Simulator(queues=100, clock=Clock())
     simulator.start()

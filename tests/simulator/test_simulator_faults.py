@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator_client import NOON, OBSERVATIONS, Client, Clock, observation_query
+from simulator_client import NOON, OBSERVATIONS, Client, observation_query
 
 from queuetick.simulator import Faults, Rule, Simulator, UnknownFaultError
 from queuetick.simulator.api import Api, Request
@@ -30,7 +30,7 @@ def scripted(simulator: Simulator, client: Client, *script: str, timeout: float 
 
 
 @pytest.mark.parametrize("status", [400, 408, 413, 500, 501, 502, 503, 504])
-def test_a_status_comes_in_the_error_envelope(status: int, simulator: Simulator, client: Client) -> None:
+def test_a_status_comes_in_the_error_envelope(status, simulator, client):
     simulator.set_faults(status={status: 1.0}, status_retry_after=9.0)
     reply = client.observe(simulator.queue_ids)
     assert reply.status == reply.json["status"] == status
@@ -38,26 +38,26 @@ def test_a_status_comes_in_the_error_envelope(status: int, simulator: Simulator,
     assert reply.headers["Retry-After"] == ("9" if status in (502, 503, 504) else None)
 
 
-def test_a_429_out_of_the_blue_says_how_long(simulator: Simulator, client: Client) -> None:
+def test_a_429_out_of_the_blue_says_how_long(simulator, client):
     simulator.set_faults(status={429: 1.0}, status_retry_after=7.0)
     reply = client.observe(simulator.queue_ids)
     assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
     assert "[7] seconds" in reply.json["message"]
 
 
-def test_html_is_a_200_that_is_no_json(simulator: Simulator, client: Client) -> None:
+def test_html_is_a_200_that_is_no_json(simulator, client):
     reply = scripted(simulator, client, "html")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html")
     assert reply.body.startswith(b"<!DOCTYPE html>")
 
 
-def test_a_wrong_content_type_labels_good_json(simulator: Simulator, client: Client) -> None:
+def test_a_wrong_content_type_labels_good_json(simulator, client):
     reply = scripted(simulator, client, "wrong_content_type")
     assert reply.headers["Content-Type"] == "text/plain"
     assert reply.json["results"]
 
 
-def test_garbage_is_labelled_json_and_is_none(simulator: Simulator, client: Client) -> None:
+def test_garbage_is_labelled_json_and_is_none(simulator, client):
     for _ in range(12):
         reply = scripted(simulator, client, "garbage")
         assert reply.headers["Content-Type"] == "application/json"
@@ -65,25 +65,25 @@ def test_garbage_is_labelled_json_and_is_none(simulator: Simulator, client: Clie
             json.loads(reply.body)
 
 
-def test_nan_stands_where_counts_were(simulator: Simulator, client: Client) -> None:
+def test_nan_stands_where_counts_were(simulator, client):
     body = scripted(simulator, client, "nan").body
     assert b'"count":NaN' in body
     assert b'"count":-Infinity' in body
 
 
-def test_wrong_types_are_valid_json_with_counts_of_every_kind(simulator: Simulator, client: Client) -> None:
+def test_wrong_types_are_valid_json_with_counts_of_every_kind(simulator, client):
     results = scripted(simulator, client, "wrong_types").json["results"]
     kinds = {type(each["stats"]["count"]) for group in results for each in group["data"]}
     assert {str, type(None), list, bool, dict, float} <= kinds
 
 
-def test_no_results_is_valid_json_without_any(simulator: Simulator, client: Client) -> None:
+def test_no_results_is_valid_json_without_any(simulator, client):
     for _ in range(8):
         body = scripted(simulator, client, "no_results").json
         assert not (isinstance(body, dict) and body.get("results"))
 
 
-def test_duplicate_groups_come_twice(simulator: Simulator, client: Client) -> None:
+def test_duplicate_groups_come_twice(simulator, client):
     groups = Counter(
         (each["group"]["queueId"], each["group"].get("mediaType"))
         for each in scripted(simulator, client, "duplicate_groups").json["results"]
@@ -91,7 +91,7 @@ def test_duplicate_groups_come_twice(simulator: Simulator, client: Client) -> No
     assert set(groups.values()) == {2}
 
 
-def test_a_shuffled_answer_says_the_same_in_another_order(simulator: Simulator, client: Client) -> None:
+def test_a_shuffled_answer_says_the_same_in_another_order(simulator, client):
     def groups(reply: Any) -> list[str]:
         return [json.dumps({**each, "data": sorted(each["data"], key=str)}) for each in reply.json["results"]]
 
@@ -103,14 +103,14 @@ def test_a_shuffled_answer_says_the_same_in_another_order(simulator: Simulator, 
     assert sorted(shuffled) == sorted(plain)
 
 
-def test_a_huge_body_is_as_huge_as_asked_and_still_json(simulator: Simulator, client: Client) -> None:
+def test_a_huge_body_is_as_huge_as_asked_and_still_json(simulator, client):
     simulator.set_faults(huge_body_bytes=3_000_000)
     reply = scripted(simulator, client, "huge_body")
     assert len(reply.body) == 3_000_000
     assert reply.json["results"]
 
 
-def test_a_revoked_token_is_a_401_until_the_next_login(simulator: Simulator, client: Client) -> None:
+def test_a_revoked_token_is_a_401_until_the_next_login(simulator, client):
     assert scripted(simulator, client, "revoke").status == 401
     assert client.observe(simulator.queue_ids).status == 401
     assert Client(simulator).observe(simulator.queue_ids).status == 200
@@ -119,18 +119,18 @@ def test_a_revoked_token_is_a_401_until_the_next_login(simulator: Simulator, cli
 # --- the connection ---
 
 
-def test_reset_is_a_reset(simulator: Simulator, client: Client) -> None:
+def test_reset_is_a_reset(simulator, client):
     with pytest.raises(ConnectionResetError):
         scripted(simulator, client, "reset")
 
 
-def test_half_an_answer_promises_more_than_it_brings(simulator: Simulator, client: Client) -> None:
+def test_half_an_answer_promises_more_than_it_brings(simulator, client):
     with pytest.raises(IncompleteRead) as cut:
         scripted(simulator, client, "half_answer")
     assert len(cut.value.partial) > 100
 
 
-def test_hang_never_answers_and_does_not_hold_up_the_stop(clock: Clock) -> None:
+def test_hang_never_answers_and_does_not_hold_up_the_stop(clock):
     with Simulator(queues=3, clock=clock) as simulator:
         with pytest.raises(TimeoutError):
             scripted(simulator, Client(simulator), "hang", timeout=0.2)
@@ -139,7 +139,7 @@ def test_hang_never_answers_and_does_not_hold_up_the_stop(clock: Clock) -> None:
     assert time.monotonic() - before < 5
 
 
-def test_a_hung_request_is_let_go_when_the_client_has_gone(clock: Clock) -> None:
+def test_a_hung_request_is_let_go_when_the_client_has_gone(clock):
     with Simulator(queues=3, clock=clock) as simulator:
         client = Client(simulator)
         idle = len(asyncio.all_tasks(simulator._loop))
@@ -152,7 +152,7 @@ def test_a_hung_request_is_let_go_when_the_client_has_gone(clock: Clock) -> None
             time.sleep(0.01)
 
 
-def test_latency_is_real_time_under_a_clock_that_stands_still(simulator: Simulator, client: Client) -> None:
+def test_latency_is_real_time_under_a_clock_that_stands_still(simulator, client):
     simulator.set_faults(latency=0.15)
     before = time.monotonic()
     assert client.observe(simulator.queue_ids).status == 200
@@ -169,9 +169,7 @@ def answered(simulator: Simulator, client: Client) -> dict[str, list[Any]]:
     return found
 
 
-def test_missing_queues_are_those_named_or_the_same_share_always(
-    simulator: Simulator, client: Client
-) -> None:
+def test_missing_queues_are_those_named_or_the_same_share_always(simulator, client):
     named = simulator.queue_ids[3]
     simulator.set_faults(missing_queues=(named,))
     assert set(simulator.queue_ids) - set(answered(simulator, client)) == {named}
@@ -181,7 +179,7 @@ def test_missing_queues_are_those_named_or_the_same_share_always(
     assert set(answered(simulator, client)) == left
 
 
-def test_queues_without_data_come_as_bare_groups(simulator: Simulator, client: Client) -> None:
+def test_queues_without_data_come_as_bare_groups(simulator, client):
     bare = simulator.queue_ids[5]
     simulator.set_faults(queues_without_data=(bare,))
     found = answered(simulator, client)
@@ -189,14 +187,14 @@ def test_queues_without_data_come_as_bare_groups(simulator: Simulator, client: C
     assert all("data" in group for queue_id, groups in found.items() if queue_id != bare for group in groups)
 
 
-def test_one_bad_id_costs_the_whole_request(simulator: Simulator, client: Client) -> None:
+def test_one_bad_id_costs_the_whole_request(simulator, client):
     bad, good = simulator.queue_ids[:2]
     simulator.set_faults(bad_ids=(bad,))
     assert client.observe([bad, good]).status == 400
     assert client.observe([good]).status == 200
 
 
-def test_an_unknown_medium_takes_the_messages_in_the_answer_and_in_the_truth(clock: Clock) -> None:
+def test_an_unknown_medium_takes_the_messages_in_the_answer_and_in_the_truth(clock):
     with Simulator(queues=200, clock=clock, faults=Faults(unknown_media="hologram")) as simulator:
         client = Client(simulator)
         reply = client.observe(simulator.queue_ids[:200], "oInteracting").json["results"]
@@ -215,7 +213,7 @@ def test_an_unknown_medium_takes_the_messages_in_the_answer_and_in_the_truth(clo
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_login_can_fail_with_a_status(status: int, simulator: Simulator, client: Client) -> None:
+def test_a_login_can_fail_with_a_status(status, simulator, client):
     simulator.set_faults(login_status={status: 1.0}, login_retry_after=11.0)
     reply = client.login()
     assert reply.status == status
@@ -223,7 +221,7 @@ def test_a_login_can_fail_with_a_status(status: int, simulator: Simulator, clien
     assert client.observe(simulator.queue_ids).status == 200
 
 
-def test_a_login_can_be_html_tokenless_late_or_cut(simulator: Simulator, client: Client) -> None:
+def test_a_login_can_be_html_tokenless_late_or_cut(simulator, client):
     simulator.set_faults(login_html=1.0)
     assert client.login().headers["Content-Type"] == "text/html"
     simulator.set_faults(login_html=0.0, login_garbage=1.0)
@@ -237,7 +235,7 @@ def test_a_login_can_be_html_tokenless_late_or_cut(simulator: Simulator, client:
     assert time.monotonic() - before >= 0.1
 
 
-def test_the_stated_lifetime_may_be_a_lie(simulator: Simulator, client: Client, clock: Clock) -> None:
+def test_the_stated_lifetime_may_be_a_lie(simulator, client, clock):
     simulator.set_faults(token_lifetime=100.0, stated_lifetime=86400.0)
     assert client.login().json["expires_in"] == 86400
     clock.advance(100)
@@ -260,18 +258,18 @@ def faults_met(seed: int, faults: Faults, requests: int) -> list[str | None]:
     return [each.fault for each in list(api.log)[1:]]
 
 
-def test_by_default_nothing_goes_wrong() -> None:
+def test_by_default_nothing_goes_wrong():
     assert set(faults_met(1, Faults(rate_limit=0), 1000)) == {None}
 
 
-def test_the_same_seed_meets_the_same_faults() -> None:
+def test_the_same_seed_meets_the_same_faults():
     bad_day = replace(Faults.hostile(), login_status={}, login_reset=0.0, login_html=0.0)
     first = faults_met(5, bad_day, 400)
     assert first == faults_met(5, bad_day, 400)
     assert first != faults_met(6, bad_day, 400)
 
 
-def test_a_hostile_day_mixes_nearly_everything() -> None:
+def test_a_hostile_day_mixes_nearly_everything():
     bad_day = replace(
         Faults.hostile(), rate_limit=0, revoke=0.0, login_status={}, login_reset=0.0, login_html=0.0
     )
@@ -280,18 +278,18 @@ def test_a_hostile_day_mixes_nearly_everything() -> None:
     assert 0.6 < met[None] / 3000 < 0.9
 
 
-def test_a_probability_is_a_probability() -> None:
+def test_a_probability_is_a_probability():
     met = Counter(faults_met(1, Faults(rate_limit=0, html=0.2, status={503: 0.3}), 2000))
     assert 0.17 < met["html"] / 2000 < 0.23
     assert 0.27 < met["503"] / 2000 < 0.33
 
 
-def test_a_script_is_followed_once_and_in_order() -> None:
+def test_a_script_is_followed_once_and_in_order():
     script = ("503", "ok", "html")
     assert faults_met(1, Faults(script=script), 5) == ["503", None, "html", None, None]
 
 
-def test_only_confines_faults_to_some_paths(simulator: Simulator, client: Client) -> None:
+def test_only_confines_faults_to_some_paths(simulator, client):
     simulator.set_faults(status={503: 1.0}, only=("/routing/",))
     assert client.observe(simulator.queue_ids).status == 200
     assert client.call("GET", "/api/v2/routing/queues").status == 503
@@ -300,7 +298,7 @@ def test_only_confines_faults_to_some_paths(simulator: Simulator, client: Client
 # --- the knobs themselves ---
 
 
-def test_an_unknown_fault_is_refused_by_name_with_the_known_ones() -> None:
+def test_an_unknown_fault_is_refused_by_name_with_the_known_ones():
     with pytest.raises(UnknownFaultError) as refused:
         Faults.from_mapping({"latencey": 1.0})
     message = str(refused.value)
@@ -349,12 +347,12 @@ def test_an_unknown_fault_is_refused_by_name_with_the_known_ones() -> None:
         {"login_hang": 0.6, "login_status": {"500": 0.6}},
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_knob(values: dict[str, Any]) -> None:
+def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_knob(values):
     with pytest.raises(UnknownFaultError, match=r"probabilit" if len(values) > 1 else next(iter(values))):
         Faults.from_mapping(values)
 
 
-def test_faults_survive_a_trip_through_json() -> None:
+def test_faults_survive_a_trip_through_json():
     rules = (
         Rule(route=("listing",), status=429, headers={"Retry-After": ["5", "5"]}),
         Rule(text="{}", queues=0.1),
@@ -363,7 +361,7 @@ def test_faults_survive_a_trip_through_json() -> None:
     assert Faults.from_mapping(json.loads(json.dumps(hostile.as_mapping()))) == hostile
 
 
-def test_a_toml_file_names_faults(tmp_path: Path) -> None:
+def test_a_toml_file_names_faults(tmp_path):
     file = tmp_path / "faults.toml"
     file.write_text('rate_limit = 10\nretry_after = "date"\nbad_ids = ["x"]\n[status]\n503 = 0.25\n')
     assert Faults.from_toml(file) == Faults(
@@ -372,7 +370,7 @@ def test_a_toml_file_names_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [each.name for each in fields(Faults)])
-def test_every_knob_is_in_the_document(name: str) -> None:
+def test_every_knob_is_in_the_document(name):
     assert f"| `{name}` |" in DOCUMENT.read_text()
 
 
@@ -387,11 +385,11 @@ def documented(chapter: str = "") -> list[str]:
     return [row for row in rows if row.isidentifier()]
 
 
-def test_the_document_names_no_knob_that_is_not_there() -> None:
+def test_the_document_names_no_knob_that_is_not_there():
     assert sorted(documented()) == sorted(each.name for each in fields(Faults))
     assert set(ANSWER_FAULTS) <= set(documented())
 
 
-def test_the_document_has_every_field_of_a_rule_and_every_named_fault() -> None:
+def test_the_document_has_every_field_of_a_rule_and_every_named_fault():
     assert documented("Rules") == [each.name for each in fields(Rule)]
     assert documented("Named faults") == list(NAMED)

@@ -2,33 +2,14 @@
 
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import pytest
-from simulator_client import (
-    NOON,
-    OBSERVATIONS,
-    Client,
-    Clock,
-    Reply,
-    exchange,
-)
+from simulator_client import NOON, OBSERVATIONS, QUEUES, STRANGER, Client, Clock, exchange
 
 from queuetick.simulator import Faults, Simulator
 
-STRANGER = "00000000-0000-4000-8000-000000000000"
 
-
-def groups(reply: Reply) -> list[dict[str, Any]]:
-    assert reply.status == 200, reply.body
-    found: list[dict[str, Any]] = reply.json["results"]
-    return found
-
-
-QUEUES = "/api/v2/routing/queues"
-
-
-def test_pages_are_25_by_default_and_lead_to_every_queue(simulator: Simulator, client: Client) -> None:
+def test_pages_are_25_by_default_and_lead_to_every_queue(simulator, client):
     page = client.call("GET", QUEUES).json
     assert (page["pageSize"], page["pageNumber"], page["total"], page["pageCount"]) == (25, 1, 45, 2)
     assert "previousUri" not in page
@@ -43,7 +24,7 @@ def test_pages_are_25_by_default_and_lead_to_every_queue(simulator: Simulator, c
     assert all(each["joinedMemberCount"] == truth[each["id"]]["joined"] for each in listed)
 
 
-def test_the_listing_carries_the_service_level_of_each_medium_where_the_queue_has_one() -> None:
+def test_the_listing_carries_the_service_level_of_each_medium_where_the_queue_has_one():
     """Under `call` for voice; some queues have none, some media lack it or a part of it."""
     with Simulator(queues=300, clock=Clock()) as simulator:
         entities = Client(simulator).call("GET", f"{QUEUES}?pageSize=500").json["entities"]
@@ -62,7 +43,7 @@ def test_the_listing_carries_the_service_level_of_each_medium_where_the_queue_ha
     assert 0 < sum("mediaSettings" not in entity for entity in entities) < 40
 
 
-def test_a_larger_page_is_cut_to_500_without_a_word() -> None:
+def test_a_larger_page_is_cut_to_500_without_a_word():
     with Simulator(queues=501, clock=Clock()) as simulator:
         client = Client(simulator)
         page = client.call("GET", f"{QUEUES}?pageSize=9999").json
@@ -71,7 +52,7 @@ def test_a_larger_page_is_cut_to_500_without_a_word() -> None:
         assert client.call("GET", f"{QUEUES}/divisionviews/all?pageSize=9999").json["pageSize"] == 500
 
 
-def test_queues_are_found_by_name_division_and_id(simulator: Simulator, client: Client) -> None:
+def test_queues_are_found_by_name_division_and_id(simulator, client):
     simulator.add_queue("Support Lyon")
 
     def found(query: str) -> set[str]:
@@ -96,12 +77,12 @@ def test_queues_are_found_by_name_division_and_id(simulator: Simulator, client: 
 
 
 @pytest.mark.parametrize("query", ["pageSize=0", "pageNumber=x", "sortOrder=sideways"])
-def test_a_parameter_out_of_range_is_a_400(query: str, client: Client) -> None:
+def test_a_parameter_out_of_range_is_a_400(query, client):
     reply = client.call("GET", f"{QUEUES}?{query}")
     assert (reply.status, reply.json["code"]) == (400, "invalid.query.param.value")
 
 
-def test_one_queue_is_read_by_its_id(simulator: Simulator, client: Client) -> None:
+def test_one_queue_is_read_by_its_id(simulator, client):
     queue = simulator.queues[3]
     listed = client.call("GET", f"{QUEUES}?id={queue.id}").json["entities"]
     assert [client.call("GET", f"{QUEUES}/{queue.id}").json] == listed
@@ -109,7 +90,7 @@ def test_one_queue_is_read_by_its_id(simulator: Simulator, client: Client) -> No
     assert client.call("GET", f"{QUEUES}/support").json["code"] == "invalid.id"
 
 
-def test_queues_added_renamed_and_removed_show_in_the_listing(simulator: Simulator, client: Client) -> None:
+def test_queues_added_renamed_and_removed_show_in_the_listing(simulator, client):
     added = simulator.add_queue("Neu")
     simulator.rename_queue(simulator.queue_ids[0], "Alt")
     simulator.remove_queue(gone := simulator.queue_ids[1])
@@ -134,15 +115,13 @@ def test_queues_added_renamed_and_removed_show_in_the_listing(simulator: Simulat
         ("Bearer nonsense", "bad.credentials"),
     ],
 )
-def test_without_a_good_token_there_is_a_401_that_says_why(
-    authorization: str | None, code: str, simulator: Simulator
-) -> None:
+def test_without_a_good_token_there_is_a_401_that_says_why(authorization, code, simulator):
     headers = {} if authorization is None else {"Authorization": authorization}
     reply = exchange(simulator.url, "GET", QUEUES, None, headers)
     assert (reply.status, reply.json["code"]) == (401, code)
 
 
-def test_a_permission_taken_away_is_a_403_that_names_it(simulator: Simulator, client: Client) -> None:
+def test_a_permission_taken_away_is_a_403_that_names_it(simulator, client):
     simulator.set_faults(denied_permissions=("analytics:queueObservation:view",))
     refused = client.observe(simulator.queue_ids)
     assert (refused.status, refused.json["code"]) == (403, "missing.any.permissions")
@@ -150,7 +129,7 @@ def test_a_permission_taken_away_is_a_403_that_names_it(simulator: Simulator, cl
     assert client.call("GET", QUEUES).status == 200
 
 
-def test_paths_methods_sizes_and_types_that_do_not_fit(client: Client) -> None:
+def test_paths_methods_sizes_and_types_that_do_not_fit(client):
     assert client.call("GET", "/api/v2/users").json["code"] == "not.found"
     assert client.call("GET", OBSERVATIONS).status == 405
     assert client.call("POST", OBSERVATIONS, b" " * 512_001).status == 413
@@ -158,9 +137,7 @@ def test_paths_methods_sizes_and_types_that_do_not_fit(client: Client) -> None:
     assert exchange(client.simulator.url, "POST", OBSERVATIONS, b"{}", text).status == 415
 
 
-def test_every_answer_carries_a_correlation_id_and_errors_repeat_it(
-    simulator: Simulator, client: Client
-) -> None:
+def test_every_answer_carries_a_correlation_id_and_errors_repeat_it(simulator, client):
     replies = [client.observe(simulator.queue_ids), client.call("GET", "/nowhere"), client.login()]
     ids = [each.headers["ININ-Correlation-Id"] for each in replies]
     assert len(set(ids)) == 3
@@ -168,7 +145,7 @@ def test_every_answer_carries_a_correlation_id_and_errors_repeat_it(
     assert ids == [each.correlation_id for each in simulator.requests[-3:]]
 
 
-def test_the_date_header_is_the_simulators_clock(simulator: Simulator, client: Client) -> None:
+def test_the_date_header_is_the_simulators_clock(simulator, client):
     def date() -> float:
         return parsedate_to_datetime(client.observe(simulator.queue_ids).headers["Date"]).timestamp()
 
@@ -177,7 +154,7 @@ def test_the_date_header_is_the_simulators_clock(simulator: Simulator, client: C
     assert date() == NOON - 90
 
 
-def test_the_log_says_what_was_asked_and_answered(simulator: Simulator, client: Client) -> None:
+def test_the_log_says_what_was_asked_and_answered(simulator, client):
     simulator.faults = replace(Faults(), script=("ok", "503"))
     client.observe(simulator.queue_ids[:7])
     client.observe(simulator.queue_ids[:7])

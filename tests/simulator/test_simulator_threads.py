@@ -16,7 +16,7 @@ def waiting_by_queue(simulator: Simulator, client: Client) -> dict[str, int]:
     return counts
 
 
-def test_an_answer_under_the_real_clock_is_the_truth_of_the_instant_in_the_log() -> None:
+def test_an_answer_under_the_real_clock_is_the_truth_of_the_instant_in_the_log():
     with busy(45) as simulator:
         client = Client(simulator)
         for _ in range(5):
@@ -25,7 +25,7 @@ def test_an_answer_under_the_real_clock_is_the_truth_of_the_instant_in_the_log()
             assert answered == {queue_id: each["waiting"] for queue_id, each in truth.items()}
 
 
-def test_many_clients_and_a_busy_test_do_not_disturb_each_other() -> None:
+def test_many_clients_and_a_busy_test_do_not_disturb_each_other():
     """Four clients ask while the test reads truth of other hours, changes faults and revokes nothing."""
     with busy(45, faults=Faults(rate_limit=0)) as simulator:
         done = threading.Event()

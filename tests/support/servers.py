@@ -54,6 +54,17 @@ def check(queuetick: Callable[..., Any]) -> Callable[..., Diagnosis]:
     return run
 
 
+def has_ipv6_loopback() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6_loopback(), reason="this machine has no ::1")
+
+
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port of this machine that refuses connections for as long as the test runs."""

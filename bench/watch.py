@@ -113,7 +113,7 @@ def whole_command(queues: int, seconds: float) -> None:
         outside, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         threading.Thread(target=drain, args=(outside,), daemon=True).start()
-        arguments = [sys.executable, "-m", "queuetick.watch"]
+        arguments = [sys.executable, "-m", "queuetick", "watch"]
         process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, start_new_session=True
         )

@@ -17,8 +17,10 @@ from rich.json import JSON
 from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "release"))
+from picture import svg
+
 from queuetick.simulator import Faults
-from queuetick.watch.picture import svg
 from queuetick.watch.state import Board
 from queuetick.watch.tail import Printer
 from queuetick.watch.view import Pane, View

@@ -13,6 +13,8 @@ from watch_lines import START, completed, line, snapshot, stream
 
 from queuetick import watch
 
+ROOT = Path(__file__).parents[2]
+
 BUSY = b"\n".join(stream(30, 120, start=START)) + b"\n"
 
 
@@ -143,7 +145,7 @@ def test_without_rich_one_sentence_says_what_to_install(
     monkeypatch.setitem(sys.modules, "rich", None)
     parser = argparse.ArgumentParser()
     watch.add_arguments(parser)
-    assert watch.run(parser.parse_args(["--once"])) == 1
+    assert watch.run("command", parser.parse_args(["--once"]), ()) == 1
     said = capsys.readouterr().err
     assert "pip install 'queuetick[viewers]'" in said and said.count("\n") == 1
 
@@ -162,8 +164,7 @@ def test_the_picture_command_writes_an_svg(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(BUSY)
     command = [
         sys.executable,
-        "-m",
-        "queuetick.watch.picture",
+        ROOT / "release/picture.py",
         str(tmp_path / "log"),
         str(tmp_path / "out.svg"),
     ]

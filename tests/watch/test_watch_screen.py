@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from picture import svg
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from watch_lines import START, completed, line, snapshot, stamp, stream
@@ -16,7 +17,6 @@ from watch_lines import START, completed, line, snapshot, stamp, stream
 from queuetick.events.thresholds import Threshold, Thresholds
 from queuetick.watch import styles
 from queuetick.watch.header import Scene
-from queuetick.watch.picture import svg
 from queuetick.watch.screen import Screen
 from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board

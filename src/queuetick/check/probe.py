@@ -6,7 +6,7 @@ import email.utils
 import threading
 from collections.abc import Callable
 
-from queuetick.check.report import Answers
+from queuetick.check.report import Noted
 from queuetick.check.result import Check, passed, skipped, warned
 from queuetick.events import Fact, MetricRefused, RateLimitPaused, TokenRenewed
 from queuetick.genesys.transport import Response
@@ -29,7 +29,7 @@ class Probe:
         self.token_lifetime: float | None = None
         self.refused_metrics: list[str] = []
         """Metrics that the organisation does not offer."""
-        self.answers = Answers()
+        self.answers: list[Noted] = []
         """Every answer, for the report."""
         self.skews: list[float] = []
         """This machine's clock minus the server's, one per answer with a Date header, in seconds."""
@@ -46,7 +46,7 @@ class Probe:
 
     def note_answer(self, method: str, url: str, response: Response) -> None:
         if self._keep_answers:
-            self.answers.note(method, url, response)
+            self.answers.append((method, url, response))
         arrived = self._now()
         try:
             date = email.utils.parsedate_to_datetime(response.headers["Date"]).timestamp()

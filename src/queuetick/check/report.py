@@ -11,7 +11,6 @@ import json
 import platform
 import re
 import ssl
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -67,38 +66,31 @@ _HEADERS: Mapping[str, re.Pattern[str] | None] = {
 """Headers that the report names, and what a value must look like to be written."""
 
 
-class Answers:
-    """Notes every answer of a check, from any thread."""
+Noted = tuple[str, str, Response]
+"""Method, URL and answer of a request."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._noted: list[tuple[str, str, Response]] = []
 
-    def note(self, method: str, url: str, response: Response) -> None:
-        with self._lock:
-            self._noted.append((method, url, response))
-
-    def shapes(self, private: Iterable[str]) -> list[dict[str, Any]]:
-        """One entry for each request and status. Keys that are among `private` names are not written."""
-        hidden = {folded(name) for name in private}
-        groups: dict[tuple[str, int], list[Response]] = {}
-        for method, url, response in self._noted:
-            groups.setdefault((f"{method} {route(url)}", response.status), []).append(response)
-        return [
-            {
-                "request": request,
-                "status": status,
-                "answers": bucket(len(responses)),
-                "bytes": bucket(max(len(response.data) for response in responses)),
-                "headers": _headers(responses),
-                "body": _body(responses, hidden),
-            }
-            for (request, status), responses in groups.items()
-        ]
+def shapes(answers: Sequence[Noted], private: Iterable[str]) -> list[dict[str, Any]]:
+    """One entry for each request and status. Keys that are among `private` names are not written."""
+    hidden = {folded(name) for name in private}
+    groups: dict[tuple[str, int], list[Response]] = {}
+    for method, url, response in answers:
+        groups.setdefault((f"{method} {route(url)}", response.status), []).append(response)
+    return [
+        {
+            "request": request,
+            "status": status,
+            "answers": bucket(len(responses)),
+            "bytes": bucket(max(len(response.data) for response in responses)),
+            "headers": _headers(responses),
+            "body": _body(responses, hidden),
+        }
+        for (request, status), responses in groups.items()
+    ]
 
 
 def document(
-    checks: Sequence[Check], config: Config | None, answers: Answers, private: Iterable[str]
+    checks: Sequence[Check], config: Config | None, answers: Sequence[Noted], private: Iterable[str]
 ) -> dict[str, Any]:
     """The report. `private` are names that must not appear even as keys: of queues and divisions."""
     region = {"region": config.genesys.region, "endpoint": config.genesys.endpoint} if config else {}
@@ -111,7 +103,7 @@ def document(
         **region,
         "settings": sorted(config.origins) if config else [],
         "checks": [_check(check) for check in checks],
-        "answers": answers.shapes(private),
+        "answers": shapes(answers, private),
     }
 
 

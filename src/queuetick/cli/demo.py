@@ -76,15 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
-    from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues
+    from queuetick.config import Config, Credentials, Genesys, Poll
 
     config = Config(
         genesys=Genesys(api_url=simulator.url),
-        queues=Queues(),
         poll=Poll(interval=arguments.interval or 15.0),
-        output=Output(),
-        log=Log(),
-        metrics=Metrics(),
         credentials=Credentials(simulator.client_id, simulator.client_secret),
     )
     daemon = process.new_daemon(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from queuetick.watch import add_tail_arguments as add_arguments
-from queuetick.watch import run_tail
+from queuetick.watch import run as view
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
@@ -29,4 +29,4 @@ Read docs/watch.md.
 def run(arguments: argparse.Namespace) -> int:
     from queuetick.config.load import load_thresholds
 
-    return run_tail(arguments, load_thresholds())
+    return view("tail", arguments, load_thresholds())

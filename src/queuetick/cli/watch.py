@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from queuetick.watch import add_arguments
-from queuetick.watch import run as watch
+from queuetick.watch import run as view
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
@@ -29,4 +29,4 @@ Read docs/watch.md.
 def run(arguments: argparse.Namespace) -> int:
     from queuetick.config.load import load_thresholds
 
-    return watch(arguments, load_thresholds())
+    return view("command", arguments, load_thresholds())

@@ -154,16 +154,16 @@ class Source(Struct, frozen=True):
     """Why it is ignored."""
 
 
-class Config(Struct, frozen=True):
+class Config(Struct, frozen=True, kw_only=True):
     """Everything in force; `source` is the file that was read, if any. `thresholds` comes from `[[thresholds]]`."""
 
-    genesys: Genesys
-    queues: Queues
-    poll: Poll
-    output: Output
-    log: Log
-    metrics: Metrics
     credentials: Credentials
+    genesys: Genesys = Genesys()
+    queues: Queues = Queues()
+    poll: Poll = Poll()
+    output: Output = Output()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
     stats: Stats = Stats()
     thresholds: tuple[Threshold, ...] = ()
     source: str | None = None

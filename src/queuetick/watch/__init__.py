@@ -6,8 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Iterable
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from queuetick.foreign_text import argument
 from queuetick.watch.moments import is_moment
@@ -94,32 +93,21 @@ def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-follow", action="store_true", help="stop at the end of FILE")
 
 
-def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
-    """Watch until told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
-    command = _drawn_by_rich("command")
-    code: int = 1 if command is None else command.watch(args, thresholds)
-    return code
-
-
-def run_tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
-    """Print changes until the input ends or told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
-    command = _drawn_by_rich("tail")
-    code: int = 1 if command is None else command.tail(args, thresholds)
-    return code
-
-
-def _drawn_by_rich(module: str) -> ModuleType | None:
-    """Import a module of this room. rich is an extra: every other command has to work without it."""
+def run(viewer: Literal["command", "tail"], args: argparse.Namespace, thresholds: Iterable[Threshold]) -> int:
+    """Show the lines until told to stop. Returns the exit code: 0 as asked, 1 a fault, 2 usage."""
     try:
-        return importlib.import_module(f"queuetick.watch.{module}")
-    except ModuleNotFoundError as error:
+        module = importlib.import_module(f"queuetick.watch.{viewer}")
+    except ModuleNotFoundError as error:  # rich is an extra: every other command has to work without it
         if (error.name or "").partition(".")[0] != "rich":
             raise
-    sys.stderr.write(
-        "queuetick: watch and tail need rich, which is not installed. "
-        "Fix: install the package queuetick-tools, or: pip install 'queuetick[viewers]'\n"
-    )
-    return None
+        sys.stderr.write(
+            "queuetick: watch and tail need rich, which is not installed. "
+            "Fix: install the package queuetick-tools, or: pip install 'queuetick[viewers]'
+"
+        )
+        return 1
+    code: int = module.run(args, thresholds)
+    return code
 
 
 def _moment(text: str) -> str:

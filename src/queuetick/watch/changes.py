@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 
 import msgspec
@@ -72,17 +73,15 @@ class Entry(msgspec.Struct, gc=False, frozen=True):
         return [Segment(sentence(self.what, zone), self.style)]
 
 
+@dataclass(slots=True)
 class _State:
     """What of a queue's last snapshot the next one is compared with."""
 
-    __slots__ = ("at", "scheduled_at", "severity", "staffed", "waits")
-
-    def __init__(self) -> None:
-        self.at = float("-inf")
-        self.scheduled_at: str | None = None
-        self.severity = Severity.NORMAL
-        self.waits = False
-        self.staffed: bool | None = None
+    at: float = float("-inf")
+    scheduled_at: str | None = None
+    severity: Severity = Severity.NORMAL
+    waits: bool = False
+    staffed: bool | None = None
 
 
 _STYLES = {"!": styles.WARN, "!!": styles.CRIT, "ok": styles.GOOD}

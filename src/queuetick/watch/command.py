@@ -31,7 +31,7 @@ from queuetick.watch.view import View
 GC_THRESHOLD = (50_000, 20, 100)
 
 
-def watch(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
+def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
     """Returns the exit code. `thresholds` are those of the configuration; limits among the options replace them."""
     zone = UTC if args.utc else None
     replay = args.start is not None or args.speed is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections import Counter, deque
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import islice
 
 from queuetick.events import (
@@ -35,39 +36,27 @@ EVENTS = 20_000
 """Entries that are kept: of 5,000 busy queues some minutes, of 50 a day."""
 
 
+@dataclass(slots=True, eq=False)
 class Row:
     """One queue of one organisation."""
 
-    __slots__ = (
-        "at",
-        "division",
-        "grade",
-        "history",
-        "key",
-        "name",
-        "named",
-        "ordinal",
-        "placed",
-        "search",
-        "snapshot",
-        "stats",
-        "status",
-    )
+    key: Key
+    name: str = ""
+    division: str = ""
+    named: str | None = None
+    placed: str | None = None
+    search: str = ""
+    snapshot: QueueSnapshot | None = None
+    grade: Assessment = NOBODY
+    stats: QueueStats | None = None
+    at: float = float("-inf")
+    ordinal: int | None = None
+    status: Status | None = None
+    history: History = field(default_factory=History)
 
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.name = clean(key[1])
-        self.division = ""
-        self.named: str | None = None
-        self.placed: str | None = None
+    def __post_init__(self) -> None:
+        self.name = clean(self.queue_id)
         self.search = folded(self.name)
-        self.snapshot: QueueSnapshot | None = None
-        self.grade: Assessment = NOBODY
-        self.stats: QueueStats | None = None
-        self.at = float("-inf")
-        self.ordinal: int | None = None
-        self.status: Status | None = None
-        self.history = History()
 
     @property
     def queue_id(self) -> str:

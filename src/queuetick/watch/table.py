@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -300,17 +301,13 @@ def trend(row: Row, board: Board, cycles: int) -> styles.Line:
     if top == _TREND_TOP and max(values) <= 0:
         return [Segment("".join(level(None if value < 0 else value, top) for value in values), styles.FAINT)]
     loud = styles.TREND if row.severity < Severity.WARN else _NUMBER[row.severity]
-    line: styles.Line = []
-    run, run_style = "", styles.PLAIN
-    for value in values:
-        style = loud if value > 0 else styles.FAINT
-        if style is not run_style:
-            if run:
-                line.append(Segment(run, run_style))
-            run, run_style = "", style
-        run += level(None if value < 0 else value, top)
-    line.append(Segment(run, run_style))
-    return line
+    return [
+        Segment(
+            "".join(level(None if value < 0 else value, top) for value in run),
+            loud if waiting else styles.FAINT,
+        )
+        for waiting, run in groupby(values, key=lambda value: value > 0)
+    ]
 
 
 def media_split(row: Row, width: int) -> str:

@@ -102,7 +102,7 @@ class Printer:
         return text.encode(self._encoding, "replace").decode(self._encoding) + "\n"
 
 
-def tail(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
+def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
     """Returns the exit code."""
     source = open_or_say(args.file, "tail")
     if isinstance(source, int):

@@ -1,4 +1,4 @@
-"""`python -m queuetick.watch.picture FILE OUT.svg`: the live table as a picture, from real lines."""
+"""`python release/picture.py FILE OUT.svg`: the live table as a picture, from real lines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def svg(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m queuetick.watch.picture", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="JSON lines")
     parser.add_argument("out", type=Path, help="the SVG to write")
     parser.add_argument("--width", type=int, default=110, help="columns")

@@ -8,14 +8,13 @@ from typing import Any
 from msgspec import Struct
 
 from queuetick.check.result import Check, failed, passed, warned
-from queuetick.config import Config
-from queuetick.genesys import stats
+from queuetick.config import Config, Poll
 from queuetick.genesys.listing import PAGE_SIZE
 from queuetick.polling.capacity import (
     MAX_BATCH_SIZE,
-    fitting_batch_size,
     interval_in_force,
     shortest_interval,
+    stats_requests_per_minute,
 )
 from queuetick.polling.runner import CYCLE_SHARE
 
@@ -43,24 +42,17 @@ class Measured(Struct, frozen=True):
     """Seconds that one query took."""
 
 
-def stats_per_minute(config: Config, queues: int) -> float:
-    """Requests a minute that queue.stats needs."""
-    return math.ceil(queues / stats.MAX_QUEUES) * 60 / config.stats.every
-
-
 def budget(config: Config, known: Measured) -> Check:
     """Whether the token's budget and the interval have room for what is configured, and which setting would fit."""
     poll, queues, allowed = config.poll, known.queues, known.allowed
     batches = math.ceil(queues / poll.batch_size)
-    for_stats = stats_per_minute(config, queues)
+    for_stats = stats_requests_per_minute(queues, config.stats.every)
     needed = batches * 60 / poll.interval
     used = needed + (for_stats if config.stats.enabled else 0.0)
     share = used / allowed
     room = max(1, int(allowed * TIGHT - (used - needed)))
     latency = known.latency or 0.0
-    size = fitting_batch_size(queues, poll.interval, room)
-    if size is not None and (quick := _quick_size(config, queues, latency)) <= MAX_BATCH_SIZE:
-        size = max(size, quick)
+    size = _fitting_size(poll, queues, latency, room)
     interval = max(float(poll.interval), _interval_for(batches, room, poll.concurrency, latency))
     month = round(batches * MONTH / poll.interval)
     pages = math.ceil((known.listed or 0) / PAGE_SIZE)
@@ -103,13 +95,13 @@ def budget(config: Config, known: Measured) -> Check:
         return failed("budget", message, fix, **evidence)
     if seconds is not None and seconds > CYCLE_SHARE * poll.interval:
         message = _too_slow(config, batches, latency, seconds)
-        return failed("budget", message, _faster(config, queues, latency), **evidence)
+        return failed("budget", message, _faster(poll, queues, latency), **evidence)
     if share > TIGHT:
         message += ": that leaves little room for retries"
         return warned("budget", message, fix, **evidence)
     if seconds is not None and seconds > TIGHT * CYCLE_SHARE * poll.interval:
         message = f"{_too_slow(config, batches, latency, seconds)}, with little room for retries"
-        return warned("budget", message, _faster(config, queues, latency), **evidence)
+        return warned("budget", message, _faster(poll, queues, latency), **evidence)
     if not config.stats.enabled and queues:
         message += f"; queue.stats ([stats] enabled) would add {for_stats:.4g} a minute"
     return passed("budget", message, **evidence)
@@ -135,26 +127,30 @@ def _interval_for(batches: int, room: int, concurrency: int, latency: float) -> 
     return max(shortest_interval(batches, room), float(math.ceil(exact)) if exact > 1 else 0.0)
 
 
-def _rounds(config: Config, latency: float) -> float:
-    """How many requests one thread has time for in a cycle, with room for retries."""
-    return TIGHT * CYCLE_SHARE * config.poll.interval // latency if latency else math.inf
+def _in_time(poll: Poll, queues: int, latency: float, *, size: int, concurrency: int) -> bool:
+    """Whether a cycle has time for its requests, with room for retries."""
+    seconds = _cycle_seconds(math.ceil(queues / size), concurrency, latency)
+    return seconds <= TIGHT * CYCLE_SHARE * poll.interval
 
 
-def _quick_size(config: Config, queues: int, latency: float) -> int:
-    """The smallest batch size with which a cycle has time for its requests; too large a one where none has."""
-    rounds = _rounds(config, latency)
-    return math.ceil(queues / (rounds * config.poll.concurrency)) if rounds else MAX_BATCH_SIZE + 1
+def _fitting_size(poll: Poll, queues: int, latency: float, room: float = math.inf) -> int | None:
+    """The smallest batch size with which a cycle has time and budget for its requests."""
+    for size in range(1, MAX_BATCH_SIZE + 1):
+        within = math.ceil(queues / size) * 60 / poll.interval <= room
+        if within and _in_time(poll, queues, latency, size=size, concurrency=poll.concurrency):
+            return size
+    return None
 
 
-def _faster(config: Config, queues: int, latency: float) -> str:
+def _faster(poll: Poll, queues: int, latency: float) -> str:
     """The smallest batch size, and the smallest concurrency, with which a cycle keeps below its share."""
-    poll, rounds = config.poll, _rounds(config, latency)
     fixes = []
-    if (size := _quick_size(config, queues, latency)) <= MAX_BATCH_SIZE:
+    if (size := _fitting_size(poll, queues, latency)) is not None:
         fixes.append(f"set poll.batch_size to {size}")
-    threads = math.ceil(math.ceil(queues / poll.batch_size) / rounds) if rounds else MAX_CONCURRENCY + 1
-    if threads <= MAX_CONCURRENCY:
-        fixes.append(f"set poll.concurrency to {threads}")
+    for threads in range(1, MAX_CONCURRENCY + 1):
+        if _in_time(poll, queues, latency, size=poll.batch_size, concurrency=threads):
+            fixes.append(f"set poll.concurrency to {threads}")
+            break
     widest = _cycle_seconds(math.ceil(queues / MAX_BATCH_SIZE), MAX_CONCURRENCY, latency) / (
         TIGHT * CYCLE_SHARE
     )

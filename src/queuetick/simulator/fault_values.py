@@ -1,7 +1,9 @@
 """The values that each knob of Faults may have."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import Field
+from types import NoneType
+from typing import Any, get_args
 
 from queuetick.simulator.fault_rules import ANSWER_FAULTS, Rule, UnknownFaultError
 
@@ -10,34 +12,18 @@ RETRY_AFTER_FORMS = ("seconds", "date", "absent")
 UNKNOWN_QUEUE_FORMS = ("absent", "no_data", "bad_request")
 
 _PROBABILITIES = (*ANSWER_FAULTS, "login_hang", "login_reset", "login_html", "login_garbage")
-_TUPLES = (
-    "bad_ids",
-    "denied_permissions",
-    "listing_deletes",
-    "listing_repeated",
-    "listing_unreadable",
-    "missing_queues",
-    "only",
-    "queues_without_data",
-    "script",
-)
+_TEXTS = tuple[str, ...]
+_CHOSEN = float | tuple[str, ...]
+"""Types of knobs: a list of strings, and a share or a list of ids."""
 _CHOICES = {"window": WINDOWS, "unknown_queue": UNKNOWN_QUEUE_FORMS}
-_SHARES = (
-    "listing_deletes",
-    "listing_repeated",
-    "listing_unreadable",
-    "missing_queues",
-    "queues_without_data",
-)
 _SIGNED = ("clock_skew",)
 _TABLES = {"status": "HTTP statuses", "login_status": "HTTP statuses", "listing_cut": "page numbers"}
-_NULLABLE = ("listing_page_count", "listing_total", "stated_lifetime", "status_retry_after")
-_FLAGS = ("legacy_429", "listing_empty", "rate_limit_headers")
 
 
-def plain(name: str, value: Any) -> Any:
+def plain(knob: Field[Any], value: Any) -> Any:
     """Bring JSON's and TOML's containers into the forms of the fields."""
-    if name in _TUPLES and isinstance(value, list | tuple):
+    name = knob.name
+    if knob.type in (_TEXTS, _CHOSEN) and isinstance(value, list | tuple):
         return tuple(str(item) for item in value)
     if name == "rules" and isinstance(value, list | tuple):
         return tuple(each if isinstance(each, Rule) else Rule.from_mapping(each) for each in value)
@@ -53,7 +39,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def problem(name: str, value: Any) -> str | None:  # noqa: PLR0912 - a decision table
+def problem(knob: Field[Any], value: Any) -> str | None:  # noqa: PLR0912 - a decision table
+    """What is wrong with the value of a field of Faults."""
+    name, kind = knob.name, knob.type
     if name in _PROBABILITIES:
         if not _is_number(value) or not 0 <= value <= 1:
             return f"{name} is a probability between 0 and 1, not {value!r}"
@@ -84,21 +72,21 @@ def problem(name: str, value: Any) -> str | None:  # noqa: PLR0912 - a decision 
     elif name == "retry_after":
         if not (value in RETRY_AFTER_FORMS or (_is_number(value) and value >= 0)):
             return f"retry_after is {', '.join(RETRY_AFTER_FORMS)} or a number of seconds, not {value!r}"
-    elif name in _SHARES and _is_number(value):
+    elif kind == _CHOSEN and _is_number(value):
         if not 0 <= value <= 1:
             return f"{name} is a share between 0 and 1 or a list of ids, not {value!r}"
-    elif name in _TUPLES:
+    elif kind in (_TEXTS, _CHOSEN):
         if not isinstance(value, tuple):
             return f"{name} is a list of strings, not {value!r}"
         if name == "script":
             return _script_problem(value)
-    elif name in _FLAGS:
+    elif kind is bool:
         if not isinstance(value, bool):
             return f"{name} is true or false, not {value!r}"
     elif name == "unknown_media":
         if not isinstance(value, str) or (value and not value.isidentifier()):
             return f"unknown_media is a name like hologram, not {value!r}"
-    elif value is None and name in _NULLABLE:
+    elif value is None and NoneType in get_args(kind):
         return None
     elif not _is_number(value) or (value < 0 and name not in _SIGNED):
         return f"{name} is a number of at least 0, not {value!r}"

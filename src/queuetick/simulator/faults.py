@@ -140,7 +140,7 @@ class Faults:
     """Probability that the login's JSON lacks `access_token`."""
 
     def __post_init__(self) -> None:
-        problems = [found for each in fields(self) if (found := problem(each.name, getattr(self, each.name)))]
+        problems = [found for each in fields(self) if (found := problem(each, getattr(self, each.name)))]
         if not problems:
             problems = [found for table in ("", "login_") if (found := self._sum_problem(table))]
         if problems:
@@ -164,7 +164,7 @@ class Faults:
         if not isinstance(names, list | tuple):
             raise UnknownFaultError(f"named is a list of names, not {names!r}")
         values = knobs_of(names) | {name: value for name, value in values.items() if name != "named"}
-        known = [each.name for each in fields(cls)]
+        known = {each.name: each for each in fields(cls)}
         unknown = [name for name in values if name not in known]
         if unknown:
             close = difflib.get_close_matches(unknown[0], known, n=1)
@@ -172,7 +172,7 @@ class Faults:
             raise UnknownFaultError(
                 f"unknown fault {', '.join(map(repr, unknown))}{hint}; known are {', '.join(sorted(known))}"
             )
-        changes = {name: plain(name, value) for name, value in values.items()}
+        changes = {name: plain(known[name], value) for name, value in values.items()}
         return replace(base, **changes) if base is not None else cls(**changes)
 
     @classmethod

@@ -102,8 +102,7 @@ def run(viewer: Literal["command", "tail"], args: argparse.Namespace, thresholds
             raise
         sys.stderr.write(
             "queuetick: watch and tail need rich, which is not installed. "
-            "Fix: install the package queuetick-tools, or: pip install 'queuetick[viewers]'
-"
+            "Fix: install the package queuetick-tools, or: pip install 'queuetick[viewers]'\n"
         )
         return 1
     code: int = module.run(args, thresholds)

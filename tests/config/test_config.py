@@ -223,7 +223,7 @@ RULES = {
     "an endpoint of neither kind": (
         '[genesys]\nendpoint = "both"',
         "genesys.endpoint",
-        "is not one of its values (it is 'both')",
+        "is not one of the allowed values (it is 'both')",
         'genesys.endpoint takes "observations" or, for gateways that offer it, "details"',
     ),
     "no scheme": (
@@ -408,13 +408,13 @@ RULES = {
     "a level that is none": (
         '[log]\nlevel = "loud"',
         "log.level",
-        "is not one of its values (it is 'loud')",
+        "is not one of the allowed values (it is 'loud')",
         "log.level takes debug, info, warning, error or critical",
     ),
     "a profile that is none": (
         '[output]\nprofile = "x"',
         "output.profile",
-        "is not one of its values (it is 'x')",
+        "is not one of the allowed values (it is 'x')",
         'output.profile takes "plain", "ecs" or "otel": the field names',
     ),
     "text for a number": (

@@ -115,7 +115,7 @@ def _run(*command: str, stdin: bytes = b"") -> bytes:
         fix = (
             "run it as root, where systemd is the init"
             if os.geteuid()
-            else "see that systemd is the init here"
+            else "run it where systemd runs, or without --unit"
         )
         raise Unreadable(f"{command[0]}: {reason[-1] if reason else 'failed'}", fix)
     return done.stdout

@@ -22,7 +22,7 @@ _IN_WORDS = (
     (r"Expected `array` of length (\d+), got (\d+)", "must have {} values, not {}"),
     (r"Expected `[^`]+` (<=|>=|<|>) (\S+)", "must be {} {}"),
     (r"Expected `([^`]+)`, got `([^`]+)`", "must be {}, not {}"),
-    (r"Invalid enum value", "is not one of its values"),
+    (r"Invalid enum value", "is not one of the allowed values"),
 )
 _WORDS = {
     "<=": "at most",

@@ -32,7 +32,7 @@ _HELP = (
     ("", ""),
     ("!! !", "over a critical limit; over its target or a warning limit"),
     ("?", "no fresh numbers; the dim ones are the last known"),
-    (UNKNOWN, "the API did not say"),
+    (UNKNOWN, "not known"),
     (GAP, "a cycle without a snapshot"),
 )
 

@@ -26,7 +26,7 @@ CHUNK = 256 * 1024
 STEP = 0.25
 """Seconds that the thread waits for a full destination before it looks whether the output was closed."""
 GATHER = 0.02
-"""Seconds that the thread gathers lines after the first one: a write a batch would cost as much as the lines."""
+"""Seconds that the idle thread gathers lines after the first one: one write for several batches."""
 RETRY = 0.5
 """Seconds from a write that failed (full disk, lost directory) to the next attempt."""
 PRIORITIES: dict[str, bytes] = {
@@ -238,8 +238,11 @@ class Output:
     def _take(self) -> bool:
         """Wait for lines and move some into `_writing`; return False once the output has ended."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or bool(self._pending) or self._destination.unfinished)
-            self._changed.wait_for(lambda: self._ended or self._hurry or self._pending_bytes >= CHUNK, GATHER)
+            if not self._pending and not self._destination.unfinished:
+                self._changed.wait_for(lambda: self._ended or bool(self._pending))
+                self._changed.wait_for(
+                    lambda: self._ended or self._hurry or self._pending_bytes >= CHUNK, GATHER
+                )
             size = 0
             while self._pending and size < CHUNK and not self._ended:
                 line = self._pending.popleft()

@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from queuetick.simulator import Faults, Simulator
+from support.npm import node_modules
 
 CLIENTS = Path(__file__).parent / "clients"
 JAVASCRIPT_SDK = "purecloud-platform-client-v2"
@@ -97,25 +96,6 @@ def check_the_day_the_client_read(seen: dict[str, Any], simulator: Simulator) ->
     }
 
 
-def javascript_sdk(skip: Callable[[str], NoReturn]) -> Path:
-    """A node_modules folder with the SDK in it, kept between runs."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            skip(f"{program} is not installed")
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = caches / "queuetick-tests" / f"{JAVASCRIPT_SDK}-{JAVASCRIPT_SDK_VERSION}"
-    modules = cache / "node_modules"
-    if not (cache / "complete").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        options = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", cache)
-        command = ["npm", "install", *options, f"{JAVASCRIPT_SDK}@{JAVASCRIPT_SDK_VERSION}"]
-        install = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if install.returncode != 0:
-            skip(f"npm cannot install {JAVASCRIPT_SDK}: {install.stderr.strip().splitlines()[-1:]}")
-        (cache / "complete").touch()
-    return modules
-
-
 @pytest.mark.node
 def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(tmp_path, capsys):
     def skip(reason: str) -> NoReturn:
@@ -124,7 +104,7 @@ def test_the_javascript_sdk_logs_in_lists_observes_and_meets_a_429(tmp_path, cap
             print(f"\nskipped: the JavaScript SDK was not tried: {reason}")
         pytest.skip(reason)
 
-    modules = javascript_sdk(skip)
+    modules = node_modules(JAVASCRIPT_SDK, JAVASCRIPT_SDK_VERSION, skip)
     faults = Faults(rate_limit=ALLOWED)
     with Simulator(queues=45, seed=3, clock=lambda: NOON, faults=faults) as simulator:
         address = urlsplit(simulator.url)

@@ -156,17 +156,6 @@ def test_reloads_during_a_listing_leave_no_thread_and_no_descriptor(tmp_path):
     assert max(descriptors[6:]) <= max(descriptors[:6]) + 4
 
 
-def test_a_configuration_that_is_gone_is_rejected(tmp_path):
-    with running(tmp_path) as (_, daemon):
-        daemon.await_event("cycle.completed")
-        (tmp_path / "config.toml").unlink()
-        daemon.process.send_signal(signal.SIGHUP)
-        rejected = daemon.await_event("config.rejected")
-        assert "config.toml" in json.dumps(rejected)
-        daemon.await_event("cycle.completed", 3)
-        daemon.stop()
-
-
 def test_another_selection_is_listed_before_it_comes_in_force(tmp_path):
     with running(tmp_path, queues=9) as (simulator, daemon):
         daemon.await_event("cycle.completed", 2)

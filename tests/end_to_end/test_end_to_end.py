@@ -144,6 +144,7 @@ def test_one_connection_refused_after_another_is_no_traceback(queuetick, credent
     assert result.code == 75
     assert "Traceback" not in result.stdout + result.stderr
     assert "Connection refused" in result.events("api.lost")[0]["reason"]
+    assert result.lines[-1]["event"] == "daemon.stopped"
 
 
 def test_the_users_sdk_config_cannot_change_the_host(queuetick, credentials, tmp_path) -> None:

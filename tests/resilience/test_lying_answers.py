@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from queuetick.clock import Clock
 from queuetick.events import Batch, CycleReport, Queue
-from queuetick.genesys.answers import MOST, read_details, read_observations
+from queuetick.genesys.answers import read_details, read_observations
 from queuetick.genesys.errors import Transient
 from queuetick.genesys.org import Org
 from queuetick.genesys.queries import ENDPOINTS
@@ -255,87 +255,6 @@ def read(body: bytes | dict, endpoint: str = "observations"):
     return {snapshot.queue_id: snapshot for snapshot in answer.snapshots}, [
         queue.id for queue, _ in answer.missing
     ]
-
-
-def group(queue_id, *data, media=None):
-    key = {"queueId": queue_id} if media is None else {"queueId": queue_id, "mediaType": media}
-    return {"group": key, "data": list(data)}
-
-
-def datum(metric, count, qualifier=None, **stats):
-    found = {"metric": metric, "stats": {"count": count, **stats}}
-    return found if qualifier is None else {**found, "qualifier": qualifier}
-
-
-@pytest.mark.parametrize(
-    "count",
-    [None, "7", 2.9, -1, True, [7], {"value": 7}, MOST + 1, 10**30, 1e300, float("nan"), float("inf")],
-)
-def test_a_count_that_is_none_is_null_never_0_and_costs_no_other_value(count):
-    found, missing = read({"results": [
-        group(A, datum("oWaiting", count), datum("oInteracting", 3), media="voice"),
-        group(A, datum("oOnQueueUsers", count, "IDLE"), datum("oMemberUsers", 9)),
-        group(B, datum("oWaiting", 1), media="voice"),
-    ]})  # fmt: skip
-    assert missing == []
-    assert (found[A].waiting, found[A].agents_available) == (None, None)
-    assert (found[A].interacting, found[A].members) == (3, 9)
-    assert found[B].waiting == 1
-
-
-def test_one_unreadable_medium_makes_the_sum_unknown_rather_than_too_small():
-    found, _ = read({"results": [
-        group(A, datum("oWaiting", 5), media="voice"), group(A, datum("oWaiting", "x"), media="chat"),
-    ]})  # fmt: skip
-    assert found[A].waiting is None
-    assert found[A].media["voice"].waiting == 5
-
-
-def test_groups_that_come_twice_count_once():
-    groups = [group(A, datum("oWaiting", 5), media="voice"), group(A, datum("oOnQueueUsers", 2, "IDLE"))]
-    found, _ = read({"results": groups * 2})
-    assert (found[A].waiting, found[A].agents_available) == (5, 2)
-
-
-def test_unknown_metrics_media_and_statuses_pass_without_harm():
-    found, _ = read({"results": [
-        group(A, datum("oWaiting", 1), datum("oHolograms", 3), media="HoloGram"),
-        group(A, datum("oOnQueueUsers", 4, "DAY_DREAMING"), datum("oNothing", 3), datum(None, 3)),
-    ]})  # fmt: skip
-    assert list(found[A].media) == ["holo_gram"]
-    assert found[A].agents_by_status["day_dreaming"] == 4
-    assert found[A].agents_available == 0
-
-
-@pytest.mark.parametrize("data", [None, [], 5, "x", [None], [5]])
-def test_a_group_without_data_is_a_missing_queue_not_a_row_of_zeros(data):
-    found, missing = read(
-        {"results": [{"group": {"queueId": A}, "data": data}, group(B, datum("oWaiting", 1))]}
-    )
-    assert (list(found), missing) == ([B], [A])
-
-
-def test_queues_nobody_asked_for_are_left_alone():
-    stranger = "00000000-0000-4000-8000-0000000000ff"
-    found, missing = read(
-        {"results": [group(stranger, datum("oMemberUsers", 1)), group(A, datum("oMemberUsers", 1))]}
-    )
-    assert (list(found), missing) == ([A], [B])
-
-
-@pytest.mark.parametrize(
-    ("began", "age"),
-    [
-        (EPOCH * 1000 - 83_200, 83.2),
-        (EPOCH * 1000 + 120_000, 0.0),
-        (-5, None), (0, None), ("x", None), (None, None), (1e308, None), (10**400, None), (2**62, None),
-    ],
-)  # fmt: skip
-def test_the_longest_wait_is_never_negative_whatever_the_clocks_say(began, age):
-    found, _ = read({"results": [
-        group(A, datum("oWaiting", 2), datum("oLongestWaiting", 1, calculatedMetricValue=began), media="voice"),
-    ]})  # fmt: skip
-    assert found[A].longest_wait_seconds == age
 
 
 _LEAVES = (

@@ -25,32 +25,26 @@ def daemon(url: str, directory: Path, config: str = CONFIG, **environment: str) 
         yield running
 
 
-def test_idle_between_two_cycles(tmp_path):
+@pytest.mark.parametrize(
+    ("interval", "pause", "event"),
+    [
+        pytest.param(3600, None, "cycle.completed", id="idle between two cycles"),
+        pytest.param(15, 3600.0, "cycle.completed", id="in a pause of an hour"),
+        pytest.param(
+            60, 40.0, "rate_limit.paused", id="in a pause that a cycle waits out", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_idle_or_paused(tmp_path, interval, pause, event):
     with busy() as simulator:
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 3600\n", **access_to(simulator)) as running:
-            running.await_event("cycle.completed")
+        if pause:
+            simulator.set_faults(status={429: 1.0}, status_retry_after=pause, only=("query",))
+        config = f"[poll]\ninterval = {interval}\n"
+        with daemon(simulator.url, tmp_path, config, **access_to(simulator)) as running:
+            ended = running.await_event(event)
             assert running.stop() < 1.0
         ended_well(running)
-
-
-def test_in_a_pause_of_an_hour(tmp_path):
-    with busy() as simulator:
-        simulator.set_faults(status={429: 1.0}, status_retry_after=3600.0, only=("query",))
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 15\n", **access_to(simulator)) as running:
-            running.await_event("cycle.completed")
-            assert running.stop() < 1.0
-        ended_well(running)
-        assert running.events("cycle.completed")[0]["deferred"] == 5
-
-
-@pytest.mark.slow
-def test_in_a_pause_that_a_cycle_waits_out(tmp_path):
-    with busy() as simulator:
-        simulator.set_faults(status={429: 1.0}, status_retry_after=40.0, only=("query",))
-        with daemon(simulator.url, tmp_path, "[poll]\ninterval = 60\n", **access_to(simulator)) as running:
-            running.await_event("rate_limit.paused")
-            assert running.stop() < 1.0
-        ended_well(running)
+        assert ended.get("deferred", 0) == (5 if pause and event == "cycle.completed" else 0)
 
 
 def hang(connection: socket.socket) -> bool:

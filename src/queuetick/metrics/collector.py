@@ -13,28 +13,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from queuetick.events import (
-    ApiLost,
-    ApiRecovered,
-    BatchFailed,
-    ConfigRejected,
-    ConfigReloaded,
-    CycleCrashed,
-    CycleReport,
-    CycleSkipped,
-    Fact,
-    QueueInvalid,
-    QueueMissing,
-    QueueSnapshot,
-    QueuesRefreshed,
-    QueueStats,
-    RateLimitPaused,
-    RateLimitResumed,
-    Route,
-    StatsFailed,
-    StatsRecovered,
-    TokenRenewed,
-)
+from queuetick import events
 from queuetick.metrics.health import PATIENCE, CycleHealth, InForce
 from queuetick.metrics.instruments import Counters, LostCause, OfOrg, StateCollector
 from queuetick.metrics.queues import QueueText
@@ -71,10 +50,10 @@ class EventMetrics:
         self._now = now
         self._lock = threading.Lock()
         self._queue_text = QueueText(mask)
-        self._snapshots: dict[str, tuple[QueueSnapshot, float]] = {}
-        self._stats: dict[str, tuple[QueueStats, float]] = {}
+        self._snapshots: dict[str, tuple[events.QueueSnapshot, float]] = {}
+        self._stats: dict[str, tuple[events.QueueStats, float]] = {}
         self._unanswered: set[str] = set()
-        self._report: CycleReport | None = None
+        self._report: events.CycleReport | None = None
         self._reported_at = -math.inf
         self._paused_until: dict[str, float] = {}
         self.registry.register(StateCollector(self))
@@ -82,64 +61,64 @@ class EventMetrics:
 
     # Writing
 
-    def observe(self, event: Fact) -> None:
+    def observe(self, event: events.Fact) -> None:
         """Take one event in; those that say nothing about numbers change nothing."""
         in_force = None
-        if not isinstance(event, QueueSnapshot):
-            if isinstance(event, CycleReport):
+        if not isinstance(event, events.QueueSnapshot):
+            if isinstance(event, events.CycleReport):
                 in_force = self.in_force()  # asked for without the lock: the budget has one of its own
             self.health.take(event, in_force)
         with self._lock:
             self._take(event, in_force)
 
-    def _take(self, event: Fact, in_force: InForce | None) -> None:  # noqa: PLR0912 - one case for each event
+    def _take(self, event: events.Fact, in_force: InForce | None) -> None:  # noqa: PLR0912 - one case for each event
         counters = self.counters
         match event:
-            case QueueSnapshot():
+            case events.QueueSnapshot():
                 self._snapshots[event.queue_id] = (event, self._monotonic())
-            case QueueStats():
+            case events.QueueStats():
                 self._stats[event.queue_id] = (event, self._monotonic())
-            case StatsFailed() | StatsRecovered():
-                self.stats_failing = isinstance(event, StatsFailed)
-            case CycleReport() if in_force is not None:
+            case events.StatsFailed() | events.StatsRecovered():
+                self.stats_failing = isinstance(event, events.StatsFailed)
+            case events.CycleReport() if in_force is not None:
                 self._completed(event, in_force)
-            case CycleSkipped():
+            case events.CycleSkipped():
                 counters.skipped.labels(event.reason).inc(event.ticks)
-            case CycleCrashed():
+            case events.CycleCrashed():
                 counters.cycles.labels("crashed").inc()
                 self._keep_only(event.cycle)
-            case BatchFailed():
+            case events.BatchFailed():
                 self._unanswered.update(event.queue_ids)
                 if (
                     self.lost_cause is not None
                 ):  # an outage may change its cause, and api.lost is written once
                     self.lost_cause = lost_cause(event.status, event.code)
-            case QueueMissing():
+            case events.QueueMissing():
                 self._snapshots.pop(event.queue_id, None)
-            case QueueInvalid():
+            case events.QueueInvalid():
                 self._forget(event.queue_id)
-            case QueuesRefreshed():
+            case events.QueuesRefreshed():
                 self._forget(*event.removed_ids)
-            case RateLimitPaused():
+            case events.RateLimitPaused():
                 counters.pauses.labels(event.route, event.source).inc()
                 counters.pause_seconds.labels(event.route).inc(event.retry_after_seconds)
                 self._paused_until[event.route] = self._monotonic() + event.retry_after_seconds
-            case RateLimitResumed():
+            case events.RateLimitResumed():
                 self._paused_until.pop(event.route, None)
-            case ApiLost():
+            case events.ApiLost():
                 self.lost_cause = lost_cause(event.status, event.code)
-            case ApiRecovered():
+            case events.ApiRecovered():
                 self.lost_cause = None
-            case TokenRenewed():
+            case events.TokenRenewed():
                 counters.renewals.labels(event.reason).inc()
-            case ConfigReloaded() | ConfigRejected():
-                self.reload_accepted = isinstance(event, ConfigReloaded)
+            case events.ConfigReloaded() | events.ConfigRejected():
+                self.reload_accepted = isinstance(event, events.ConfigReloaded)
                 self._queue_text.forget_labels()
-                if isinstance(event, ConfigReloaded) and not _OTHER_ORG.isdisjoint(event.changed):
+                if isinstance(event, events.ConfigReloaded) and not _OTHER_ORG.isdisjoint(event.changed):
                     self._snapshots.clear()
                     self._stats.clear()
 
-    def _completed(self, report: CycleReport, in_force: InForce) -> None:
+    def _completed(self, report: events.CycleReport, in_force: InForce) -> None:
         counters = self.counters
         counters.cycles.labels(report.outcome).inc()
         counters.requests.inc(report.requests)
@@ -185,7 +164,7 @@ class EventMetrics:
         )
         return b"".join((*queues, generate_latest(OfOrg(self.registry, in_force.org))))
 
-    def snapshots(self, in_force: InForce) -> list[QueueSnapshot]:
+    def snapshots(self, in_force: InForce) -> list[events.QueueSnapshot]:
         """The queues that report, each as it was last seen."""
         oldest = self._monotonic() - in_force.patience - in_force.heartbeat
         with self._lock:
@@ -193,7 +172,7 @@ class EventMetrics:
                 return []
             return [snapshot for snapshot, at in self._snapshots.values() if at >= oldest]
 
-    def stats(self, in_force: InForce) -> list[QueueStats]:
+    def stats(self, in_force: InForce) -> list[events.QueueStats]:
         """Today's numbers of the queues that have any; empty while they are off."""
         if in_force.stats_every is None:
             return []
@@ -220,7 +199,7 @@ class EventMetrics:
         """For each route, and for the whole token, whether a rate-limit pause is running."""
         with self._lock:
             now = self._monotonic()
-            return {route: now < self._paused_until.get(route, -math.inf) for route in get_args(Route)}
+            return {route: now < self._paused_until.get(route, -math.inf) for route in get_args(events.Route)}
 
 
 def lost_cause(status: int | None, code: str | None) -> LostCause:

@@ -9,15 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from queuetick.events import (
-    ApiLost,
-    ApiRecovered,
-    CycleCrashed,
-    CycleReport,
-    CycleSkipped,
-    Fact,
-    QueuesNoneSelected,
-)
+from queuetick import events
 from queuetick.events.thresholds import Threshold
 
 PATIENCE = 3
@@ -96,32 +88,32 @@ class CycleHealth:
         self._lost = ""
         self._none_selected = ""
 
-    def take(self, event: Fact, in_force: InForce | None = None) -> None:
+    def take(self, event: events.Fact, in_force: InForce | None = None) -> None:
         """Take in one event; `in_force` comes with a report. Those that say nothing of cycles change nothing."""
         with self._lock:
             match event:
-                case CycleReport():
+                case events.CycleReport():
                     self._completed(event)
                     if in_force is not None:
                         self._dropped_in_cycle = in_force.lines_dropped - self._dropped
                         self._dropped = in_force.lines_dropped
-                case CycleSkipped():
+                case events.CycleSkipped():
                     self._cycle = event.cycle
                     self._short += 1
                     self._trouble = f"cycle {event.cycle} was skipped ({event.reason})"
                     if self._cause not in ("failed", "none_selected"):
                         self._cause = "skipped"
-                case CycleCrashed():
+                case events.CycleCrashed():
                     self._ended_at, self._cycle = self._monotonic(), event.cycle
                     self._cause, self._trouble = "failed", f"cycle {event.cycle} crashed"
-                case QueuesNoneSelected():
+                case events.QueuesNoneSelected():
                     self._none_selected = event.reason
-                case ApiLost():
+                case events.ApiLost():
                     self._lost = event.reason
-                case ApiRecovered():
+                case events.ApiRecovered():
                     self._lost = ""
 
-    def _completed(self, report: CycleReport) -> None:
+    def _completed(self, report: events.CycleReport) -> None:
         self._ended_at, self._cycle = self._monotonic(), report.cycle
         answered = report.snapshots + report.unchanged
         if answered + report.missing:

@@ -10,17 +10,7 @@ import msgspec
 from rich.segment import Segment
 from rich.style import Style
 
-from queuetick.events import (
-    BatchFailed,
-    CycleReport,
-    DaemonStarted,
-    Fact,
-    QueueInvalid,
-    QueueMissing,
-    QueueRecovered,
-    QueueSnapshot,
-    QueueStats,
-)
+from queuetick import events
 from queuetick.events.thresholds import Assessment, Severity, Threshold, Thresholds
 from queuetick.names import matches
 from queuetick.watch import styles
@@ -55,7 +45,7 @@ class Entry(msgspec.Struct, gc=False, frozen=True):
     """The queues that it names; empty where it is about the daemon."""
     mark: str
     """At most two cells wide."""
-    what: Fact | Numbers
+    what: events.Fact | Numbers
 
     @property
     def severe(self) -> bool:
@@ -106,7 +96,7 @@ def given(thresholds: Iterable[Threshold]) -> Thresholds | None:
     return Thresholds(tables) if tables else None
 
 
-def _thresholds_of(line: DaemonStarted) -> Thresholds:
+def _thresholds_of(line: events.DaemonStarted) -> Thresholds:
     """Those of the configuration in force; none where the line has none that can be read."""
     tables = line.config.get("thresholds") if isinstance(line.config, dict) else None
     try:
@@ -143,30 +133,32 @@ class Changes:
         queue_ids: Sequence[str] = ()
         mark = _LEVELS.get(line.level, "")
         match fact:
-            case QueueSnapshot():
+            case events.QueueSnapshot():
                 return self.snapshot(fact, line)[1]
-            case CycleReport():
+            case events.CycleReport():
                 before, self._outcomes[org] = self._outcomes.get(org), fact.outcome
                 if fact.outcome == before and not self._everything:
                     return None
                 mark = _OUTCOMES.get(fact.outcome, "!!")
                 if fact.outcome == "ok" and before not in {None, "ok"}:
                     mark = "ok"
-            case QueueMissing() | QueueInvalid() | QueueRecovered() | QueueStats():
-                if isinstance(fact, QueueStats) and not self._everything:
+            case (
+                events.QueueMissing() | events.QueueInvalid() | events.QueueRecovered() | events.QueueStats()
+            ):
+                if isinstance(fact, events.QueueStats) and not self._everything:
                     return None
                 queue_ids = (fact.queue_id,)
                 if name := said(fact.queue_name):
                     self._names[org, fact.queue_id] = name
-            case BatchFailed():
+            case events.BatchFailed():
                 queue_ids = fact.queue_ids or ()
-            case DaemonStarted():
+            case events.DaemonStarted():
                 self._thresholds[org] = _thresholds_of(fact)
         if fact.__struct_config__.tag in _RECOVERIES:
             mark = "ok"
         return Entry(line.at, org, queue_ids, mark, fact)
 
-    def snapshot(self, fact: QueueSnapshot, line: Line) -> tuple[Assessment | None, Entry | None]:
+    def snapshot(self, fact: events.QueueSnapshot, line: Line) -> tuple[Assessment | None, Entry | None]:
         """The grade of a snapshot, and its entry where something changed; no grade where it is to be ignored.
 
         That is a snapshot older than the last one, and the second one of a tick: two daemons may poll the same queues.
@@ -196,7 +188,7 @@ class Changes:
         return grade, Entry(at, line.org, (fact.queue_id,), mark, _numbers(fact, grade, remark))
 
 
-def _numbers(fact: QueueSnapshot, grade: Assessment, remark: str) -> Numbers:
+def _numbers(fact: events.QueueSnapshot, grade: Assessment, remark: str) -> Numbers:
     return Numbers(
         said(fact.queue_name) or fact.queue_id,
         fact.waiting,
@@ -232,7 +224,7 @@ def in_words(numbers: Numbers, style: Style) -> styles.Line:
     return [*parts, Segment(f"  {numbers.remark}", styles.WARN)] if numbers.remark else parts
 
 
-def media_waiting(fact: QueueSnapshot) -> list[tuple[int, str]]:
+def media_waiting(fact: events.QueueSnapshot) -> list[tuple[int, str]]:
     """The waiting contacts by medium, the most first; media where nobody waits are left out."""
     return sorted(
         ((counts.waiting, clean(name)) for name, counts in (fact.media or {}).items() if counts.waiting),

@@ -7,27 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from queuetick.events import (
-    ApiLost,
-    ApiRecovered,
-    ConfigRejected,
-    ConfigReloaded,
-    CycleCrashed,
-    CycleReport,
-    CycleSkipped,
-    DaemonStarted,
-    DaemonStopped,
-    Fact,
-    IntervalRestored,
-    IntervalStretched,
-    QueuesNoneSelected,
-    QueuesRefreshed,
-    RateLimitPaused,
-    RateLimitResumed,
-    RequestsPerMinute,
-    StatsFailed,
-    StatsRecovered,
-)
+from queuetick import events
 from queuetick.watch.text import words
 
 _RANK = {"ok": 0, "partial": 1}
@@ -55,11 +35,11 @@ class Status(NamedTuple):
 class Health:
     """The daemon's last cycle and its standing troubles. Times are seconds since 1970, spans seconds."""
 
-    cycle: CycleReport | None = None
+    cycle: events.CycleReport | None = None
     cycle_at: float = 0.0
     interval: float | None = None
     """As configured; None if the start of the daemon was not read."""
-    needed: RequestsPerMinute | None = None
+    needed: events.RequestsPerMinute | None = None
     """Requests a minute, needed and allowed, as computed when the daemon started."""
     changed_only: bool = False
     """A queue's snapshot is written on change only (output.snapshots)."""
@@ -79,7 +59,7 @@ class Health:
     stretched: float | None = None
 
     @classmethod
-    def of(cls, line: DaemonStarted) -> Health:
+    def of(cls, line: events.DaemonStarted) -> Health:
         """What a new daemon says of itself. The last one's troubles are not its own."""
         health = cls()
         health.interval = _seconds(line.config, "poll", "interval")
@@ -89,7 +69,7 @@ class Health:
         health.heartbeat = _seconds(line.config, "output", "heartbeat") or HEARTBEAT
         return health
 
-    def completed(self, line: CycleReport, at: float) -> None:
+    def completed(self, line: events.CycleReport, at: float) -> None:
         """A cycle came to its end, so what happened to the one before is over."""
         before = self.cycle
         double = before is not None and line.scheduled_at and before.scheduled_at == line.scheduled_at
@@ -107,42 +87,42 @@ class Health:
         if self.lost and at > self.lost.since and line.snapshots:
             self.lost = None
 
-    def take(self, line: Fact, at: float) -> None:  # noqa: PLR0912  # one case for each event
+    def take(self, line: events.Fact, at: float) -> None:  # noqa: PLR0912  # one case for each event
         """Any line about the daemon as a whole; the others change nothing."""
         match line:
-            case CycleSkipped():
+            case events.CycleSkipped():
                 self.skipped = words(
                     _cycle(line.cycle, ":"), line.reason, line.until and f"until {line.until}"
                 )
-            case CycleCrashed():
+            case events.CycleCrashed():
                 self.crashed = words(_cycle(line.cycle), line.error)
-            case ApiLost():
+            case events.ApiLost():
                 self.lost = Status(Trouble.FAILED, at, words(line.reason))
-            case ApiRecovered():
+            case events.ApiRecovered():
                 self.lost = None
-            case RateLimitPaused():
+            case events.RateLimitPaused():
                 self.paused_until = at + (line.retry_after_seconds or 0.0)
                 self.paused_source = words(line.source)
-            case RateLimitResumed():
+            case events.RateLimitResumed():
                 self.paused_until = None
-            case IntervalStretched():
+            case events.IntervalStretched():
                 self.stretched = line.to if line.to and 0.05 <= line.to <= 86_400 else None
-            case IntervalRestored():
+            case events.IntervalRestored():
                 self.stretched = None
-            case QueuesNoneSelected():
+            case events.QueuesNoneSelected():
                 self.none_selected = words(line.reason)
-            case QueuesRefreshed():
+            case events.QueuesRefreshed():
                 self.none_selected = None if line.total else self.none_selected
-            case ConfigRejected():
+            case events.ConfigRejected():
                 problems = [words(one.key, one.problem) for one in line.problems or ()]
                 self.rejected = "; ".join(problems) or "invalid"
-            case ConfigReloaded():
+            case events.ConfigReloaded():
                 self.rejected = ""
-            case StatsFailed():
+            case events.StatsFailed():
                 self.stats_failed = words(line.status, line.code, line.reason)
-            case StatsRecovered():
+            case events.StatsRecovered():
                 self.stats_failed = ""
-            case DaemonStopped():
+            case events.DaemonStopped():
                 self.stopped = Status(Trouble.STALE, at, words(line.reason))
 
 

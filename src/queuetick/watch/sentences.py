@@ -5,37 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Any
 
-from queuetick.events import (
-    ApiLost,
-    ApiRecovered,
-    BatchFailed,
-    ConfigRejected,
-    ConfigReloaded,
-    ConfigWarning,
-    CycleCrashed,
-    CycleReport,
-    CycleSkipped,
-    DaemonStarted,
-    DaemonStopped,
-    Fact,
-    IntervalRestored,
-    IntervalStretched,
-    LogMessage,
-    MetricRefused,
-    OutputRecovered,
-    QueueInvalid,
-    QueueMissing,
-    QueueRecovered,
-    QueuesNoneSelected,
-    QueuesRefreshed,
-    QueuesRefreshFailed,
-    QueueStats,
-    RateLimitPaused,
-    RateLimitResumed,
-    StatsFailed,
-    StatsRecovered,
-    TokenRenewed,
-)
+from queuetick import events
 from queuetick.watch.lines import said
 from queuetick.watch.text import UNKNOWN, clean, clock_time_of, short, value, words
 
@@ -43,80 +13,80 @@ _MOST_NAMES = 4
 """Queues that a sentence names."""
 
 
-def sentence(fact: Fact, zone: tzinfo | None) -> str:  # noqa: PLR0912  # one case for each event
+def sentence(fact: events.Fact, zone: tzinfo | None) -> str:  # noqa: PLR0912  # one case for each event
     """One line about an operational event. Times of day are in `zone`; None is local time."""
     match fact:
-        case DaemonStarted():
+        case events.DaemonStarted():
             return _started(fact)
-        case DaemonStopped():
+        case events.DaemonStopped():
             return words(f"queuetick stopped after {_seconds(fact.uptime_seconds)}:", fact.reason)
-        case CycleReport():
+        case events.CycleReport():
             return _report(fact)
-        case CycleSkipped():
+        case events.CycleSkipped():
             until = f"until {clock_time_of(fact.until, zone)}" if fact.until else ""
             ticks = f"({value(fact.ticks)} cycles)" if fact.ticks != 1 else ""
             return words(f"cycle {value(fact.cycle)} skipped:", fact.reason, until, ticks)
-        case CycleCrashed():
+        case events.CycleCrashed():
             return words(f"cycle {value(fact.cycle)} crashed, a defect of queuetick:", fact.error)
-        case BatchFailed():
+        case events.BatchFailed():
             reason = words(fact.status, fact.code, fact.reason)
             return f"batch {value(fact.batch)} failed: {reason}; no numbers of {_names(fact)}"
-        case QueueMissing():
+        case events.QueueMissing():
             return words(f"{_queue(fact)} is missing:", fact.reason or "not in the answer")
-        case QueueInvalid():
+        case events.QueueInvalid():
             lacks = f"(permission {value(fact.permission)})" if said(fact.permission) else ""
             return words(f"{_queue(fact)} is refused by the API:", fact.status, fact.code, fact.reason, lacks)
-        case QueueRecovered():
+        case events.QueueRecovered():
             return f"{_queue(fact)} is answered again, {value(fact.was)} for {value(fact.cycles)} cycles"
-        case QueuesRefreshed():
+        case events.QueuesRefreshed():
             changes = (
                 f"{value(fact.added)} added, {value(fact.removed)} removed, {value(fact.renamed)} renamed"
             )
             return f"{value(fact.total)} queues are polled: {changes}"
-        case QueuesRefreshFailed():
+        case events.QueuesRefreshFailed():
             return words("the list of queues was not read:", fact.status, fact.code, fact.reason)
-        case QueuesNoneSelected():
+        case events.QueuesNoneSelected():
             return words("NO QUEUES ARE POLLED:", fact.reason)
-        case MetricRefused():
+        case events.MetricRefused():
             return words(f"the API refuses {value(fact.metric)}:", fact.status, fact.code, fact.reason)
-        case StatsFailed():
+        case events.StatsFailed():
             return words("no statistics of today:", fact.status, fact.code, fact.reason)
-        case StatsRecovered():
+        case events.StatsRecovered():
             return f"statistics of today are answered again after {_seconds(fact.outage_seconds)}"
-        case RateLimitPaused():
+        case events.RateLimitPaused():
             until = f"until {clock_time_of(fact.until, zone)}" if fact.until else ""
             return words(f"RATE LIMIT on {value(fact.route)}: paused", until, f"({value(fact.source)})")
-        case RateLimitResumed():
+        case events.RateLimitResumed():
             return f"rate limit on {value(fact.route)}: the pause is over"
-        case IntervalStretched() | IntervalRestored():
-            done = "stretched" if isinstance(fact, IntervalStretched) else "restored"
+        case events.IntervalStretched() | events.IntervalRestored():
+            done = "stretched" if isinstance(fact, events.IntervalStretched) else "restored"
             return words(f"interval {done} from {value(fact.from_)} s to {value(fact.to)} s:", fact.why)
-        case ApiLost():
+        case events.ApiLost():
             return words("API LOST:", fact.status, fact.code, fact.reason)
-        case ApiRecovered():
+        case events.ApiRecovered():
             return f"the API answers again after {_seconds(fact.outage_seconds)}, {value(fact.cycles)} cycles"
-        case TokenRenewed():
+        case events.TokenRenewed():
             return (
                 f"access token renewed ({value(fact.reason)}), valid for {_seconds(fact.expires_in_seconds)}"
             )
-        case ConfigReloaded():
+        case events.ConfigReloaded():
             return f"configuration reloaded: {_list(fact.changed) or 'nothing changed'}"
-        case ConfigRejected():
+        case events.ConfigRejected():
             problems = [words(f"{value(one.key)}:", one.problem) for one in fact.problems or ()]
             return words("configuration rejected, the old one is still in force:", _list(problems))
-        case ConfigWarning():
+        case events.ConfigWarning():
             return words(f"{value(fact.key)}:", fact.problem, fact.fix and f"(fix: {clean(fact.fix)})")
-        case OutputRecovered():
+        case events.OutputRecovered():
             lost = f"{value(fact.lines_dropped)} lines lost" if fact.lines_dropped else "no line lost"
             return words(f"output works again after {_seconds(fact.seconds)}, {lost}:", fact.reason)
-        case LogMessage():
+        case events.LogMessage():
             return words(f"{value(fact.logger)}:", fact.message)
-        case QueueStats():
+        case events.QueueStats():
             return _stats(fact)
     return clean(fact.__struct_config__.tag)
 
 
-def _started(fact: DaemonStarted) -> str:
+def _started(fact: events.DaemonStarted) -> str:
     config: Any = fact.config
     poll = config.get("poll") if isinstance(config, dict) else None
     interval = poll.get("interval") if isinstance(poll, dict) else None
@@ -127,7 +97,7 @@ def _started(fact: DaemonStarted) -> str:
     return f"queuetick {value(fact.version)} started: {queues}{every}{sums}"
 
 
-def _report(fact: CycleReport) -> str:
+def _report(fact: events.CycleReport) -> str:
     answered = (fact.snapshots or 0) + (fact.unchanged or 0)
     parts = [f"{answered:,} of {value(fact.queues)} queues answered"]
     troubles = ("missing", "invalid", "failed", "deferred")
@@ -137,7 +107,7 @@ def _report(fact: CycleReport) -> str:
     )
 
 
-def _stats(fact: QueueStats) -> str:
+def _stats(fact: events.QueueStats) -> str:
     level = fact.service_level.ratio if fact.service_level else None
     parts = [f"{value(getattr(fact, name))} {name}" for name in ("offered", "answered", "abandoned")]
     return f"{_queue(fact)}  today {', '.join(parts)}, service level {percent(level)}"
@@ -148,13 +118,15 @@ def percent(ratio: float | None) -> str:
     return UNKNOWN if ratio is None else f"{ratio:.0%}"
 
 
-def _names(fact: BatchFailed) -> str:
+def _names(fact: events.BatchFailed) -> str:
     names = fact.queue_names or fact.queue_ids or []
     more = max(len(fact.queue_ids or ()), len(names)) - _MOST_NAMES
     return _list(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _queue(fact: QueueMissing | QueueInvalid | QueueRecovered | QueueStats) -> str:
+def _queue(
+    fact: events.QueueMissing | events.QueueInvalid | events.QueueRecovered | events.QueueStats,
+) -> str:
     return clean(said(fact.queue_name) or fact.queue_id)
 
 

@@ -11,18 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from queuetick.events import (
-    BatchFailed,
-    CycleReport,
-    DaemonStarted,
-    Fact,
-    QueueInvalid,
-    QueueMissing,
-    QueueRecovered,
-    QueueSnapshot,
-    QueuesRefreshed,
-    QueueStats,
-)
+from queuetick import events
 from queuetick.events.thresholds import NOBODY, Assessment, Severity, Thresholds
 from queuetick.names import folded
 from queuetick.watch.changes import Changes, Entry, Key
@@ -46,9 +35,9 @@ class Row:
     named: str | None = None
     placed: str | None = None
     search: str = ""
-    snapshot: QueueSnapshot | None = None
+    snapshot: events.QueueSnapshot | None = None
     grade: Assessment = NOBODY
-    stats: QueueStats | None = None
+    stats: events.QueueStats | None = None
     at: float = float("-inf")
     ordinal: int | None = None
     status: Status | None = None
@@ -77,7 +66,7 @@ class Row:
         self.search = folded(f"{self.name} {self.division} {self.queue_id}")
 
     @property
-    def latest(self) -> QueueSnapshot | None:
+    def latest(self) -> events.QueueSnapshot | None:
         """The numbers worth showing. Those from before a queue was missing or invalid are not."""
         if self.status is not None and self.status.trouble in {Trouble.MISSING, Trouble.INVALID}:
             return None
@@ -110,7 +99,7 @@ class Board:
             if isinstance(line, Reject):
                 self.rejects[line] += 1
                 continue
-            if isinstance(line.fact, QueueSnapshot):
+            if isinstance(line.fact, events.QueueSnapshot):
                 self._snapshot(line.fact, line)
             else:
                 self._event(line.fact, line)
@@ -146,7 +135,7 @@ class Board:
             found = self.instances[org] = Instance(org)
         return found
 
-    def _snapshot(self, fact: QueueSnapshot, line: Line) -> None:
+    def _snapshot(self, fact: events.QueueSnapshot, line: Line) -> None:
         grade, entry = self._changes.snapshot(fact, line)
         if grade is None:
             return
@@ -172,18 +161,18 @@ class Board:
         named = (one for one in reversed(self.events) if queue_id in one.queue_ids and one.org == org)
         return [*islice(named, most)][::-1]
 
-    def _event(self, fact: Fact, line: Line) -> None:
+    def _event(self, fact: events.Fact, line: Line) -> None:
         instance = self.instance(line.org)
         instance.newest_at = max(instance.newest_at, line.at)
         match fact:
-            case CycleReport():
+            case events.CycleReport():
                 if instance.completed(fact, line.at):
                     self._forget_unpolled(instance)
                 if fact.unchanged and not fact.failed:
                     self._end_failures(line.org, line.at)
-            case DaemonStarted():
+            case events.DaemonStarted():
                 self._started(fact, instance)
-            case QueuesRefreshed():
+            case events.QueuesRefreshed():
                 for queue_id in fact.removed_ids or ():
                     self.rows.pop((line.org, queue_id), None)
             case _:
@@ -193,26 +182,26 @@ class Board:
         if entry is not None:
             self.events.append(entry)
 
-    def _queue_event(self, fact: Fact, org: str, at: float) -> None:
+    def _queue_event(self, fact: events.Fact, org: str, at: float) -> None:
         match fact:
-            case BatchFailed():
+            case events.BatchFailed():
                 reason = words(fact.status, fact.code, fact.reason)
                 for queue_id in fact.queue_ids or ():
                     self._trouble((org, queue_id), Status(Trouble.FAILED, at, reason))
-            case QueueMissing():
+            case events.QueueMissing():
                 reason = words(fact.reason) or "not in the answer"
                 self._trouble((org, fact.queue_id), Status(Trouble.MISSING, at, reason), fact)
-            case QueueInvalid():
+            case events.QueueInvalid():
                 reason = words(fact.code, fact.reason) or "the API refuses this id"
                 self._trouble((org, fact.queue_id), Status(Trouble.INVALID, at, reason), fact)
-            case QueueRecovered():
+            case events.QueueRecovered():
                 row = self.rows.get((org, fact.queue_id))
                 if row is not None and at >= row.at:
                     row.status = None
-            case QueueStats():
+            case events.QueueStats():
                 self._stats(fact, org)
 
-    def _stats(self, fact: QueueStats, org: str) -> None:
+    def _stats(self, fact: events.QueueStats, org: str) -> None:
         self.has_stats = True
         row = self.rows.get((org, fact.queue_id))
         if row is not None:
@@ -248,7 +237,7 @@ class Board:
             ):
                 row.status = None
 
-    def _started(self, fact: DaemonStarted, instance: Instance) -> None:
+    def _started(self, fact: events.DaemonStarted, instance: Instance) -> None:
         instance.started(fact)
         for key in [key for key, row in self.rows.items() if key[0] == instance.org and row.snapshot is None]:
             del self.rows[key]
@@ -256,7 +245,9 @@ class Board:
             if row.org == instance.org:
                 row.status = None
 
-    def _trouble(self, key: Key, status: Status, fact: QueueMissing | QueueInvalid | None = None) -> None:
+    def _trouble(
+        self, key: Key, status: Status, fact: events.QueueMissing | events.QueueInvalid | None = None
+    ) -> None:
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = Row(key)

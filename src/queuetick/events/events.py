@@ -88,27 +88,28 @@ class BatchFailed(Event, tag="batch.failed", kw_only=True):
     attempts: int
 
 
-class QueueMissing(Event, tag="queue.missing", kw_only=True):
+class _OfQueue(Event, kw_only=True):
+    """What the events about one queue share."""
+
+    cycle: int
+    queue_id: str
+    queue_name: str | UnsetType = UNSET
+    division: str | UnsetType = UNSET
+
+
+class QueueMissing(_OfQueue, tag="queue.missing", kw_only=True):
     """A queue for which the API's answer has no data. Written once, on the change."""
 
     level: ClassVar[Level] = "warning"
 
-    cycle: int
-    queue_id: str
-    queue_name: str | UnsetType = UNSET
-    division: str | UnsetType = UNSET
     reason: str
 
 
-class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
+class QueueInvalid(_OfQueue, tag="queue.invalid", kw_only=True):
     """A queue that the API refuses to report. It is asked for again at each refresh. Written once, on the change."""
 
     level: ClassVar[Level] = "error"
 
-    cycle: int
-    queue_id: str
-    queue_name: str | UnsetType = UNSET
-    division: str | UnsetType = UNSET
     permission: Annotated[
         str | UnsetType, Meta(description="the permission that the OAuth client lacks for this queue")
     ] = UNSET
@@ -118,13 +119,9 @@ class QueueInvalid(Event, tag="queue.invalid", kw_only=True):
     reason: str
 
 
-class QueueRecovered(Event, tag="queue.recovered", kw_only=True):
+class QueueRecovered(_OfQueue, tag="queue.recovered", kw_only=True):
     """A queue that was missing or invalid has numbers again."""
 
-    cycle: int
-    queue_id: str
-    queue_name: str | UnsetType = UNSET
-    division: str | UnsetType = UNSET
     was: Literal["missing", "invalid"]
     cycles: Annotated[int, Meta(description="cycles that it was away")]
 

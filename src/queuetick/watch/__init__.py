@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from queuetick.foreign_text import argument
-from queuetick.watch.moments import is_moment
+from queuetick.watch.moments import moment
 from queuetick.watch.sort import Sort
 
 if TYPE_CHECKING:
@@ -110,12 +110,14 @@ def run(viewer: Literal["command", "tail"], args: argparse.Namespace, thresholds
 
 
 def _moment(text: str) -> str:
+    """`text`, where it can be read as a point in time."""
     try:
-        return is_moment(text)
+        moment(text, 1e9, None)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time such as 15m, 02:00 or 2026-11-24T02:00"
         ) from None
+    return text
 
 
 def _speed(text: str) -> float:

@@ -22,9 +22,3 @@ def moment(text: str, now: float, zone: tzinfo | None) -> float:
         return (at if at.timestamp() <= now else at - timedelta(days=1)).timestamp()
     at = datetime.fromisoformat(text)
     return (at.replace(tzinfo=zone) if at.tzinfo is None else at).timestamp()
-
-
-def is_moment(text: str) -> str:
-    """`text` if `moment` reads it. Raises ValueError otherwise."""
-    moment(text, 1e9, None)
-    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             or {"subprocess", "DaemonProcess", "pty"} & module.keys()
         ):
             item.add_marker("process")
+
+
+def pytest_runtest_teardown() -> None:
+    if virtual := sys.modules.get("support.virtual"):
+        for world in [*virtual.World.open]:
+            world.close()
 
 
 @dataclass

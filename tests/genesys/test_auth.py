@@ -418,7 +418,6 @@ def logins(world: World) -> list[float]:
 def test_an_hour_of_tokens_that_live_five_minutes_costs_no_queue_and_no_401():
     world = World(queues=20, faults=Faults(token_lifetime=300.0), queues_refresh=3600)
     world.run(240)
-    world.close()
     assert {report.outcome for report in world.reports} == {"ok"}
     assert {status for _, _, status in world.transport.requests} == {200}
     assert len(logins(world)) == pytest.approx(240 * 15 / 270, abs=2)
@@ -430,7 +429,6 @@ def test_a_revoked_token_is_renewed_once_and_the_batch_sent_again_in_the_same_cy
     world.run(2)
     world.api.tokens.revoke_all()
     world.run(3)
-    world.close()
     report = world.reports[-1]
     assert (report.outcome, report.snapshots, report.retries) == ("ok", 60, 1)
     assert [line["reason"] for line in world.events("token.renewed")] == ["start", "rejected"]
@@ -439,7 +437,6 @@ def test_a_revoked_token_is_renewed_once_and_the_batch_sent_again_in_the_same_cy
 def test_the_very_first_token_is_renewed_too_when_it_is_rejected():
     world = World(queues=20, faults=Faults(script=("401",), only=("query",)), poll_concurrency=1)
     world.run(1)
-    world.close()
     assert world.reports[0].outcome == "ok"
     assert len(logins(world)) == 2
 
@@ -455,7 +452,6 @@ def test_a_second_401_fails_the_cycle_and_the_daemon_tries_again_slowly():
     assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(sent[1:]))
     world.api.faults = Faults()
     world.run(70)
-    world.close()
     assert world.reports[-1].outcome == "ok"
     assert len(world.events("api.lost")) == len(world.events("api.recovered")) == 1
     assert breaches(world.text, secrets=world.secrets) == []
@@ -468,7 +464,6 @@ def test_a_429_of_the_login_host_pauses_the_route_login_and_no_other():
     world.run(12)
     world.api.faults = Faults()
     world.run(16)
-    world.close()
     paused = world.events("rate_limit.paused")
     assert {(line["route"], line["source"]) for line in paused} == {("login", "retry-after")}
     assert [line["route"] for line in world.events("rate_limit.resumed")] == ["login"] * len(paused)
@@ -486,7 +481,6 @@ def test_a_login_host_that_is_away_after_the_token_ran_out_fails_cycles_by_name_
     world.run(23)
     world.api.faults = Faults()
     world.run(29)
-    world.close()
     outcomes = [report.outcome for report in world.reports]
     assert outcomes[:6] == ["ok"] * 6, "the token it has still holds"
     assert "failed" in outcomes
@@ -506,7 +500,6 @@ def test_new_credentials_take_over_between_two_cycles_and_no_cycle_is_lost():
     org.client.login()
     world.reload(org.config, org)
     world.run(6)
-    world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 6
     assert world.events("cycle.skipped") == []
 
@@ -520,7 +513,6 @@ def test_a_reload_with_unchanged_credentials_needs_no_login_host():
     org.client.login()
     world.reload(org.config, org)
     world.run(4)
-    world.close()
     assert [report.outcome for report in world.reports] == ["ok"] * 4
     assert [report.batches for report in world.reports] == [2, 2, 4, 4]
     assert len(logins(world)) == 1

@@ -140,7 +140,6 @@ def test_a_reload_goes_on_without_the_refused_metric_and_says_it_no_second_time(
     world.run(8)
     world.reload(world.config)
     world.run(10)
-    world.close()
     assert ["oMemberUsers"] == [line["metric"] for line in world.events("metric.refused")]
     assert ["ok", "ok", "ok"] == [report.outcome for report in world.reports[-3:]]
     assert {None} == {line["members"] for line in world.events("queue.snapshot")}

@@ -536,7 +536,6 @@ def test_without_its_headers_one_429_pauses_the_token_to_the_end_of_the_window(r
     faults = Faults(rate_limit=3, retry_after=retry_after, rate_limit_headers=False, legacy_429=legacy)
     world = World(queues=12, faults=faults, poll_batch_size=2, poll_concurrency=1)
     world.run(4)
-    world.close()
     refused = [left for left, _, status in world.transport.requests if status == 429]
     [paused] = [line for line in world.lines if line["event"] == "rate_limit.paused"]
     assert len(refused) == 1
@@ -548,7 +547,6 @@ def test_without_its_headers_one_429_pauses_the_token_to_the_end_of_the_window(r
 def test_once_its_limit_is_believed_the_api_has_to_answer_no_429():
     world = World(queues=12, faults=Faults(rate_limit=3), poll_batch_size=2, poll_concurrency=1)
     world.run(20)
-    world.close()
     statuses = [status for _, _, status in world.transport.requests]
     assert 429 not in statuses[7:]
     assert statuses.count(429) <= 1
@@ -558,7 +556,6 @@ def test_once_its_limit_is_believed_the_api_has_to_answer_no_429():
 def test_a_429_that_names_no_time_anywhere_is_backed_off_from():
     world = World(queues=12, faults=Faults(status={429: 1.0}, retry_after="absent"), poll_batch_size=2)
     world.run(6)
-    world.close()
     sources = {line["source"] for line in world.lines if line["event"] == "rate_limit.paused"}
     assert sources <= {"backoff", "retry-after"}
 
@@ -571,7 +568,6 @@ def test_a_retry_after_of_two_hours_is_two_hours_of_skipped_cycles_then_all_is_w
     world.api.faults = Faults()
     sent = len(world.transport.requests)
     world.run(3 + 480 + 2)
-    world.close()
     skipped = [line for line in world.lines if line["event"] == "cycle.skipped"]
     assert [line["cycle"] for line in skipped] == list(range(4, 484))
     assert {line["reason"] for line in skipped} == {"rate_limit"}
@@ -598,7 +594,6 @@ def test_a_listing_that_is_answered_429_for_half_an_hour_stops_no_polling():
     world.run(2)
     answering(world, "/routing/queues", status=429, headers={"Retry-After": "1800"}, body=b"")
     world.run(40)
-    world.close()
     assert {report.outcome for report in world.reports} == {"ok"}
     assert world.events("cycle.skipped") == []
     assert [line["route"] for line in world.events("rate_limit.paused")] == ["listing"]
@@ -622,7 +617,6 @@ def test_a_limit_of_the_listing_stretches_no_interval(allowed):
 
     world.api.respond = stated
     world.run(24)
-    world.close()
     assert {report.outcome for report in world.reports} == {"ok"}
     assert world.events("interval.stretched") == []
 
@@ -636,7 +630,6 @@ def test_1400_queues_at_20_a_batch_and_15_s_sustain_an_hour_without_one_429_or_o
     org = world.cycles.org
     org.client = QuickObserver(org.limits, ledger, world.time, lambda: chance.expovariate(1 / 0.03))
     world.run(240)
-    world.close()
     assert ledger.refused == 0
     assert [(report.outcome, report.snapshots) for report in world.reports] == [("ok", 1400)] * 240
     assert world.cycles.interval == 15
@@ -654,7 +647,6 @@ def test_the_simulator_agrees_over_an_hour_with_a_discovery_every_ten_minutes(wi
         queues_refresh=600,
     )
     world.run(240)
-    world.close()
     assert not [status for _, _, status in world.transport.requests if status == 429]
     assert [(report.outcome, report.snapshots) for report in world.reports] == [("ok", 1400)] * 240
     assert most_within_a_minute([left for left, _, _ in world.transport.requests]) <= 300

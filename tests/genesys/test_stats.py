@@ -251,7 +251,6 @@ def test_through_a_day_each_line_is_the_truth_of_its_moment() -> None:
         window = today("Europe/Berlin", world.time.now())
         agree(world, window, asked_of(world, window))
         world.time.advance(7000.0)
-    world.close()
 
 
 @pytest.mark.parametrize(("moment", "hours"), [("2026-10-25T12:00:00", 25), ("2026-03-29T12:00:00", 23)])
@@ -262,4 +261,3 @@ def test_a_day_on_which_clocks_change_is_asked_for_whole(moment, hours) -> None:
     events = asked_of(world, window)
     assert sum(event.offered for event in events) > 0
     agree(world, window, events)
-    world.close()

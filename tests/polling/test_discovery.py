@@ -83,7 +83,6 @@ def test_nothing_selected_is_told_on_the_change_with_what_matched_nothing():
 def test_a_cycle_over_nothing_is_failed_and_loses_no_api():
     world = World(queues=5, queues_names=("Suport*",))
     world.run(3)
-    world.close()
     assert {report.outcome for report in world.reports} == {"failed"}
     assert world.events("api.lost") == []
     assert len(world.events("queues.none_selected")) == 1
@@ -123,7 +122,6 @@ def test_a_listing_that_is_needed_and_not_believed_makes_a_cycle_partial():
     world.cycles.discovery._client = Lister(ListingContradicted("5 of 6"))
     world.cycles.discover()
     world.run(1)
-    world.close()
     assert world.reports[0].outcome == "partial"
 
 
@@ -141,7 +139,6 @@ def test_a_429_of_the_listing_pauses_no_cycle():
 
     world.api.respond = limited
     world.run(20)
-    world.close()
     assert world.events("cycle.skipped") == []
     assert {report.snapshots for report in world.reports} == {45}
     assert {line["route"] for line in world.events("rate_limit.paused")} == {"listing"}

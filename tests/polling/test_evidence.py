@@ -83,7 +83,6 @@ def test_where_nothing_is_answered_no_id_is_blamed_and_a_cycle_costs_three_reque
     )
     truth.refuse = lambda *_: None
     world.run(8)
-    world.close()
     assert world.reports[-1].outcome == "ok"
     assert len(world.events("api.recovered")) == 1
     assert breaches(world.text) == []
@@ -107,7 +106,6 @@ def test_one_queue_that_refuses_its_batch_is_set_aside_and_its_neighbours_are_po
 
     Truth(world, refuse)
     world.run(4)
-    world.close()
     [invalid] = world.events("queue.invalid")
     assert (invalid["queue_id"], invalid["status"], invalid["code"]) == (bad.id, status, code)
     assert invalid["division"]
@@ -123,7 +121,6 @@ def test_a_metric_that_the_organisation_refuses_is_left_out_and_every_queue_poll
         lambda _, __, metrics: refusal(400, "bad.request") if "oLongestInteracting" in metrics else None,
     )
     world.run(12)
-    world.close()
     [found] = world.events("metric.refused")
     assert found["metric"] == "oLongestInteracting"
     assert world.events("queue.invalid") == []
@@ -219,6 +216,5 @@ def test_the_neighbours_of_a_queue_whose_batches_are_answered_401_are_polled(que
     assert world.events("queue.invalid") == []
     sent = len(world.transport.requests)
     world.run(112)
-    world.close()
     assert len(world.transport.requests) - sent <= 100 * (-(-queues // 20) + 1)
     assert breaches(world.text, secrets=world.secrets) == []

@@ -36,7 +36,6 @@ def test_the_shortest_interval_is_within_the_budget_and_a_step_less_would_not_be
 def test_a_budget_too_small_stretches_the_interval_with_the_numbers_that_would_fit():
     world = World(queues=200, poll_batch_size=2, poll_requests_per_minute=100)
     world.run(4)
-    world.close()
     [stretched] = world.events("interval.stretched")
     assert (stretched["from"], stretched["to"]) == (15, 64)
     assert stretched["why"] == (
@@ -54,7 +53,6 @@ def test_it_is_restored_when_the_queues_have_become_few_enough():
     for queue in list(world.centre.queues)[30:]:
         world.centre.remove(queue.id)
     world.run(8)
-    world.close()
     [restored] = world.events("interval.restored")
     assert (restored["from"], restored["to"]) == (22, 15)
     assert restored["why"] == "30 requests every 15 s are 120 a minute, the budget is 300"
@@ -63,7 +61,6 @@ def test_it_is_restored_when_the_queues_have_become_few_enough():
 def test_what_the_headers_allow_counts_when_it_is_less_than_the_setting():
     world = World(queues=120, faults=Faults(rate_limit=180), poll_batch_size=2)
     world.run(3)
-    world.close()
     [stretched] = world.events("interval.stretched")
     assert (stretched["from"], stretched["to"]) == (15, 22)
     assert "the budget is 180" in stretched["why"]
@@ -75,7 +72,6 @@ def test_a_reload_that_makes_it_fit_again_says_so():
     assert world.cycles.interval == 22
     config = replace_poll(world, batch_size=10)
     world.reload(config)
-    world.close()
     assert world.cycles.interval == 15
     assert [(line["from"], line["to"]) for line in world.events("interval.restored")] == [(22, 15)]
 
@@ -85,7 +81,6 @@ def test_a_reload_that_changes_nothing_says_nothing_of_the_interval():
     world.run(2)
     world.reload(world.config)
     world.run(4)
-    world.close()
     assert len(world.events("interval.stretched")) == 1
     assert world.events("interval.restored") == []
 
@@ -106,7 +101,6 @@ def test_10000_queues_fit_at_200_a_batch_and_are_stretched_to_106_s_at_20(batch_
     world.cycles.org.client = QuickObserver(org.limits, ledger, world.time, lambda: 0.01)
     world.cycles.fit_interval()
     world.run(3)
-    world.close()
     assert world.cycles.interval == interval
     assert [report.queues for report in world.reports] == [10_000] * 3
     assert {report.snapshots for report in world.reports} == {10_000}
@@ -125,7 +119,6 @@ def test_batches_that_lost_their_turn_to_a_pause_go_first_in_the_next_cycle():
     assert (world.reports[-1].snapshots, world.reports[-1].deferred) == (20, 40)
     world.api.faults = Faults()
     world.run(3)
-    world.close()
     assert asked_ids(world)[-6:] == order[2:] + order[:2]
 
 
@@ -139,7 +132,6 @@ def test_a_pause_that_ends_within_the_cycle_costs_no_queue():
     world.run(1)
     world.api.faults = Faults(script=("ok", "429"), status_retry_after=3.0)
     world.run(2)
-    world.close()
     report = world.reports[-1]
     assert (report.outcome, report.snapshots, report.retries) == ("ok", 60, 1)
     assert 3 <= report.duration_seconds < 5
@@ -186,7 +178,6 @@ def test_an_answer_that_names_the_bad_id_saves_the_halving():
     bad = world.centre.queues[17].id
     world.api.faults = Faults(bad_ids=(bad,))
     world.run(1)
-    world.close()
     assert world.reports[0].requests == 3
     assert (world.reports[0].snapshots, world.reports[0].invalid) == (63, 1)
 
@@ -199,7 +190,6 @@ def test_a_bad_id_is_tried_again_at_each_refresh_and_said_to_be_back():
     assert len(world.events("queue.invalid")) == 1
     world.api.faults = Faults()
     world.run(15)
-    world.close()
     [back] = world.events("queue.recovered")
     assert (back["queue_id"], back["was"]) == (bad, "invalid")
     assert world.reports[-1].snapshots == 20
@@ -208,7 +198,6 @@ def test_a_bad_id_is_tried_again_at_each_refresh_and_said_to_be_back():
 def test_a_400_for_everything_is_not_taken_for_thousands_of_bad_ids():
     world = World(queues=400, faults=Faults(status={400: 1.0}, only=("query",)), poll_batch_size=20)
     world.run(1)
-    world.close()
     report = world.reports[0]
     assert report.requests < 150
     assert report.invalid + report.failed + report.deferred == 400
@@ -224,7 +213,6 @@ def test_an_outage_is_said_once_and_its_end_once_with_its_length():
     world.run(23)
     world.transport.down = False
     world.run(26)
-    world.close()
     assert len(world.events("api.lost")) == 1
     [recovered] = world.events("api.recovered")
     assert recovered["cycles"] == 20
@@ -238,7 +226,6 @@ def test_an_outage_is_noticed_while_a_bad_id_is_set_aside():
     world.run(2)
     world.transport.down = True
     world.run(4)
-    world.close()
     assert world.reports[-1].outcome == "failed"
     assert len(world.events("api.lost")) == 1
 
@@ -248,7 +235,6 @@ def test_one_batch_failing_costs_its_own_queues_and_no_others():
     world.run(1)
     world.api.faults = Faults(script=("500", "500", "500", "500"))
     world.run(2)
-    world.close()
     report = world.reports[-1]
     assert (report.outcome, report.snapshots, report.failed, report.batches_failed) == ("partial", 40, 20, 1)
     [failed] = world.events("batch.failed")
@@ -263,7 +249,6 @@ def test_after_an_hour_asleep_there_is_one_line_for_the_missed_ticks_and_no_burs
     world.run(2)
     world.time.advance(3600)
     world.run(6)
-    world.close()
     [skipped] = world.events("cycle.skipped")
     assert (skipped["cycle"], skipped["reason"], skipped["ticks"]) == (3, "stalled", 240)
     starts = [line["timestamp"][11:19] for line in world.events("cycle.completed")]
@@ -277,7 +262,6 @@ def test_a_clock_that_is_set_is_no_time_that_has_passed(by):
     world.run(4)
     world.time.set_wall_clock(by)
     world.run(10)
-    world.close()
     assert world.events("cycle.skipped") == []
     assert len(world.reports) == 10
     assert {report.outcome for report in world.reports} == {"ok"}
@@ -291,7 +275,6 @@ def test_a_pause_runs_on_whatever_the_wall_clock_is_set_to():
     world.run(3)
     world.time.set_wall_clock(7200.0)
     world.run(12)
-    world.close()
     assert len(world.events("cycle.skipped")) == 6
 
 
@@ -300,7 +283,6 @@ def test_a_cycle_that_overruns_names_each_tick_it_swallowed():
     world.run(1)
     world.api.faults = Faults(script=("hang",))
     world.run(6)
-    world.close()
     skipped = world.events("cycle.skipped")
     assert [(line["cycle"], line["reason"], line["running_cycle"]) for line in skipped] == [
         (3, "overrun", 2),
@@ -343,7 +325,6 @@ def test_a_listing_that_lies_removes_no_queue(body):
 
     world.api.respond = lie
     world.run(12)
-    world.close()
     assert {report.snapshots for report in world.reports} == {45}
     assert len(world.events("queues.refresh_failed")) == 1
     assert len(world.events("queues.refreshed")) == 1
@@ -360,7 +341,6 @@ def test_a_listing_that_never_ends_is_given_up_after_its_first_page_without_a_ne
 
     world.api.respond = endless
     world.run(2)
-    world.close()
     assert sum(path.endswith("/queues") for _, path, _ in world.transport.requests) <= 2
     assert world.reports[-1].snapshots == 45
 
@@ -370,7 +350,6 @@ def test_a_listing_that_never_answers_ends_with_its_cycle_and_swallows_no_tick()
     world.run(3)
     world.api.faults = Faults()
     world.run(4)
-    world.close()
     assert world.events("cycle.skipped") == []
     assert [report.outcome for report in world.reports] == ["failed"] * 3 + ["ok"]
 
@@ -382,7 +361,6 @@ def test_queues_found_by_name_do_not_wait_for_the_next_refresh_after_an_outage_a
     world.run(2)
     world.transport.down = False
     world.run(4)
-    world.close()
     assert world.reports[-1].queues == 46
     assert world.time.now() < EPOCH + 120
 
@@ -445,7 +423,6 @@ def test_a_grid_place_close_behind_the_first_cycle_is_no_missed_tick(after, skip
     began = world.time.now()
     world.cycles.org.client = Overtaken(lambda: world.cycles.overrun(began + after))
     world.cycles.first_tick(began + 15)
-    world.close()
     assert skipped == sum(type(fact).__name__ == "CycleSkipped" for fact in lines)
 
 

@@ -29,14 +29,12 @@ def test_a_hundred_queues_are_one_request(queues, requests):
 def test_it_is_off_unless_enabled():
     world = World(queues=20)
     world.run(9)
-    world.close()
     assert asked(world) == []
 
 
 def test_each_queue_has_one_line_a_round_at_a_place_of_the_grid():
     world = World(queues=137, stats_enabled=True, stats_every=60)
     world.run(13)
-    world.close()
     lines = world.events("queue.stats")
     rounds = sorted({line["scheduled_at"] for line in lines})
     assert [place[14:19] for place in rounds] == ["00:15", "01:00", "02:00", "03:00"]
@@ -53,7 +51,6 @@ def test_a_failure_is_told_once_costs_no_snapshot_and_its_end_is_told_once():
     world.run(14)
     world.api.faults = Faults()
     world.run(20)
-    world.close()
     [failed] = world.events("stats.failed")
     assert (failed["status"], failed["queues"]) == (403, 45)
     assert len(world.events("stats.recovered")) == 1
@@ -66,7 +63,6 @@ def test_the_budget_goes_to_observations_first_and_what_was_left_out_comes_first
         queues=600, poll_batch_size=20, poll_requests_per_minute=126, stats_enabled=True, stats_every=300
     )
     world.run(40)
-    world.close()
     assert {report.snapshots for report in world.reports[2:]} == {600}
     first = {line["queue_id"] for line in world.events("queue.stats")}
     assert len(first) == 600
@@ -135,7 +131,6 @@ def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_log
     refused = set(ids[40 : 40 + bad])
     Door(world, lambda asked: (status, code) if refused & set(asked) else None)
     world.run(13)
-    world.close()
     assert by_round(world)[-1] == set(ids) - refused
     assert len(world.events("stats.failed")) == 1
     assert len([path for _, path, _ in world.transport.requests if path == "/oauth/token"]) <= 2

@@ -63,7 +63,6 @@ def test_a_line_comes_at_each_heartbeat_by_the_grid_and_after_a_clock_that_was_s
 def test_the_report_counts_what_was_not_written_and_each_queue_has_a_line_a_minute():
     world = World(queues=45, output_snapshots="changed", output_heartbeat=60)
     world.run(21)
-    world.close()
     assert {report.outcome for report in world.reports} == {"ok"}
     assert {report.snapshots + report.unchanged for report in world.reports} == {45}
     assert sum(report.unchanged for report in world.reports) > 0
@@ -81,5 +80,4 @@ def test_the_first_line_after_an_outage_is_written():
     world.run(4)
     world.transport.down = False
     world.run(5)
-    world.close()
     assert world.reports[-1].snapshots == 5

@@ -11,7 +11,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from queuetick.clock import Clock, next_tick
@@ -184,7 +184,12 @@ def configuration(
 
 
 class World:
-    """Cycles on the grid, against a contact centre of `queues` queues, in virtual time."""
+    """Cycles on the grid, against a contact centre of `queues` queues, in virtual time.
+
+    It is closed at the end of its test; where one test makes many, the test closes each.
+    """
+
+    open: ClassVar[list[World]] = []
 
     def __init__(
         self,
@@ -224,6 +229,7 @@ class World:
             background=lambda work: work(),
         )
         self._refresh_at = self.time.monotonic() + self.config.queues.refresh
+        self.open.append(self)
 
     def new_org(self, config: Config, *, earlier: Org | None = None) -> Org:
         return Org(
@@ -307,6 +313,7 @@ class World:
 
     def close(self) -> None:
         self.cycles.close()
+        self.open.remove(self)
 
 
 class Ledger:

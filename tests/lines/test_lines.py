@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import threading
+import tracemalloc
 import warnings
 from itertools import chain
 
@@ -37,6 +38,7 @@ from queuetick.events.examples import EXAMPLES
 from queuetick.events.schema import json_schema
 from queuetick.lines.length import escape
 from queuetick.lines.profiles import render
+from queuetick.lines.redaction import Redaction
 from queuetick.lines.stdlib import LineLogger, install_logging
 from queuetick.lines.writer import LEVELS, stamp
 from support.collect import NOW, STAMP, emitter, written
@@ -412,6 +414,25 @@ def test_short_strings_are_no_secrets():
     writer.redact("inf", "")
     writer.emit(structs.replace(STOPPED, reason="info"))
     assert output.objects[0]["reason"] == "info"
+
+
+def test_renewed_tokens_leave_no_memory_behind():
+    """A client with the shortest token lifetime renews 288 times a day."""
+    redaction = Redaction(["a-client-secret-of-some-length"])
+
+    def renew(first, count):
+        for number in range(first, first + count):
+            redaction.add([f"an-access-token-as-long-as-the-real-ones-are-{number:040d}"], passing=True)
+
+    tracemalloc.start()
+    try:
+        renew(0, 40)
+        before, _ = tracemalloc.get_traced_memory()
+        renew(40, 40)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after < 1.3 * before
 
 
 def test_of_passing_secrets_the_latest_are_remembered_and_lasting_ones_stay():

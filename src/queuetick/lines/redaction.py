@@ -52,6 +52,7 @@ class Redaction:
         known = sorted({*self._lasting, *self._passing}, key=lambda secret: (-len(secret), secret))
         forms = [form for secret in known for form in (spelled(secret), *base64_forms(secret))]
         self._search = (re.compile("|".join(forms)) if forms else None, {UNSET})
+        re.purge()  # its cache would keep the patterns of the last 500 tokens, 50 KB each
 
     def mask(self, text: str) -> str:
         """`text` with every form of every secret replaced by three stars, and lone surrogates spelled out."""

@@ -38,7 +38,7 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     # installs, says what it does, and starts nothing
     said = make(box, wheels, "install").stdout
     assert "queuetick: installed /opt/queuetick (queuetick " in said
-    assert f"queuetick: created {CREDENTIALS}/genesys_client_secret (empty: it wants yours)" in said
+    assert f"queuetick: created {CREDENTIALS}/genesys_client_secret (empty: write yours into it)" in said
     assert "systemctl enable --now queuetick" in said
     assert credential_modes(box) == {"d 700 root", "f 600 root"}
     assert "queuetick check" in box.out("man", "-l", "/usr/local/share/man/man1/queuetick.1")
@@ -65,7 +65,7 @@ def test_make_install_upgrade_uninstall(boot: Callable[[str], Box], wheels: Path
     said = make(box, wheels, "install", f"FROM={in_box(wheel)}").stdout
     assert f"queuetick: restarting {UNIT}" in said
     assert "queuetick: kept /etc/queuetick/config.toml" in said
-    assert "what is left to do" not in said
+    assert "to do next, as root" not in said
     assert box.read("/etc/queuetick/config.toml") == CONFIG
     assert "queuetick: created" not in said
     assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "MainPID") != first) == ("active", True)
@@ -106,7 +106,7 @@ def test_package_install_upgrade_purge(boot: Callable[[str], Box], debs: list[Pa
 
     # installs, starts nothing, is to be configured
     said = box.run("dpkg", "--install", path).stdout
-    assert "what is left to do" in said
+    assert "to do next, as root" in said
     assert box.show(UNIT, "ActiveState") == "inactive"
     assert credential_modes(box) == {"d 700 root", "f 600 root"}
     assert box.run("dpkg", "--verify", "queuetick").stdout == ""
@@ -184,7 +184,7 @@ def test_an_upgrade_leaves_credentials_that_are_kept_elsewhere_alone(
     box.run("dpkg", "--purge", "queuetick-tools")
     said = box.run("dpkg", "--force-confold", "--install", newer(box, in_box(debs[0]))).stdout
 
-    assert "what is left to do" not in said
+    assert "to do next, as root" not in said
     assert not box.exists(CREDENTIALS)
     assert box.show(UNIT, "ActiveState") == "active"
 

@@ -10,14 +10,14 @@ from queuetick.cli import process, streams
 from queuetick.cli.arguments import add_config
 from queuetick.exit_codes import ExitCode
 
-SUMMARY = "test the set-up, from config to the last queue id; each problem with its fix"
+SUMMARY = "test the set-up, from config to the last queue id, and print the fix of each problem"
 
 MORE = """\
 examples:
   queuetick check                          the configuration that `run` would read here
   sudo queuetick check --unit queuetick    what the unit would read, credentials included
   queuetick check --offline                the configuration alone; sends nothing
-  queuetick check --report > report.json   what strangers may see, to attach to an issue
+  queuetick check --report > report.json   no names and no numbers: to attach to an issue
   queuetick check --json | jq -e '.checks[] | select(.status == "fail") | .fix'
 
 exit codes (with several failures the first of 78, 77, 75, 1):

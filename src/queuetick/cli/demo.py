@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BUSY_HOUR, TROUBLE = 10.5, 0.25
 """The time of a working day at which the demo begins, and the share of queues that lack staff."""
-SUMMARY = "the simulator and the daemon against it; no credentials needed"
+SUMMARY = "run the daemon against a simulated Genesys Cloud; no credentials needed"
 
 MORE = """\
 On a terminal it opens the live table (queuetick watch); elsewhere, and with --json, it writes the lines.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from queuetick.daemon.daemon import Daemon
     from queuetick.lines import Redaction
 
-SUMMARY = "one cycle, then exit"
+SUMMARY = "poll every queue once, then exit"
 
 MORE = """\
 examples:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from queuetick.config import Config
     from queuetick.lines import Redaction
 
-SUMMARY = "the org's queues as a table, JSON, or TOML for config.toml"
+SUMMARY = "list the organisation's queues as a table, JSON, or TOML for config.toml"
 
 MORE = """\
 examples:

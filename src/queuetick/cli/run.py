@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from queuetick.config import Config
     from queuetick.lines import Redaction
 
-SUMMARY = "the daemon: poll every interval until a signal"
+SUMMARY = "poll every interval until a signal: the daemon"
 
 MORE = """\
 examples:

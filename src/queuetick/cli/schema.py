@@ -8,7 +8,7 @@ import sys
 from queuetick.cli.streams import json_document
 from queuetick.exit_codes import ExitCode
 
-SUMMARY = "JSON Schema of the lines"
+SUMMARY = "print the JSON Schema of the lines"
 
 MORE = """\
 examples:

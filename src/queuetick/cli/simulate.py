@@ -4,7 +4,7 @@ from queuetick.simulator.command import add_arguments, run
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "the embedded Genesys Cloud, alone, with its fault knobs"
+SUMMARY = "run the simulated Genesys Cloud alone; it can be made to fail"
 
 MORE = """\
 examples:

@@ -9,7 +9,7 @@ from queuetick.watch import run as view
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "one short line for each change that matters, from the lines in FILE or on stdin"
+SUMMARY = "print one short line for each change that matters, from the lines in FILE or on stdin"
 
 MORE = """\
 examples:

@@ -9,7 +9,7 @@ from queuetick.watch import run as view
 
 __all__ = ["MORE", "SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "a live table from the lines in FILE or on stdin"
+SUMMARY = "show a live table of the queues, from the lines in FILE or on stdin"
 
 MORE = """\
 examples:

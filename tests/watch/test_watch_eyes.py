@@ -166,6 +166,23 @@ def test_per_queue_targets_and_statistics_are_columns() -> None:
     assert re.search(r" 205 +18 +45% ", rows[4])
 
 
+def test_the_target_is_that_of_the_wait_that_decides_the_mark() -> None:
+    """An email that waits 18 minutes of its hour is no trouble; a voice call over its 20 s is, and is named."""
+
+    def row(voice: float) -> str:
+        waits = {"voice": (voice, 20.0), "email": (1080.0, 3600.0)}
+        media = {
+            name: {"waiting": 1, "longest_wait_seconds": wait, "wait_target_seconds": target}
+            for name, (wait, target) in waits.items()
+        }
+        over = voice > 20
+        line_ = snapshot("a", waiting=2, longest_wait_seconds=1080.0, media=media, over_target=over)
+        return styles.ansi(Screen().frame(_scene([line_]), 132, 24)[4], None)
+
+    assert re.match(r"   .* 0:18:00 +1h ", row(voice=5.0))
+    assert re.match(r"!  .* 0:18:00 +20s vo ", row(voice=25.0))
+
+
 def _scene(lines: list[bytes], view: View | None = None) -> Scene:
     return Scene(board_of(*lines), view or View(), START + 1, START + 1)
 

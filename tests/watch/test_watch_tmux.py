@@ -144,7 +144,7 @@ def test_the_cursor_follows_its_queue_and_enter_shows_it_in_full(tmux: Tmux, log
     tmux.wait_for(lambda: name in tmux.screen().splitlines()[4])
     assert name in cursor_row(tmux)
     tmux.keys("Enter")
-    screen = tmux.until("LAST EVENTS", "WAITING, THE LAST 1H00M")
+    screen = tmux.until("LAST EVENTS", "WAITING, THE LAST 60 MINUTES")
     for words in (
         name, queue["queue_id"], queue["division"], "99 waiting", "target 20s", "not responding 1", "on break 1",
         "MEDIUM", "voice", f"!! {name}  ",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import enum
-import operator
 import re
 import zoneinfo
 from collections.abc import Iterable, Iterator
@@ -164,9 +163,13 @@ CRITICAL_TARGETS = 3
 ASYNCHRONOUS = frozenset({"email", "message", "workitem", "callback"})
 """Media where nobody sits and waits for an answer: an empty queue of agents is no trouble by itself."""
 _ALL = Assessment(Severity.NORMAL, Severity.NORMAL, Severity.NORMAL)
-_WORST = operator.attrgetter("severity", "longest_wait")
 NOBODY = Assessment(Severity.QUIET, Severity.QUIET, Severity.QUIET)
 """Of a queue where nobody waits."""
+
+
+def _rank(one: Assessment) -> tuple[Severity, Severity, float]:
+    """Of equally severe waits the longest is the one to name."""
+    return one.severity, one.longest_wait, one.wait or 0.0
 
 
 class Thresholds:
@@ -195,7 +198,7 @@ class Thresholds:
             graded = [_grade(snapshot, limits, shares) for limits, shares in groups.items()]
         if len(graded) < 2:
             return graded[0] if graded else _ALL
-        return max(graded, key=_WORST)._replace(waiting=max(one.waiting for one in graded))
+        return max(graded, key=_rank)._replace(waiting=max(one.waiting for one in graded))
 
     def counting(self, snapshot: QueueSnapshot, medium: str | None, now: float) -> Threshold | str | None:
         """The threshold that counts for a medium; None: it is closed; a text: the queue's own target does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.segment import Segment
 
 from queuetick.events import QueueSnapshot
@@ -22,8 +24,8 @@ LOW = 30
 _GRAPH_UNLEARNED = 15.0
 """Seconds; the interval that the graph's axis takes until one is known."""
 _MEDIA = (
-    f"  {'MEDIUM':<14}{'WAITING':>9}{'LONGEST':>10}{'TARGET':>9}"
-    f"{'INTERACTING':>13}{'ALERTING':>10}{'LONGEST TALK':>14}"
+    f"  {'MEDIUM':<13}{'WAITING':>9}{'LONGEST':>10}{'TARGET':>9}"
+    f"{'INTERACTING':>13}{'ALERTING':>10}{'LONGEST TALK':>13}"
 )
 
 
@@ -77,12 +79,14 @@ def _numbers(row: Row, *, idle_media: bool) -> list[styles.Line]:
     grade = row.grade
     of = "target" if grade.is_target else "limit"
     graded = "" if grade.limit is None else f"  {short(grade.wait)} ({of} {limit(grade.limit)})"
+    of_all = latest.longest_wait_seconds
+    longest_of_all = "" if graded and grade.wait == of_all else f"  longest {duration(of_all)}"
     loud = styles.SEVERE.get(row.severity, styles.BOLD)
     found: list[styles.Line] = [
         [
             Segment(f"   {count(latest.waiting)} waiting", loud),
             Segment(graded, loud if grade.longest_wait >= Severity.WARN else styles.PLAIN),
-            Segment(f"  longest {duration(latest.longest_wait_seconds)}", styles.PLAIN),
+            Segment(longest_of_all, styles.PLAIN),
             Segment(
                 f"  {count(latest.interacting)} interacting  {count(latest.alerting)} alerting", styles.PLAIN
             ),
@@ -110,8 +114,8 @@ def _numbers(row: Row, *, idle_media: bool) -> list[styles.Line]:
             style = styles.WARN if over and counts.waiting else styles.PLAIN if counts.waiting else styles.DIM
             found.append(
                 [
-                    Segment(f"   {styles.fit(clean(name), 13)}{text}", style),
-                    Segment(f"{count(counts.alerting):>10}{talk:>14}", styles.DIM),
+                    Segment(f"   {styles.fit(clean(name), 12)}{text}", style),
+                    Segment(f"{count(counts.alerting):>10}{talk:>13}", styles.DIM),
                 ]
             )
         found.append([])
@@ -119,21 +123,35 @@ def _numbers(row: Row, *, idle_media: bool) -> list[styles.Line]:
 
 
 def _agents(latest: QueueSnapshot) -> str:
-    by_status = latest.agents_by_status or {}
-    split = "  ".join(
-        f"{clean(name).replace('_', ' ')} {count(number)}" for name, number in by_status.items()
-    )
-    agents = f"on queue {count(latest.agents_on_queue)}, free {count(latest.agents_available)}"
+    """`members 28, joined 20, on queue 10, free 0: interacting 9  alerting 1`; a status that nobody has is left out."""
+    counts = {
+        "members": latest.members,
+        "joined": latest.members_joined,
+        "on queue": latest.agents_on_queue,
+        "free": latest.agents_available,
+    }
+    agents = ", ".join(f"{name} {count(number)}" for name, number in counts.items())
+    on_queue = {
+        name: number for name, number in (latest.agents_by_status or {}).items() if name != "off_queue"
+    }
+    split = _split(on_queue)
     return f"{agents}: {split}" if split else agents
 
 
 def _presences(latest: QueueSnapshot) -> str:
-    members = f"members {count(latest.members)}, joined {count(latest.members_joined)}"
+    """`off queue 18: offline 5  available 3`, the most first."""
     off = latest.off_queue_by_presence
     if off is None:
-        return f"{members}   off queue by presence {UNKNOWN}"
-    split = "  ".join(f"{clean(name).replace('_', ' ')} {count(number)}" for name, number in off.items())
-    return f"{members}   off queue: {split or 'nobody'}"
+        return f"off queue by presence {UNKNOWN}"
+    return f"off queue {count(sum(number or 0 for number in off.values()))}: {_split(off) or 'nobody'}"
+
+
+def _split(numbers: Mapping[str, int | None]) -> str:
+    """Numbers by name, the most first; zeros are left out."""
+    found = sorted(numbers.items(), key=lambda item: -(item[1] or 0))
+    return "  ".join(
+        f"{clean(name).replace('_', ' ')} {count(number)}" for name, number in found if number != 0
+    )
 
 
 def _today(row: Row) -> list[styles.Line]:
@@ -146,7 +164,6 @@ def _today(row: Row) -> list[styles.Line]:
         f"{count(stats.answered)} answered",
         f"{count(stats.abandoned)} abandoned ({count(stats.abandoned_short)} short)",
         f"{count(stats.flowed_out)} flowed out",
-        f"{count(stats.transferred)} transferred",
     ]
     more = [
         f"service level {percent(level.ratio if level else None)} (target {percent(level.target if level else None)})"
@@ -154,6 +171,7 @@ def _today(row: Row) -> list[styles.Line]:
     for name, spread in (("answer", stats.answer_seconds), ("wait", stats.wait_seconds)):
         if spread is not None:
             more.append(f"{name} mean {short(spread.mean)} max {short(spread.max)}")
+    more.append(f"{count(stats.transferred)} transferred")
     return [
         [Segment("  TODAY  ", styles.HEAD), Segment(f"  {'  '.join(parts)}", styles.PLAIN)],
         [Segment(f"           {'  '.join(more)}", styles.PLAIN)],
@@ -174,7 +192,7 @@ def graph(row: Row, scene: Scene, width: int, rows: int) -> list[styles.Line]:
     tops = [max(bucket, default=GAP) for bucket in buckets]
     top = max(1, *tops)
     found: list[styles.Line] = [
-        [Segment(f"  WAITING, THE LAST {short(cycles * interval).upper()}", styles.HEAD)]
+        [Segment(f"  WAITING, THE LAST {round(cycles * interval / 60)} MINUTES", styles.HEAD)]
     ]
     steps = len(LEVELS)
     for line in range(rows, 0, -1):

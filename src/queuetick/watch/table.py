@@ -88,13 +88,21 @@ def _longest(row: Row, _: float) -> tuple[str, Style]:
 
 
 def _target(row: Row, _: float) -> tuple[str, Style]:
-    """The limit of the wait that is graded; of a queue where nobody waits its lowest target."""
+    """The limit of the wait that is graded, with its medium where another one waits longer; of a queue where nobody
+    waits its lowest target.
+    """
     if row.latest is None:
         return count(None), styles.DIM
-    if row.grade.limit is not None:
-        return limit(row.grade.limit), styles.PLAIN
-    counts = (row.latest.media or {}).values()
-    targets = [one.wait_target_seconds for one in counts if isinstance(one.wait_target_seconds, int | float)]
+    media, grade = row.latest.media or {}, row.grade
+    if grade.limit is not None:
+        said = limit(grade.limit)
+        if grade.wait is not None and grade.wait != row.latest.longest_wait_seconds:
+            names = [name for name, counts in media.items() if counts.longest_wait_seconds == grade.wait]
+            said += "".join(f" {clean(name)[:2]}" for name in names[:1])
+        return said, styles.PLAIN
+    targets = [
+        one.wait_target_seconds for one in media.values() if isinstance(one.wait_target_seconds, int | float)
+    ]
     return (limit(min(targets)) if targets else count(None)), styles.DIM
 
 
@@ -146,7 +154,7 @@ _SHORT = (
 _LONG = (
     Column("WAITING", 8, _waiting, Sort.WAITING),
     Column("LONGEST", 8, _longest, Sort.LONGEST),
-    Column("TARGET", 7, _target, Sort.TARGET),
+    Column("TARGET", 8, _target, Sort.TARGET),
     Column("AVAILABLE", 10, _available, Sort.AVAILABLE),
     Column("ON QUEUE", 9, _on_queue, Sort.ON_QUEUE),
 )

@@ -84,7 +84,7 @@ def _poll(simulator: Simulator, arguments: argparse.Namespace) -> int:
         credentials=Credentials(simulator.client_id, simulator.client_secret),
     )
     daemon = process.new_daemon(
-        config, lambda: config, streams.redaction(), max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
+        config, lambda: config, max_cycles=arguments.cycles, for_eyes=for_eyes(arguments)
     )
     return process.unless_lost(daemon.run(), daemon)
 

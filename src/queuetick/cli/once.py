@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config, add_json, for_eyes
+from queuetick.cli.arguments import add_config, add_json
 from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from queuetick.config import Config
     from queuetick.daemon.daemon import Daemon
-    from queuetick.lines import Redaction
 
 SUMMARY = "poll every queue once, then exit"
 
@@ -39,19 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    process.hold_signals()
-    eyes = for_eyes(arguments)
-    return process.with_config(
-        arguments.config, lambda config, load, redaction: _once(config, load, redaction, eyes=eyes)
-    )
+    return process.run_daemon(arguments, _once, max_cycles=1)
 
 
-def _once(config: Config, load: Callable[[], Config], redaction: Redaction, *, eyes: bool) -> int:
-    daemon = process.new_daemon(config, load, redaction, max_cycles=1, for_eyes=eyes)
+def _once(daemon: Daemon) -> ExitCode:
     code = daemon.run()
-    if code is ExitCode.OK:
-        code = exit_code(daemon)
-    return process.end_now(process.unless_lost(code, daemon))
+    return process.unless_lost(exit_code(daemon) if code is ExitCode.OK else code, daemon)
 
 
 def exit_code(daemon: Daemon) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from queuetick.cli import streams
+from queuetick.cli.arguments import for_eyes
 from queuetick.cli.streams import say
 from queuetick.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from queuetick.config import Config, ConfigError
     from queuetick.daemon.daemon import Daemon
-    from queuetick.lines import Redaction
 
 Result = TypeVar("Result")
 
@@ -31,10 +32,10 @@ def hold_signals() -> None:
     signals.hold()
 
 
-def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], Redaction], int]) -> int:
-    """Load the configuration and call `go(config, load, redaction)`, or write every problem of it to stderr.
+def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config]], int]) -> int:
+    """Load the configuration and call `go(config, load)`, or write every problem of it to stderr.
 
-    `load` reads the configuration again. `redaction` is the process's mask. Returns the exit code.
+    `load` reads the configuration again. Returns the exit code.
     """
     from queuetick.config import ConfigError
     from queuetick.config import load as configuration
@@ -50,10 +51,28 @@ def with_config(path: Path | None, go: Callable[[Config, Callable[[], Config], R
     try:
         config = _prepared(load)
         streams.redaction().add(config.secrets())
-        return go(config, load, streams.redaction())
+        return go(config, load)
     except ConfigError as error:
         say(problems_text(error))
         return ExitCode.CONFIG
+
+
+def run_daemon(
+    arguments: argparse.Namespace,
+    go: Callable[[Daemon], ExitCode],
+    *,
+    max_cycles: int | None = None,
+    serve_metrics: bool = False,
+) -> int:
+    """Make a daemon of the configuration, call `go` with it, and exit with what that returns."""
+    hold_signals()
+    eyes = for_eyes(arguments)
+
+    def start(config: Config, load: Callable[[], Config]) -> int:
+        daemon = new_daemon(config, load, max_cycles=max_cycles, serve_metrics=serve_metrics, for_eyes=eyes)
+        return end_now(go(daemon))
+
+    return with_config(arguments.config, start)
 
 
 def problems_text(error: ConfigError) -> str:
@@ -75,7 +94,6 @@ def problems_text(error: ConfigError) -> str:
 def new_daemon(
     config: Config,
     load: Callable[[], Config],
-    redaction: Redaction,
     *,
     max_cycles: int | None = None,
     serve_metrics: bool = False,
@@ -113,7 +131,7 @@ def new_daemon(
         profile=config.output.profile,
         org=config.genesys.org,
         media=config.output.media,
-        redaction=redaction,
+        redaction=streams.redaction(),
     )
     install_logging(emitter)
     return _prepared(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from queuetick.check.result import evidence_of, exit_for, wait_words
 from queuetick.check.selection import unmatched_items
 from queuetick.cli.check_text import evidence_words
-from queuetick.cli.streams import is_utf8, json_document, say
+from queuetick.cli.streams import is_utf8, json_document, redaction, say
 from queuetick.cli.terminal import pad, shown, width
 from queuetick.clock import Clock
 from queuetick.config import Config, Queues
@@ -20,7 +20,6 @@ from queuetick.exit_codes import ExitCode
 from queuetick.foreign_text import visible
 from queuetick.genesys.errors import ApiError, RateLimited
 from queuetick.genesys.org import Org
-from queuetick.lines.redaction import Redaction
 from queuetick.polling import selection
 
 Form = Literal["table", "json", "toml"]
@@ -107,7 +106,7 @@ def _comment(queue: Queue) -> str:
     return f"  # {text}" if text else ""
 
 
-def run(config: Config, choice: Choice, form: Form, *, clock: Clock, redaction: Redaction) -> ExitCode:
+def run(config: Config, choice: Choice, form: Form, *, clock: Clock) -> ExitCode:
     """List and write the queues. What went wrong goes to stderr as one sentence with its fix."""
 
     def remark(text: str) -> None:
@@ -117,7 +116,7 @@ def run(config: Config, choice: Choice, form: Form, *, clock: Clock, redaction: 
         config,
         clock=clock,
         emit=lambda *_: None,
-        redact=lambda token: redaction.add([token], passing=True),
+        redact=lambda token: redaction().add([token], passing=True),
     )
     try:
         listing = org.client.queues(on_page=_count_pages if sys.stderr.isatty() else None)

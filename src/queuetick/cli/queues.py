@@ -12,7 +12,6 @@ from queuetick.foreign_text import argument
 
 if TYPE_CHECKING:
     from queuetick.config import Config
-    from queuetick.lines import Redaction
 
 SUMMARY = "list the organisation's queues as a table, JSON, or TOML for config.toml"
 
@@ -50,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    def queues(config: Config, _: Callable[[], Config], redaction: Redaction) -> int:
+    def queues(config: Config, _: Callable[[], Config]) -> int:
         from queuetick.cli import queue_table
         from queuetick.clock import Clock
 
@@ -65,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
             choice,
             arguments.form or "table",
             clock=Clock(),
-            redaction=redaction,
         )
 
     return process.with_config(arguments.config, queues)

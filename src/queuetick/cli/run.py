@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from queuetick.cli import process
-from queuetick.cli.arguments import add_config, add_json, for_eyes
-
-if TYPE_CHECKING:
-    from queuetick.config import Config
-    from queuetick.lines import Redaction
+from queuetick.cli.arguments import add_config, add_json
 
 SUMMARY = "poll every interval until a signal: the daemon"
 
@@ -37,11 +31,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    process.hold_signals()
-    eyes = for_eyes(arguments)
-
-    def start(config: Config, load: Callable[[], Config], redaction: Redaction) -> int:
-        daemon = process.new_daemon(config, load, redaction, serve_metrics=True, for_eyes=eyes)
-        return process.end_now(daemon.run())
-
-    return process.with_config(arguments.config, start)
+    return process.run_daemon(arguments, lambda daemon: daemon.run(), serve_metrics=True)

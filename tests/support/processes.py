@@ -101,6 +101,7 @@ class DaemonProcess:
         directory: Path,
         keep: int = 100_000,
         command: Sequence[str] = ("run",),
+        program: Sequence[str] = QUEUETICK,
     ) -> None:
         (directory / "config.toml").write_text(config)
         self.directory = directory
@@ -111,7 +112,7 @@ class DaemonProcess:
         self.started = time.monotonic()
         with (directory / "stderr").open("wb") as errors:
             self.process = subprocess.Popen(
-                [*QUEUETICK, *command],
+                [*program, *command],
                 env=dict(environment),
                 cwd=directory,
                 stdout=subprocess.PIPE,

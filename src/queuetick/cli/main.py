@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -120,6 +121,9 @@ def _run(argv: list[str] | None) -> int:
     if arguments.command is None:
         streams.say(whole.format_help())
         return ExitCode.USAGE
+    if arguments.command in ("watch", "tail", "simulate"):
+        # A file system that does not answer is waited for in the kernel, where no handler of Python's ends the wait.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if arguments.command != "simulate":  # whose credentials on stdout are there to be used
         streams.mask("stdout")
     return COMMANDS[arguments.command].run(arguments)

@@ -140,10 +140,24 @@ class Loader:
             ),
             hints=tuple(region_hint(reading.everything, reading.origins, genesys)),
         )
+        reading.now = " or ".join(_files_named(config))
         problems += check_rules(config, self._regions)
         if problems:
             raise ConfigError(_masked(problems, config.secrets()), config.sources, config.origins)
         return config
+
+
+def _files_named(config: Config) -> list[str]:
+    """The settings that name a file, which the rules look at."""
+    metrics = config.metrics
+    files = {
+        "genesys.ca_bundle": config.genesys.ca_bundle,
+        "output.path": config.output.path if config.output.path != "-" else None,
+        "metrics.tls_cert": metrics.tls_cert,
+        "metrics.tls_key": metrics.tls_key,
+        "metrics.tls_client_ca": metrics.tls_client_ca,
+    }
+    return [key for key, path in files.items() if path]
 
 
 def _present_directory() -> Path:

@@ -156,6 +156,30 @@ def test_each_command_masks_what_it_writes_tracebacks_included(command, monkeypa
     assert bool(leaks(out)) == (command == "simulate")
 
 
+@given(
+    st.sampled_from(
+        [SECRET, TOKEN, CLIENT_ID, quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode()]
+    ),
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    st.sampled_from(["\n", "\r\n", "\n    ", "\\n", "\\r\\n", "\n\n"]),
+    st.text("ab \n", max_size=8),
+)
+def test_a_secret_that_is_broken_over_lines_is_masked(spelling, places, line_break, around):
+    broken = spelling
+    for place in sorted({place % (len(spelling) - 2) + 1 for place in places}, reverse=True):
+        broken = broken[:place] + line_break + broken[place:]
+    shown = Redaction([SECRET, TOKEN, CLIENT_ID]).mask(f"x{around}<{broken}>{around}y")
+    kept = broken[-3:] if spelling.endswith("=") else ">"  # the end of base64 is not the secret's alone
+    assert shown.startswith(f"x{around}<***"), shown
+    assert shown.endswith(f"{kept}{around}y" if kept == ">" else f">{around}y")
+    assert len(shown) <= len(f"x{around}<***>{around}y") + 4 + 4 * len(line_break)
+
+
+def test_lines_without_a_secret_stay_as_they_are():
+    text = "one\n  two\\nthree\r\n" * 1000
+    assert Redaction([SECRET]).mask(text) == text
+
+
 def test_a_usage_error_is_masked(monkeypatch, capsys):
     monkeypatch.setenv("GENESYS_CLIENT_SECRET", SECRET)
     assert main.main(["run", SECRET]) == ExitCode.USAGE

@@ -517,6 +517,14 @@ def test_a_traceback_is_a_field(logged):
     assert line["traceback"].startswith("Traceback") and "ValueError: invalid" in line["traceback"]
 
 
+def test_a_warning_of_a_library_has_no_traceback(logged):
+    """As urllib3 gives one to its warning about a header that cannot be read."""
+    _, output = logged
+    logging.getLogger("urllib3.connection").warning("header", exc_info=ValueError("no colon"))
+    (line,) = output.objects
+    assert "traceback" not in line
+
+
 def test_a_log_call_with_the_wrong_arguments_is_still_a_line():
     writer, output = emitter()
     LineLogger(writer).handle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 
@@ -34,6 +35,8 @@ def describe(error: Exception) -> str:
         return f"TLS failed: {cause.reason or cause}"
     if isinstance(cause, socket.gaierror):
         return f"the host name does not resolve ({cause.strerror})"
+    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
+        return "connection failed: what answers there does not speak HTTP/1"
     if isinstance(cause, OSError) and cause.strerror:
         return f"connection failed: {cause.strerror}"
     text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__

@@ -196,7 +196,7 @@ def _kind(status: int, code: str | None, genuine: bool) -> type[ApiError]:
         return RateLimited
     if status == 413 or (genuine and code in {"response.entity.too.large", "request.entity.too.large"}):
         return TooLarge
-    if status == 408 or status >= 500:
+    if status == 408 or status >= 500 or status < 200:
         return Transient
     kinds: dict[int, type[ApiError]] = {
         400: RequestRefused,

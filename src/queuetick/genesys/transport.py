@@ -17,13 +17,12 @@ from urllib.parse import urlencode, urlsplit
 import certifi
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import HTTPError
 
 from queuetick.clock import Stopped
 from queuetick.config.proxies import Proxy
 from queuetick.genesys import sdk
 from queuetick.genesys.connection_errors import describe, is_timeout
-from queuetick.genesys.errors import Transient, Unreachable
+from queuetick.genesys.errors import ApiError, Transient, Unreachable
 from queuetick.genesys.in_flight import InFlight, current, with_attachment
 
 MAX_BODY = 8 * 1024 * 1024
@@ -102,7 +101,9 @@ class Transport:
         self._register(request)
         try:
             response = self._exchange(options, url, timeout, most)
-        except (HTTPError, OSError) as error:
+        except ApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - also what urllib3 does not foresee in an answer
             if self._stopping:
                 raise Stopped from None
             if request.overdue or is_timeout(error):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -55,10 +57,16 @@ class Redaction:
         re.purge()  # its cache would keep the patterns of the last 500 tokens, 50 KB each
 
     def mask(self, text: str) -> str:
-        """`text` with every form of every secret replaced by three stars, and lone surrogates spelled out."""
+        """`text` with every form of every secret replaced by three stars, and lone surrogates spelled out.
+
+        A secret that is broken over lines counts too.
+        """
         search, _ = self._search
         text = spell_out(text)
-        return search.sub(MASK, text) if search else text
+        if search is None:
+            return text
+        text = search.sub(MASK, text)
+        return _mask_across_lines(search, text) if _LINE_BREAK.search(text) else text
 
     def clean(self, value: Value) -> Value:
         """A copy of `value` (struct, mapping, list, string) with every string masked; field names stay."""
@@ -98,6 +106,26 @@ def _names(event: Fact) -> tuple[object, ...]:
         )
     assert isinstance(event, QueueStats)  # noqa: S101
     return (event.queue_id, event.queue_name, event.division, *(event.media or _NOTHING))
+
+
+_LINE_BREAK = re.compile(r"(?:[ \t]*(?:[\r\n]|\\{1,8}[rn])[ \t]*)+")
+"""A line break and the indentation around it, also as JSON and Python literals spell it."""
+
+
+def _mask_across_lines(search: re.Pattern[str], text: str) -> str:
+    """Mask what `search` finds in `text` without its line breaks, and the breaks in it."""
+    breaks = [found.span() for found in _LINE_BREAK.finditer(text)]
+    lines = [text[end:start] for (_, end), (start, _) in pairwise([(0, 0), *breaks, (len(text), 0)])]
+    begins = [0, *accumulate(map(len, lines))]  # where each line begins in the joined text
+    ends = [end for _, end in breaks]
+
+    def place(at: int) -> int:
+        line = bisect_right(begins, at, hi=len(lines)) - 1
+        return at - begins[line] + (ends[line - 1] if line else 0)
+
+    for found in reversed(list(search.finditer("".join(lines)))):
+        text = text[: place(found.start())] + MASK + text[place(found.end() - 1) + 1 :]
+    return text
 
 
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", " ": "nbsp"}

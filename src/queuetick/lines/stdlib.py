@@ -28,9 +28,11 @@ class LineLogger(logging.Handler):
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - a wrong format string of a library
             message = f"{record.msg} {record.args}"
-        trace = record.exc_text or (
-            self._formatter.formatException(record.exc_info) if record.exc_info else ""
-        )
+        trace = record.exc_text or ""
+        if (
+            record.exc_info and record.levelno >= logging.ERROR
+        ):  # urllib3 adds one to a warning about a header
+            trace = trace or self._formatter.formatException(record.exc_info)
         if record.stack_info:
             trace = f"{trace}\n{record.stack_info}".lstrip()
         at = max(0, min(len(LEVELS) - 1, record.levelno // 10 - 1))

@@ -36,7 +36,7 @@ def describe(error: Exception) -> str:
     if isinstance(cause, socket.gaierror):
         return f"the host name does not resolve ({cause.strerror})"
     if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
-        return "connection failed: what answers there does not speak HTTP/1"
+        return "connection failed: the answer is no HTTP/1 answer"
     if isinstance(cause, OSError) and cause.strerror:
         return f"connection failed: {cause.strerror}"
     text = str(cause).partition(">: ")[2] or str(cause) or type(cause).__name__

@@ -16,6 +16,7 @@ from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.screen import Screen
 from queuetick.watch.state import Board
 from queuetick.watch.table import trend
+from queuetick.watch.text import UNKNOWN
 from queuetick.watch.view import Pane, View
 
 DARK, PICTURE, LIGHT = (0, 0, 0), (0x29, 0x29, 0x29), (255, 255, 255)
@@ -169,18 +170,23 @@ def test_per_queue_targets_and_statistics_are_columns() -> None:
 def test_the_target_is_that_of_the_wait_that_decides_the_mark() -> None:
     """An email that waits 18 minutes of its hour is no trouble; a voice call over its 20 s is, and is named."""
 
-    def row(voice: float) -> str:
-        waits = {"voice": (voice, 20.0), "email": (1080.0, 3600.0)}
+    def row(voice: float, target: float | None = 20.0) -> str:
+        waits = {"voice": (voice, target), "email": (1080.0, 3600.0 if target else None)}
         media = {
             name: {"waiting": 1, "longest_wait_seconds": wait, "wait_target_seconds": target}
             for name, (wait, target) in waits.items()
         }
-        over = voice > 20
+        if target is None:
+            media["chat"] = {"waiting": 0, "wait_target_seconds": 30.0}
+        over = voice > 20 and target is not None
         line_ = snapshot("a", waiting=2, longest_wait_seconds=1080.0, media=media, over_target=over)
         return styles.ansi(Screen().frame(_scene([line_]), 132, 24)[4], None)
 
     assert re.match(r"   .* 0:18:00 +1h ", row(voice=5.0))
     assert re.match(r"!  .* 0:18:00 +20s vo ", row(voice=25.0))
+    assert re.match(rf"   .* 0:18:00 +{UNKNOWN} ", row(voice=25.0, target=None)), (
+        "not the target of chat, where nobody waits"
+    )
 
 
 def _scene(lines: list[bytes], view: View | None = None) -> Scene:

@@ -103,7 +103,8 @@ def _target(row: Row, _: float) -> tuple[str, Style]:
     targets = [
         one.wait_target_seconds for one in media.values() if isinstance(one.wait_target_seconds, int | float)
     ]
-    return (limit(min(targets)) if targets else count(None)), styles.DIM
+    # Where somebody waits in a medium without a target, those of other media say nothing of that wait.
+    return (limit(min(targets)) if targets and not row.latest.waiting else count(None)), styles.DIM
 
 
 def _available(row: Row, _: float) -> tuple[str, Style]:

@@ -15,7 +15,7 @@ from watch_lines import START, snapshot
 from queuetick.watch.follow import Stream
 from queuetick.watch.loop import AGE_EVERY, ESCAPE_WAIT, KEY_REDRAW_EVERY, REDRAW_EVERY, Live
 from queuetick.watch.state import Board
-from queuetick.watch.terminal import Doorbell, Painter, Terminal, doorbell, wait_readable
+from queuetick.watch.terminal import OF_A_SCREEN, Doorbell, Painter, Terminal, doorbell, wait_readable
 from queuetick.watch.view import View
 
 
@@ -88,7 +88,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with doorbell() as bell:
+    with doorbell(OF_A_SCREEN) as bell:
         bench = Bench(bell)
         yield bench
         bench.close()
@@ -208,7 +208,7 @@ def test_ctrl_z_gives_the_terminal_back_and_takes_it_again(bench: Bench) -> None
 
 def test_without_a_keyboard_the_watch_ends_with_its_input() -> None:
     """Nobody could press q."""
-    with doorbell() as bell:
+    with doorbell(OF_A_SCREEN) as bell:
         bench = Bench(bell, keyboard=False)
         bench.say(snapshot(queue_name="Support"))
         os.close(bench.pipe)
@@ -229,7 +229,7 @@ def test_a_keyboard_that_is_gone_ends_the_watch(bench: Bench) -> None:
 def test_the_signals_are_as_before_after_the_watch() -> None:
     """It may be called by something larger."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP)]
-    with doorbell() as bell:
+    with doorbell(OF_A_SCREEN) as bell:
         assert bell.rung() == []
         signal.raise_signal(signal.SIGTERM)
         assert bell.rung() == [signal.SIGTERM]

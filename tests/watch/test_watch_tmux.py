@@ -379,6 +379,19 @@ def test_ctrl_z_and_fg_bring_the_table_back(tmux: Tmux, log: Path) -> None:
     tmux.until("fg", without="q quit")
 
 
+def test_ctrl_z_stops_tail_and_fg_goes_on(tmux: Tmux, log: Path) -> None:
+    """It has no screen to give back: the shell's own way is enough."""
+    tmux.call("new-session", "-d", "-x", "120", "-y", "24", "bash", "--norc", "-i")
+    tmux.keys(f"{shlex.quote(sys.executable)} -m queuetick tail {shlex.quote(str(log))}", "Enter")
+    tmux.until("waiting")
+    tmux.keys("C-z")
+    tmux.until("Stopped")
+    tmux.keys("fg", "Enter")
+    tmux.keys("C-c")
+    tmux.keys("echo over", "Enter")
+    tmux.until("over")
+
+
 def test_five_thousand_queues_answer_a_key_while_lines_pour_in(tmux: Tmux, tmp_path: Path) -> None:
     """Without a pause, as when a backlog is read."""
     log = tmp_path / "big.jsonl"

@@ -24,7 +24,7 @@ from queuetick.watch.moments import moment
 from queuetick.watch.replay import Replay, newest_stamp
 from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board
-from queuetick.watch.terminal import Painter, Terminal, doorbell, suspend, wait_readable
+from queuetick.watch.terminal import OF_A_SCREEN, Painter, Terminal, doorbell, suspend, wait_readable
 from queuetick.watch.view import View
 
 # Rows and lines hold no reference cycles: looking for some among 100,000 objects at every redraw finds nothing.
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
         zone=zone,
         speed=source.speed if isinstance(source, Replay) else None,
     )
-    with doorbell() as bell:
+    with doorbell(OF_A_SCREEN) as bell:
         live.run(bell)
     if keyboard is None:
         # Nobody could press q, so the screen went away by itself: leave what it showed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from queuetick.watch.changes import Changes, Entry, given
 from queuetick.watch.follow import Source, open_or_say
 from queuetick.watch.lines import ELSEWHERE, Reject, decode
 from queuetick.watch.moments import moment
-from queuetick.watch.terminal import doorbell, wait_readable
+from queuetick.watch.terminal import ENDING, doorbell, wait_readable
 from queuetick.watch.text import clean, clock_time
 
 POLL_EVERY = 0.25
@@ -129,14 +128,14 @@ def run(args: argparse.Namespace, thresholds: Iterable[Threshold] = ()) -> int:
 
 def _follow(source: Source, printer: Printer, *, stop_at_end: bool) -> None:
     """Read until the input ends or a signal comes; with `stop_at_end` also to where a file ends now."""
-    with doorbell() as bell:
+    with doorbell(ENDING) as bell:
         try:
             while not source.ended:
                 known = source.descriptor
                 waiting_for = [bell.descriptor] if known is None else [bell.descriptor, known]
                 timeout = None if known is not None else 0.0 if source.behind else POLL_EVERY
                 ready = wait_readable(waiting_for, timeout)
-                if bell.descriptor in ready and {signal.SIGINT, signal.SIGTERM} & set(bell.rung()):
+                if bell.descriptor in ready:
                     return
                 if known is None or known in ready:
                     printer.append(source.read())

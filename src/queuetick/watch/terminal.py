@@ -21,7 +21,8 @@ _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1000h\x1b[?1006h\x1b[2J"
 _LEAVE = "\x1b[?1006l\x1b[?1000l\x1b[?7h\x1b[?25h\x1b[?1049l"
 # Terminals that know synchronized output show a frame at once; the others ignore it.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-SIGNALS = (signal.SIGWINCH, signal.SIGINT, signal.SIGTERM, signal.SIGTSTP)
+ENDING = (signal.SIGINT, signal.SIGTERM)
+OF_A_SCREEN = (*ENDING, signal.SIGWINCH, signal.SIGTSTP)
 
 
 class Painter:
@@ -123,12 +124,12 @@ class Doorbell:
 
 
 @contextmanager
-def doorbell() -> Iterator[Doorbell]:
-    """Catch SIGNALS while inside. Only in the main thread, as Python has it."""
+def doorbell(signals: Iterable[signal.Signals]) -> Iterator[Doorbell]:
+    """Catch `signals` while inside. Only in the main thread, as Python has it."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    handlers = {number: signal.signal(number, lambda *_: None) for number in signals}
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield Doorbell(reading)

@@ -35,10 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts processes, for `make test-fast`: by the fixture that does, or by the module that can."""
     for item in items:
         module = vars(getattr(item, "module", None) or object)
-        if (
-            "queuetick" in getattr(item, "fixturenames", ())
-            or {"subprocess", "DaemonProcess", "pty"} & module.keys()
-        ):
+        if {"queuetick", "on_a_terminal"} & set(getattr(item, "fixturenames", ())) or {
+            "subprocess",
+            "DaemonProcess",
+            "pty",
+        } & module.keys():
             item.add_marker("process")
 
 

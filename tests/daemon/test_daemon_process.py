@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from queuetick.daemon.signals import name_of
 from queuetick.simulator import Simulator
 from support.processes import QUEUETICK, DaemonProcess, clean_environment, until
 from support.raw import RawServer, http, observations, say
@@ -40,13 +41,15 @@ def running(
             yield simulator, daemon
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
-def test_sigusr1_and_2_are_named_in_a_line_and_end_nothing(tmp_path, number):
+@pytest.mark.parametrize(
+    "number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPWR, signal.SIGRTMIN + 3]
+)
+def test_a_signal_without_a_meaning_is_named_in_a_line_and_ends_nothing(tmp_path, number):
     with running(tmp_path) as (_, daemon):
         daemon.await_event("cycle.completed")
         daemon.process.send_signal(number)
         message = daemon.await_event("log.message")
-        assert number.name in message["message"]
+        assert f"{name_of(number)} is ignored" in message["message"]
         daemon.await_event("cycle.completed", 3)
         daemon.stop()
     assert daemon.process.returncode == 0

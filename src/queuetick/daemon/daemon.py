@@ -17,7 +17,7 @@ from queuetick.clock import Clock, Stopped, monotonic
 from queuetick.config import Config
 from queuetick.daemon.app import App
 from queuetick.daemon.reload import Reloader
-from queuetick.daemon.signals import Signals, ends_on_hangup
+from queuetick.daemon.signals import MEANINGLESS, Signals, ends_on_hangup, name_of
 from queuetick.daemon.systemd import notifier, reloading, watchdog_interval
 from queuetick.events import Batch, CycleReport, DaemonStopped
 from queuetick.exit_codes import ExitCode
@@ -128,8 +128,8 @@ class Daemon:
                 number = self._signals.get(ROUND)
                 if number is None:
                     self._look_around()
-                elif number in (signal.SIGUSR1, signal.SIGUSR2):
-                    log.info("%s is ignored", signal.Signals(number).name)
+                elif number in MEANINGLESS:
+                    log.info("%s is ignored", name_of(number))
                 elif number == signal.SIGHUP and not hangup_ends:
                     self._reloader.ask()
                 else:

@@ -14,8 +14,14 @@ from typing import Any, TypeVar
 from queuetick.background import begin
 from queuetick.clock import monotonic
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""SIGUSR1 and SIGUSR2 mean nothing here; their default would kill the process."""
+MEANINGLESS = (
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF),
+    *(signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT),
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
+"""Signals that mean nothing here, and whose default would kill the process without a word."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *MEANINGLESS)
 
 WAKE = signal.SIGUSR2
 """What ends the listening thread: a signal whose loss costs nothing."""
@@ -29,6 +35,14 @@ Result = TypeVar("Result")
 def hold() -> None:
     """Let signals wait for `Signals`: while modules load, a SIGHUP would end the process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def name_of(number: int) -> str:
+    """SIGTERM and the like; most real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def ends_on_hangup() -> bool:

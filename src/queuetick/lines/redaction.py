@@ -108,7 +108,7 @@ def _names(event: Fact) -> tuple[object, ...]:
     return (event.queue_id, event.queue_name, event.division, *(event.media or _NOTHING))
 
 
-_LINE_BREAK = re.compile(r"(?:[ \t]*(?:[\r\n]|\\{1,8}[rn])[ \t]*)+")
+_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*+(?:(?:[\r\n]|\\{1,8}[rn])[ \t]*+)+")
 """A line break and the indentation around it, also as JSON and Python literals spell it."""
 
 

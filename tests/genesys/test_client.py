@@ -274,7 +274,7 @@ def test_a_429_pauses_the_budget_and_is_not_an_admission(headers, pause) -> None
         (408, Transient),
         (500, Transient),
         (302, Refused),
-        (199, Refused),
+        (199, Transient),
     ],
 )
 def test_a_failure_is_an_error_of_its_kind_and_is_not_sent_again(status, error) -> None:

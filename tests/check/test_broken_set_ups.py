@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 
 import pytest
 
@@ -196,6 +198,25 @@ def test_a_proxy_that_wants_a_login_is_named(check, credentials, server):
     assert "407" in diagnosis["tls"]["message"]
     assert "USER:PASSWORD" in diagnosis["tls"]["fix"]
     assert diagnosis["dns"]["message"] == "the proxy resolves the names"
+
+
+@pytest.mark.parametrize("said", [b"\x05\x00", b"HTTP/1.1 OK\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_a_proxy_that_does_not_answer_in_http_is_named(check, credentials, said):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(said)
+
+    threading.Thread(target=answer, daemon=True).start()
+    env = {**credentials, "HTTPS_PROXY": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+    diagnosis = check(env={**env, "GENESYS_API_URL": "https://api.genesys.invalid"})
+    listener.close()
+    assert diagnosis.failed == ["tls"]
+    assert diagnosis["tls"]["fix"]
 
 
 def test_certificates_are_judged_through_the_proxy_as_the_daemon_sees_them(

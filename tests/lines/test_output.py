@@ -673,6 +673,22 @@ def test_lines_wait_for_a_reader_of_a_named_pipe_and_the_next_one_gets_what_the_
     assert "1 lines were not written" in said[-1]
 
 
+def test_lines_wait_while_a_named_pipe_has_the_place_of_the_log_file(log):
+    said = Said()
+    output = file_output(log, warn=said)
+    put(output, line(1))
+    assert output.drain(DEADLINE)
+    log.unlink()
+    os.mkfifo(log)
+    put(output, line(2))
+    assert not output.drain(DEADLINE)
+    assert "it is another kind of file now" in said[-1]
+    log.unlink()
+    assert output.drain(DEADLINE) or output.drain(DEADLINE), "the attempt under way may fail once more"
+    assert numbers(log.read_bytes()) == [2]
+    output.close(0)
+
+
 def test_a_named_pipe_that_is_replaced_is_opened_again_and_one_that_is_gone_is_a_problem(tmp_path, said):
     path = tmp_path / "fifo"
     os.mkfifo(path)

@@ -195,6 +195,9 @@ def _handshake(target: Target, context: ssl.SSLContext, patience: float, now: fl
         return Item(subject, "fail", f"no TLS handshake: {error.reason or error}", fix)
     except OSError as error:
         return Item(subject, "fail", _words(error), _tunnel_fix(str(error)))
+    except (http.client.HTTPException, ValueError):
+        fix = "check that genesys.proxy or HTTPS_PROXY names an HTTP proxy and its port"
+        return Item(subject, "fail", "what the proxy answers is no HTTP/1 answer", fix)
     finally:
         connection.close()
     days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - now) / 86400

@@ -188,9 +188,11 @@ class NamedPipe:
                 raise
         else:
             self._pipe = Descriptor(fd, name=self.name, owned=True)
-            if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            try:
+                _refuse_all_but(stat.S_IFIFO, fd)
+            except OSError:
                 self._pipe.close()
-                raise OSError(errno.ENOSTR, "it is no named pipe any more")
+                raise
 
 
 class LogFile:
@@ -228,8 +230,9 @@ class LogFile:
         self._fd = -1
 
     def _open(self) -> None:
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o640)
         try:
+            _refuse_all_but(stat.S_IFREG, fd)
             removed = repair_tail(fd)
         except OSError:
             os.close(fd)
@@ -247,6 +250,12 @@ class LogFile:
                 if os.path.samestat(self._path.stat(), self._status):
                     return
         self._open()
+
+
+def _refuse_all_but(kind: int, fd: int) -> None:
+    """Raise OSError where another kind of file has the name by now: lines would get lost in it."""
+    if stat.S_IFMT(os.fstat(fd).st_mode) != kind:
+        raise OSError(errno.ENOSTR, "it is another kind of file now")
 
 
 def append_whole(fd: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:

@@ -289,6 +289,9 @@ class Isolation:
                 self._refused_again(batch.queues[0], error)
             else:
                 unclear += batch.queues
+        # In each cycle from another one on: where requests are few, a good one is not for ever behind the same bad one.
+        first = number % len(unclear) if unclear else 0
+        unclear = unclear[first:] + unclear[:first]
         for queue in unclear[: max(0, min(MOST_SECOND_TRIES, self._pieces_left))]:
             if self._cycle.spend() and (error := self._cycle.ask(Batch(0, (queue,)))) is not None:
                 self._refused_again(queue, error)

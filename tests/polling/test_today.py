@@ -124,13 +124,19 @@ def test_the_size_that_an_answer_has_room_for_is_remembered_until_a_refresh(queu
         (404, "not.found"),
     ],
 )
-@pytest.mark.parametrize("bad", [1, 3])
-def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_login_a_round(status, code, bad):
-    world = World(queues=230, stats_enabled=True, stats_every=60, queues_refresh=86_400)
+@pytest.mark.parametrize(
+    ("queues", "bad"),
+    [(230, [40]), (230, [40, 41, 42]), (130, [0, 60, 110]), (2, [0]), (40, [0, 1, 2, 3, 4])],
+)
+def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_login_a_round(
+    status, code, queues, bad
+):
+    """Also where every request of a round has a queue that is refused."""
+    world = World(queues=queues, stats_enabled=True, stats_every=60, queues_refresh=86_400)
     ids = [queue.id for queue in world.centre.queues]
-    refused = set(ids[40 : 40 + bad])
+    refused = {ids[place] for place in bad}
     Door(world, lambda asked: (status, code) if refused & set(asked) else None)
-    world.run(13)
+    world.run(21)
     assert by_round(world)[-1] == set(ids) - refused
     assert len(world.events("stats.failed")) == 1
     assert len([path for _, path, _ in world.transport.requests if path == "/oauth/token"]) <= 2

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 MOST_PIECES = 16
 """Requests beyond its own that a round may spend on halving what was refused."""
 
+MOST_PROBES = 4
+"""Queues that a round in which all was refused asks for alone: an answer shows that single queues are at fault."""
+
 
 class Client(Protocol):
     """What queue.stats needs of genesys/client.py."""
@@ -65,6 +68,8 @@ class Today:
         self._failed_at: float | None = None
         self._size = MAX_QUEUES
         """Queues that an answer has room for, as far as is known."""
+        self._probed = 0
+        """Queues that were asked for alone, in all rounds."""
         self._refused: set[str] = set()
         """Queue ids of requests that were refused: asked for apart from the others."""
 
@@ -142,7 +147,7 @@ class Today:
     ) -> None:
         window = today(settings.timezone, self._clock.now())
 
-        def ask(part: Sequence[Queue]) -> bool:
+        def ask(part: Sequence[Queue]) -> None:
             answered = client.stats(
                 part,
                 cycle=cycle,
@@ -156,7 +161,6 @@ class Today:
             self._waiting -= {stats.queue_id for stats in answered}
             self._refused -= {stats.queue_id for stats in answered}
             self._emit(*answered)
-            return True
 
         try:
             error = self._ask_all(ask, todo)
@@ -171,25 +175,31 @@ class Today:
             self._emit(StatsFailed(**error.evidence(), reason=error.reason, queues=len(self._waiting)))
         self._waiting = set()
 
-    def _ask_all(self, ask: Callable[[Sequence[Queue]], bool], todo: Sequence[Queue]) -> ApiError | None:
+    def _ask_all(self, ask: Callable[[Sequence[Queue]], None], todo: Sequence[Queue]) -> ApiError | None:
         """Ask for all queues, as many at a time as an answer has room for.
 
         A refusal that may be due to one queue costs the others nothing: what was refused is halved, after all else was
-        asked for, and where that was answered. Returns the last refusal. Raises what holds for all, as Client.stats.
+        asked for, and where that, or a queue alone, was answered. Returns the last refusal. Raises what holds for all, as Client.stats.
         """
         good = [queue for queue in todo if queue.id not in self._refused]
         apart = [queue for queue in todo if queue.id in self._refused]
-        first, again = deque([good or apart]), deque([apart] if good and apart else [])
+        first: deque[Sequence[Queue]] = deque([good or apart])
+        again: deque[Sequence[Queue]] = deque([apart] if good and apart else [])
         error: ApiError | None = None
         answered, extra = False, MOST_PIECES
-        for pieces in (first, again):
+
+        def ask_for(pieces: deque[Sequence[Queue]]) -> None:
+            nonlocal error, answered, extra
             while pieces:
-                piece = pieces.popleft()
+                piece = [queue for queue in pieces.popleft() if queue.id in self._waiting]
                 part = piece[: self._size]
                 if rest := piece[self._size :]:
                     pieces.appendleft(rest)
+                if not part:
+                    continue
                 try:
-                    answered = ask(part)
+                    ask(part)
+                    answered = True
                 except TooLarge as refusal:
                     if len(part) > 1:
                         self._size = len(part) // 2
@@ -203,9 +213,15 @@ class Today:
                     self._refused.update(queue.id for queue in part)
                     if len(part) > 1 and extra > 0:
                         extra -= 2
-                        again += (part[: len(part) // 2], part[len(part) // 2 :])
-            if not answered:
-                break
+                        again.extend((part[: len(part) // 2], part[len(part) // 2 :]))
+
+        ask_for(first)
+        if error is not None and not answered:
+            alone = range(self._probed, self._probed + min(MOST_PROBES, len(todo)))
+            self._probed = alone.stop
+            ask_for(deque([todo[at % len(todo)]] for at in alone))
+        if answered:
+            ask_for(again)
         return error
 
     def _recovered(self) -> None:

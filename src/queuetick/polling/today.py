@@ -179,7 +179,8 @@ class Today:
         """Ask for all queues, as many at a time as an answer has room for.
 
         A refusal that may be due to one queue costs the others nothing: what was refused is halved, after all else was
-        asked for, and where that, or a queue alone, was answered. Returns the last refusal. Raises what holds for all, as Client.stats.
+        asked for, and where that, or a queue alone, was answered. Returns the last refusal. Raises what holds for all,
+        as Client.stats.
         """
         good = [queue for queue in todo if queue.id not in self._refused]
         apart = [queue for queue in todo if queue.id in self._refused]

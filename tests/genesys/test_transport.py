@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import re
 import socket
 import ssl
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from queuetick.clock import Stopped
 from queuetick.config.proxies import parse_proxy
@@ -385,3 +388,31 @@ def test_what_strict_x509_refuses_is_named_with_a_fix(tmp_path) -> None:
     ):
         send(strict, f"https://127.0.0.1:{port}/x")
     strict.close()
+
+
+PIECES = [
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 E\r\n\r\n"),
+    *(b"HTTP/1.1 -1 x\r\n", b"HTTP/2.0 200\r\n", b"Content-Length: 2\r\n", b"Content-Length: -2\r\n"),
+    *(b"Content-Length: 99999999999999999999\r\n", b"Content-Length: x\r\n", b"Transfer-Encoding: chunked\r\n"),
+    *(b"Transfer-Encoding: gzip, chunked\r\n", b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate, br\r\n"),
+    *(b"Connection: close\r\n", b"no colon\r\n", b" folded\r\n", b"\xff\xfe: \x00\r\n", b"\r\n", b"{}", b"0\r\n\r\n"),
+    *(b"-5\r\n", b"2\r\n{}\r\n", b"ffffffffffffffffffff\r\n", b"2;a=b\r\n", gzip.compress(b"{}"), b"\x1f\x8b\x08"),
+]  # fmt: skip
+
+
+def test_whatever_comes_is_an_answer_or_an_error_of_the_request(transport):
+    said = [b""]
+    with raw_server(lambda connection: connection.sendall(said[0])) as (port, _):
+
+        @settings(max_examples=400, deadline=None)
+        @given(
+            st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join),
+            st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]),
+            st.binary(max_size=20),
+        )
+        def answers(pieces, begin, end):
+            said[0] = begin + pieces + end
+            with contextlib.suppress(Transient):
+                send(transport, f"http://127.0.0.1:{port}/", timeout=5.0, most=4096)
+
+        answers()

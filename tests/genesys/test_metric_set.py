@@ -143,3 +143,24 @@ def test_a_reload_goes_on_without_the_refused_metric_and_says_it_no_second_time(
     assert ["oMemberUsers"] == [line["metric"] for line in world.events("metric.refused")]
     assert ["ok", "ok", "ok"] == [report.outcome for report in world.reports[-3:]]
     assert {None} == {line["members"] for line in world.events("queue.snapshot")}
+
+
+def test_a_metric_that_is_answered_again_is_asked_for_again_though_the_first_queue_is_refused() -> None:
+    bad = "00000000-0000-4000-8000-00000000000a"
+    world = World(queues=40, queues_ids=(bad,), queues_names=("*",), queues_refresh=60)
+    respond, refused = world.api.respond, ["oMemberUsers", bad]
+
+    def refuse(request):
+        outcome = respond(request)
+        if "observations" in request.target and any(each.encode() in request.body for each in refused):
+            outcome.answer.status = 400
+            outcome.answer.body = json.dumps(error_body(400, "bad.request")).encode()
+        return outcome
+
+    world.api.respond = refuse
+    world.run(20)
+    assert ("oMemberUsers",) == world.cycles.org.account.metrics.refused
+    refused.remove("oMemberUsers")
+    world.run(30)
+    assert world.cycles.queues[0].id == bad
+    assert METRICS == world.cycles.org.account.metrics.in_force

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from queuetick.cli import main
 from queuetick.daemon.systemd import LONGEST_STATUS, notifier
 from queuetick.exit_codes import ExitCode
-from queuetick.lines.redaction import MASK, Redaction, environment_secrets
+from queuetick.lines.redaction import MASK, Redaction, environment_secrets, spelled
 from support.processes import QUEUETICK, clean_environment, until
 
 CLIENT_ID = "0c1b2a3d-aaaa-4bbb-8ccc-0123456789ab"
@@ -105,6 +105,23 @@ def test_text_without_a_secret_stays_as_it_is(text):
 def test_a_long_run_of_one_thing_takes_no_quadratic_time(run):
     redaction = Redaction(['a\\"b"c\\d', "aaaa"])
     redaction.mask(run * 200_000 + '"' * 200_000)
+
+
+def test_secrets_that_two_threads_add_at_once_are_both_masked(monkeypatch):
+    """A token is renewed while a reload adds its secrets: the pattern that is made last must have both."""
+    redaction = Redaction()
+    renewal = threading.Thread(target=redaction.add, args=([TOKEN],), kwargs={"passing": True})
+
+    def slowly(secret: str) -> str:
+        if renewal.ident is None:
+            renewal.start()
+            renewal.join(0.1)  # ends at once where nothing holds it
+        return spelled(secret)
+
+    monkeypatch.setattr("queuetick.lines.redaction.spelled", slowly)
+    redaction.add([SECRET])
+    renewal.join(10)
+    assert f"{MASK} {MASK}" == redaction.mask(f"{SECRET} {TOKEN}")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,13 @@ def test_nothing_selected_is_failing_and_says_what_matched_nothing(recorded) -> 
     assert "Nope" not in recorded.health.reason
 
 
+def test_queues_that_cannot_be_listed_are_an_outage_and_no_empty_selection(recorded) -> None:
+    lost = ApiLost(reason="no answer within 10 s", status=None, code=None, correlation_id=None)
+    recorded(report(1, "failed"), lost)
+    assert (["failed"], 503) == (recorded.health.causes, recorded.health.http_status)
+    assert "cycle 1 got no answer: no answer within 10 s" == recorded.health.reason
+
+
 def test_a_stuck_output_is_failing_though_cycles_are_good(recorded) -> None:
     recorded(report(1, snapshots=2))
     recorded.in_force = replace(IN_FORCE, output_stuck_seconds=7.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from queuetick.events import Queue, QueuesNoneSelected, QueuesRefreshed, QueuesR
 from queuetick.genesys.errors import Forbidden, ListingContradicted, Transient
 from queuetick.polling.discovery import Discovery
 from queuetick.polling.schedule import Grid
-from support.virtual import World
+from support.virtual import EPOCH, World
 
 SALES, LOBBY = Queue("id-sales", "Sales", "Home", "d1"), Queue("id-lobby", "Lobby", "Front", "d2")
 
@@ -142,6 +143,27 @@ def test_a_429_of_the_listing_pauses_no_cycle():
     assert world.events("cycle.skipped") == []
     assert {report.snapshots for report in world.reports} == {45}
     assert {line["route"] for line in world.events("rate_limit.paused")} == {"listing"}
+
+
+@pytest.mark.parametrize("fault", ["paused", "contradicted"])
+def test_queues_found_by_name_beside_explicit_ids_wait_for_no_refresh_after_a_fault_at_start(fault):
+    world = World(queues=45, queues_names=("*",), queues_ids=("00000000-0000-4000-8000-00000000000a",))
+    respond = world.api.respond
+
+    def faulty(request):
+        outcome = respond(request)
+        if request.target.startswith("/api/v2/routing/queues") and world.time.now() < EPOCH + 40:
+            if fault == "contradicted":
+                outcome.answer.body = json.dumps(json.loads(outcome.answer.body) | {"total": 46}).encode()
+            else:
+                outcome.answer.status, outcome.answer.body = 429, b"{}"
+                outcome.answer.headers["Retry-After"] = "40"
+        return outcome
+
+    world.api.respond = faulty
+    world.cycles.discover(deadline=world.time.monotonic() + 15)
+    world.run(6)
+    assert [46, 46, 46] == [report.queues for report in world.reports[3:]]
 
 
 def test_a_clock_set_from_1970_costs_the_refresh_one_step():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from queuetick.daemon.daemon import Daemon
 from queuetick.genesys.queries import Answer
 from queuetick.lines import Emitter
-from queuetick.polling.capacity import shortest_interval
+from queuetick.polling.capacity import interval_in_force, shortest_interval
 from queuetick.polling.isolation import FEWEST_PIECES
 from queuetick.polling.schedule import Grid
 from queuetick.simulator import Faults
@@ -31,6 +31,13 @@ def test_the_shortest_interval_is_within_the_budget_and_a_step_less_would_not_be
     assert batches * 60 <= interval * budget + 1e-6
     if interval > 0.1:
         assert batches * 60 > (interval - step) * budget - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("batches", "interval", "budget"), [(4, 2.5, 100), (101, 20.5, 300), (75, 15.0, 300)]
+)
+def test_an_interval_that_fits_is_not_stretched_to_whole_seconds(batches, interval, budget):
+    assert interval_in_force(batches, interval, budget) == interval
 
 
 def test_a_budget_too_small_stretches_the_interval_with_the_numbers_that_would_fit():
@@ -218,6 +225,24 @@ def test_an_outage_is_said_once_and_its_end_once_with_its_length():
     assert recovered["cycles"] == 20
     assert 280 <= recovered["outage_seconds"] <= 301
     assert breaches(world.text) == []
+
+
+def test_the_cycles_of_an_outage_in_which_nothing_could_be_sent_count_too():
+    world = World(queues=45)
+    world.cycles.discover()
+    respond = world.api.respond
+
+    def unavailable(request):
+        outcome = respond(request)
+        if "observations" in request.target and world.time.now() < EPOCH + 60:
+            outcome.answer.status, outcome.answer.body = 503, b""
+            outcome.answer.headers["Retry-After"] = "100"
+        return outcome
+
+    world.api.respond = unavailable
+    world.run(10)
+    [recovered] = world.events("api.recovered")
+    assert recovered["cycles"] == [report.outcome for report in world.reports].count("failed") == 6
 
 
 def test_an_outage_is_noticed_while_a_bad_id_is_set_aside():

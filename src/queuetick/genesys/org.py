@@ -74,7 +74,8 @@ class Org:
             login_url=config.genesys.login_url,
         )
         self.transport = transport or Transport(
-            connections=config.poll.concurrency + 1,
+            # Beside the batches: a refresh, queue.stats and a reload's login. urllib3 warns of each one too many.
+            connections=config.poll.concurrency + 3,
             proxy_for=config.proxy_for,
             ca_bundle=config.genesys.ca_bundle,
         )

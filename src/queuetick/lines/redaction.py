@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,21 +41,23 @@ class Redaction:
         self._lasting: set[str] = set()
         self._passing: deque[str] = deque(maxlen=PASSING)
         self._search: tuple[re.Pattern[str] | None, set[object]] = (None, {UNSET})
+        self._adding = threading.Lock()  # a reload and a renewed token: the later pattern must have both
         self.add(secrets)
 
     def add(self, secrets: Iterable[str], *, passing: bool = False) -> None:
         """Mask `secrets` from now on; of `passing` ones (access tokens) the latest eight."""
-        for secret in map(spell_out, secrets):
-            if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
-                continue
-            if passing:
-                self._passing.append(secret)
-            else:
-                self._lasting.add(secret)
-        known = sorted({*self._lasting, *self._passing}, key=lambda secret: (-len(secret), secret))
-        forms = [form for secret in known for form in (spelled(secret), *base64_forms(secret))]
-        self._search = (re.compile("|".join(forms)) if forms else None, {UNSET})
-        re.purge()  # its cache would keep the patterns of the last 500 tokens, 50 KB each
+        with self._adding:
+            for secret in map(spell_out, secrets):
+                if len(secret) < SHORTEST or secret in self._lasting or secret in self._passing:
+                    continue
+                if passing:
+                    self._passing.append(secret)
+                else:
+                    self._lasting.add(secret)
+            known = sorted({*self._lasting, *self._passing}, key=lambda secret: (-len(secret), secret))
+            forms = [form for secret in known for form in (spelled(secret), *base64_forms(secret))]
+            self._search = (re.compile("|".join(forms)) if forms else None, {UNSET})
+            re.purge()  # its cache would keep the patterns of the last 500 tokens, 50 KB each
 
     def mask(self, text: str) -> str:
         """`text` with every form of every secret replaced by three stars, and lone surrogates spelled out.

@@ -131,7 +131,7 @@ class CycleHealth:
             )
             self._cause = "partial"
             self._trouble = f"cycle {report.cycle} polled {answered} of {report.queues} queues ({lost})"
-        elif report.queues == 0:
+        elif self._none_selected:
             self._cause = "none_selected"
             self._trouble = f"cycle {report.cycle} had no queue to poll"
         else:

@@ -29,7 +29,7 @@ def fitting_batch_size(queues: int, interval: float, budget: int) -> int | None:
 
 def interval_in_force(batches: int, wanted: float, budget: int) -> float:
     """Seconds: the `wanted` interval where the budget holds it, else the shortest that leaves `HEADROOM`."""
-    if shortest_interval(batches, budget) <= wanted:
+    if batches * 60 <= budget * wanted + 1e-9:
         return wanted
     return shortest_interval(batches, budget * HEADROOM)
 

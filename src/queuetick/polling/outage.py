@@ -35,6 +35,7 @@ class Outage:
         """
         fact: Fact | None = None
         report, waiting = result.report, result.waiting
+        error = error or self.cause  # a cycle that could send nothing has no error of its own
         answered = report.snapshots + report.unchanged + report.missing
         if report.outcome == "failed" and error is not None and not none_selected:
             self._cycles += 1

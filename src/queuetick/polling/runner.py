@@ -27,7 +27,7 @@ from queuetick.events import (
     RequestsPerMinute,
 )
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, LoginFailed, Transient
+from queuetick.genesys.errors import ApiError, ListingContradicted, LoginFailed, Transient
 from queuetick.genesys.org import Org
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling.capacity import fitting_batch_size, interval_in_force, stats_requests_per_minute
@@ -41,6 +41,9 @@ from queuetick.polling.today import Background, Today, in_background
 
 CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
+
+PASSING = Transient | LoginFailed | ListingContradicted
+"""Why a listing may fail that another one, a cycle later, is answered. One that a pause put off has no error at all."""
 
 SWAP_PATIENCE = 1.0
 """Seconds of real time that a tick waits while a reload puts another org in force."""
@@ -231,7 +234,7 @@ class CycleRunner:
         if changed is not None:
             self._emit(changed)
         answered = result.answered or result.missing
-        if answered and not discovery.believed and isinstance(discovery.error, Transient | LoginFailed):
+        if answered and not discovery.believed and isinstance(discovery.error, PASSING | None):
             self.discover(deadline=deadline)  # an outage at start is over: not to wait for the next refresh
         self.fit_interval()
         if answered:
@@ -281,8 +284,10 @@ class CycleRunner:
         deadline = self._clock.monotonic() + max(60.0, self.interval)
         self.discover(deadline=deadline)
         with contextlib.suppress(ApiError, Deferred, Stopped):
-            for queue in (self.queues or ())[:1]:
-                self.org.client.retry_refused_metrics(queue.id, deadline=deadline, usage=Usage())
+            # An id that is refused itself would be refused with every metric.
+            good = (queue.id for queue in self.queues or () if queue.id not in self.memory.invalid)
+            if (queue_id := next(good, None)) is not None:
+                self.org.client.retry_refused_metrics(queue_id, deadline=deadline, usage=Usage())
         with self._running:
             self.memory.try_all_again()
         self._today.try_full_size()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from queuetick.daemon.daemon import Daemon
@@ -149,6 +149,7 @@ def test_a_pause_that_ends_within_the_cycle_costs_no_queue():
 
 @settings(max_examples=25, deadline=None)
 @given(bad=st.sets(st.integers(0, 63), max_size=6), batch_size=st.sampled_from([16, 64]))
+@example(bad={12, 15, 17, 28, 32, 35}, batch_size=64)
 def test_bad_ids_cost_their_own_queues_once_and_a_bounded_number_of_requests(bad, batch_size):
     world = World(queues=64, poll_batch_size=batch_size, poll_concurrency=1)
     ids = [queue.id for queue in world.centre.queues]

@@ -184,15 +184,19 @@ class Isolation:
 
     def _ask_part(self, refused: _Refused, queues: tuple[Queue, ...]) -> bool:
         """Ask for part of a refused batch and file the outcome; False when no more requests may be sent."""
-        with self._cycle.lock:
-            self._pieces_left -= 1
-            allowed = self._pieces_left >= 0
-        if not allowed or not self._cycle.spend():
+        if not self._may_ask():
             refused.pieces.append(queues)
             return False
         if (error := self._ask(refused, queues)) is not None:
             self._keep(refused, queues, error)
         return True
+
+    def _may_ask(self) -> bool:
+        """Count one more request; False when no more may be sent."""
+        with self._cycle.lock:
+            self._pieces_left -= 1
+            allowed = self._pieces_left >= 0
+        return allowed and self._cycle.spend()
 
     def _keep(self, refused: _Refused, queues: tuple[Queue, ...], error: ApiError) -> None:
         if len(queues) == 1:
@@ -236,8 +240,8 @@ class Isolation:
         return rest if len(rest) < len(queues) else ()
 
     def _does_not_exist(self, queue: Queue) -> bool:
-        """Whether a look-up finds no such queue, or none within reach."""
-        if not self._cycle.spend():
+        """Whether a look-up finds no such queue, or none within reach; False where no request is left for it."""
+        if not self._may_ask():
             return False
         try:
             return self._cycle.look_up(queue.id) is None
@@ -278,12 +282,7 @@ class Isolation:
         ]
         unclear: list[Queue] = []
         for batch in chunk(due, self._cycle.plan.batch_size):
-            self._pieces_left -= 1
-            if (
-                self._pieces_left < 0
-                or not self._cycle.spend()
-                or (error := self._cycle.ask(Batch(0, batch.queues))) is None
-            ):
+            if not self._may_ask() or (error := self._cycle.ask(Batch(0, batch.queues))) is None:
                 continue
             if len(batch.queues) == 1:
                 self._refused_again(batch.queues[0], error)

@@ -231,16 +231,29 @@ def test_batches_that_are_answered_401_for_ever_cost_no_other_queue_and_few_logi
     assert breaches(world.text, secrets=world.secrets) == []
 
 
-@pytest.mark.parametrize("queues", [2, 20, 60])
-def test_the_neighbours_of_a_queue_whose_batches_are_answered_401_are_polled(queues):
+@pytest.mark.parametrize(
+    ("queues", "status", "code"),
+    [
+        (2, 401, "bad.credentials"),
+        (20, 401, "bad.credentials"),
+        *((60, *refused) for refused in [
+            (401, "bad.credentials"), (403, "missing.permissions"), (409, "conflict"), (410, "gone"),
+            (422, "x.y"), (500, "internal.server.error"), (200, "a page"),
+        ]),
+    ],
+)  # fmt: skip
+def test_the_neighbours_of_a_queue_whose_batches_fail_for_ever_are_polled(queues, status, code):
     world = World(queues=queues, poll_batch_size=20, queues_refresh=86_400)
     bad = world.centre.queues[-1].id
-    Truth(world, lambda _, asked, __: refusal(401, "bad.credentials") if bad in asked else None)
+    answer = refusal(status, code) if status != 200 else (200, b"<html>")
+    Truth(world, lambda _, asked, __: answer if bad in asked else None)
     world.run(12)
     assert (world.reports[-1].snapshots, world.reports[-1].failed) == (queues - 1, 1)
     assert logins(world) <= 3
     assert world.events("queue.invalid") == []
     sent = len(world.transport.requests)
     world.run(112)
-    assert len(world.transport.requests) - sent <= 100 * (-(-queues // 20) + 1)
+    assert len(world.transport.requests) - sent <= 100 * (
+        -(-queues // 20) + (1 if status < 500 and status != 200 else 4)
+    ), "with retries"
     assert breaches(world.text, secrets=world.secrets) == []

@@ -118,6 +118,11 @@ class Cycle:
         """Whether any query of this cycle was answered."""
         return bool(self.answered or self.missing)
 
+    @property
+    def _rejected(self) -> bool:
+        """Whether a batch was answered 401."""
+        return any(error.rejected for error in self.failed.values())
+
     def run_all(self, work: Iterable[Work], do: Callable[[Work], None]) -> None:
         """Do each piece of `work`, on as many threads as the plan allows, until all is done or the daemon stops."""
         pieces = deque(work)
@@ -236,9 +241,7 @@ class Cycle:
             self.failed.update(dict.fromkeys(failure.queue_ids, error))
             self._batches_failed += 1
             self.last_error = error
-            if error.rejected:
-                self.memory.rejected.update(failure.queue_ids)
-            else:  # without a token no other batch can be answered either
+            if not error.rejected:  # without a token no other batch can be answered either
                 self._fruitless += GIVE_UP_AFTER if isinstance(error, LoginFailed) else 1
             if self.plan.lost:
                 self._failures.append(failure)
@@ -307,11 +310,12 @@ class Cycle:
             deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
             memory.deferred = deferred
             memory.learn_size(self._too_large, self._largest_answered)
-            memory.learn_rejected(self.answered | self.missing.keys())
+            answered, rejected = self.answered | self.missing.keys(), self._rejected
+            memory.learn_failing(self.failed, answered, apart=bool(answered) or rejected)
             memory.suspects &= deferred | self.failed.keys()
             for queue_id in memory.written.keys() - self.answered - deferred:
                 del memory.written[queue_id]  # the first line after an absence is always written
-        if not self.api_answered and not deferred and any(error.rejected for error in self.failed.values()):
+        if self._rejected and not self.api_answered and not deferred:
             self.client.drop_token()
         report = CycleReport(
             cycle=plan.number,

@@ -21,7 +21,7 @@ from queuetick.events import (
 from queuetick.genesys.errors import ApiError
 
 MOST_PARTS = 16
-"""Batches into which the queues of batches that were answered 401 are cut, where more are not needed."""
+"""Batches into which the queues of failed batches are cut, where more are not needed."""
 
 LONGEST_DISTANCE = 64
 """Cycles; the longest distance between two questions for an id that is set aside."""
@@ -69,9 +69,9 @@ class Memory:
     """Queue ids of refused batches without a verdict yet: they go last, in batches of their own."""
     suspects_are_few: bool = False
     """Whether other queues were answered when they were refused: then their batches are small."""
-    rejected: set[str] = field(default_factory=set)
-    """Queue ids of batches that were answered 401: they go last, in batches of their own."""
-    rejections: int = 0
+    failing: set[str] = field(default_factory=set)
+    """Queue ids of batches that failed while others were answered: they go last, in batches of their own."""
+    failures: int = 0
     """Cycles in a row with such batches."""
     written: dict[str, Written] = field(default_factory=dict)
     largest_batch: int | None = None
@@ -91,14 +91,14 @@ class Memory:
                 del remembered[queue_id]
         self.deferred &= set(polled)
         self.suspects &= set(polled)
-        self.rejected &= set(polled)
+        self.failing &= set(polled)
 
     def batches(self, queues: Iterable[Queue], batch_size: int) -> list[Batch]:
         """Cut `queues` into batches: deferred ones first, suspects last and apart, none larger than what fits."""
         polled = deferred_first(queues, self.deferred)
         size = min(batch_size, self.largest_batch or batch_size)
-        rejected = [queue for queue in polled if queue.id in self.rejected]
-        polled = [queue for queue in polled if queue.id not in self.rejected]
+        failing = [queue for queue in polled if queue.id in self.failing]
+        polled = [queue for queue in polled if queue.id not in self.failing]
         good = [queue for queue in polled if queue.id not in self.suspects]
         suspects = [queue for queue in polled if queue.id in self.suspects]
         first, good = good[: self.first_batch or 0], good[self.first_batch or 0 :]
@@ -112,19 +112,22 @@ class Memory:
         parts = [tuple(first)] if first else []
         parts += [batch.queues for batch in chunk(good, size)]
         parts += apart
-        parts += [batch.queues for batch in chunk(rejected, self._rejected_size(len(rejected), size))]
+        last = [batch.queues for batch in chunk(failing, self._failing_size(len(failing), size))]
+        parts = [*last, *parts] if self.failing & self.deferred else [*parts, *last]
         return [Batch(number, part) for number, part in enumerate(parts, start=1)]
 
-    def _rejected_size(self, count: int, size: int) -> int:
-        """Smaller batches find the queues beside the one that is refused: in the first cycles, and then seldom."""
-        if self.rejections & (self.rejections - 1):
+    def _failing_size(self, count: int, size: int) -> int:
+        """Smaller batches find the queues beside the one at fault: in the 2nd, 4th, 8th ... cycle of failures."""
+        if self.failures & (self.failures - 1):
             return size
         return min(size, max(1, min(size, count) // 4, math.ceil(count / MOST_PARTS)))
 
-    def learn_rejected(self, answered: Collection[str]) -> None:
-        """Take in which queues a cycle has answered; those of its batches that were answered 401 are in `rejected`."""
-        self.rejected.difference_update(answered)
-        self.rejections = self.rejections + 1 if self.rejected else 0
+    def learn_failing(self, failed: Collection[str], answered: Collection[str], *, apart: bool) -> None:
+        """Take in which queues a cycle has answered and which failed; `apart`: the latter get batches of their own."""
+        self.failing.difference_update(answered)
+        if apart:
+            self.failing.update(set(failed) - self.suspects)
+        self.failures = self.failures + 1 if self.failing else 0
 
     def learn_size(self, too_large: int | None, answered: int) -> None:
         """Take in the smallest batch of a cycle whose answer was too large, and the largest that was answered."""

@@ -12,7 +12,7 @@ from queuetick.clock import Clock
 from queuetick.config import ConfigError
 from queuetick.daemon import reload
 from queuetick.daemon.app import App
-from queuetick.events import Problem
+from queuetick.events import ConfigReloaded, Problem, QueuesRefreshed
 from queuetick.lines import Emitter
 from support.processes import until
 from support.virtual import MemoryOutput, configuration
@@ -72,6 +72,23 @@ def test_another_connection_gets_another_org_and_the_same_memory_account_and_que
     reload.swap(started.app, reload.prepare(started.app, changed(genesys={"timeout": 3.0})))
     assert runner.org is not org
     assert (runner.memory, runner.org.account, runner.queues) == (memory, account, queues)
+
+
+def test_what_a_cycle_lists_while_the_reload_is_written_is_a_line(started):
+    app = started.app
+    prepared = reload.prepare(app, changed(queues={"names": ("*",)}))
+    write = app.emit
+
+    def emit(*facts, **options):
+        write(*facts, **options)
+        if isinstance(facts[0], ConfigReloaded):  # a cycle has begun, and its discovery ends now
+            prepared.discovery.emit(
+                QueuesRefreshed(total=7, added=7, removed=0, renamed=0, added_ids=[], removed_ids=[])
+            )
+
+    app.emit = emit
+    reload.swap(app, prepared)
+    assert started.count('"total":7') == 1
 
 
 def test_what_cannot_be_prepared_changes_nothing(started):

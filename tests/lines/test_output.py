@@ -222,6 +222,18 @@ def test_beyond_the_limit_the_oldest_snapshots_go_and_the_loss_is_a_line(pipe, s
     assert "the oldest snapshots are dropped" in said[0]
 
 
+def test_lines_that_an_output_dropped_before_a_reload_replaced_it_are_reported_too(pipe, tmp_path, said):
+    _, write = pipe
+    stuck, log = pipe_output(write, limit=100_000, warn=said), tmp_path / "lines.log"
+    emitter = Emitter(stuck, now=time.time)
+    emitter.emit(*[SNAPSHOT] * 1000)
+    assert stuck.dropped > 0
+    emitter.configure(level="info", profile="plain", output=file_output(log), timeout=0)
+    emitter.close(DEADLINE)
+    events = [json.loads(one) for one in log.read_text().splitlines()]
+    assert [stuck.dropped] == [one["lines_dropped"] for one in events if one["event"] == "output.recovered"]
+
+
 def test_after_the_reader_has_gone_lines_are_thrown_away(pipe):
     read, write = pipe
     output = pipe_output(write)

@@ -39,6 +39,8 @@ class Collected:
     def close(self, timeout: float | None) -> list[Line]:
         return []
 
+    hand_over = close
+
     def end(self, timeout: float | None) -> bool:
         return True
 

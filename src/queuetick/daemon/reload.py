@@ -91,9 +91,8 @@ def swap(app: App, prepared: Prepared) -> None:
     app.emitter.output.reopen()
     app.schedule.follow(app.runner.interval)
     app.schedule.follow_refresh(config.queues.refresh, now=app.clock.now())
+    prepared.discovery.emit = app.emit  # before `held` is read: a cycle may list already
     app.emit(ConfigReloaded(changed=changed), *prepared.held, *check_warnings(config))
-    prepared.held.clear()
-    prepared.discovery.emit = app.emit
     if "metrics.listen" in changed:
         app.exporter.announce()
 

@@ -176,6 +176,15 @@ class Output:
             self._thread.join(2 * STEP)  # not for ever: it may hang in a write
         return left
 
+    def hand_over(self, timeout: float | None) -> list[Line]:
+        """Close, for another output to go on: what this one dropped is reported through `on_recovery`."""
+        left = self.close(timeout)
+        with self._changed:
+            recovery = self._end_trouble()
+        if recovery is not None and recovery.lines_dropped and self.on_recovery is not None:
+            self.on_recovery(recovery)
+        return left
+
     def end(self, timeout: float | None) -> bool:
         """Close, report on stderr what was not written, and return whether no line was lost."""
         left = len(self.close(timeout))

@@ -109,7 +109,7 @@ class Emitter:
             output.dropped += earlier.dropped
         self._route = Route(output or earlier, level, render[profile], org, media)
         if output is not None:
-            output.append(earlier.close(timeout))
+            output.append(earlier.hand_over(timeout))
         for changed in self.level_changed:
             changed(level)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_PROBES = 4
 """Requests that a cycle without any answer spends on telling a bad id from a bad request, and as many on metrics."""
 
-FEWEST_PIECES = 32
+FEWEST_PIECES = 40
 """Requests that isolating may cost a cycle in which queues are answered; or twice its batches, where that is more.
 The rest is isolated in the next cycle.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -23,7 +24,7 @@ CONFIG = configuration(queues_ids=("00000000-0000-4000-8000-00000000000a",), pol
 class Started:
     """An App that was announced, with its lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, announce: bool = True) -> None:
         self.output = MemoryOutput()
         stopping = threading.Event()
         self.app = App(
@@ -35,7 +36,8 @@ class Started:
             tick=lambda: None,
             overrun=lambda _: None,
         )
-        self.app.announce()
+        if announce:
+            self.app.announce()
 
     def count(self, event: str) -> int:
         return sum(event.encode() in line for line in self.output.lines)
@@ -89,6 +91,24 @@ def test_what_a_cycle_lists_while_the_reload_is_written_is_a_line(started):
     app.emit = emit
     reload.swap(app, prepared)
     assert started.count('"total":7') == 1
+
+
+def test_what_a_reload_says_while_the_start_announces_itself_is_not_lost():
+    made = Started(announce=False)
+    start = threading.Thread(target=made.app.announce)
+
+    class Held(list):
+        def extend(self, facts) -> None:
+            start.start()
+            start.join(0.1)  # ends at once where nothing holds it
+            super().extend(facts)
+
+    made.app._held = Held()
+    made.app.emit(ConfigReloaded(changed=[]))
+    start.join(10)
+    made.app.close()
+    events = [json.loads(line)["event"] for line in made.output.lines]
+    assert ["daemon.started", "config.reloaded"] == events[:2]
 
 
 def test_what_cannot_be_prepared_changes_nothing(started):

@@ -190,6 +190,16 @@ def test_media_are_added_up_and_keep_their_own_numbers() -> None:
     assert {"voice": 3, "メール": 4} == {medium: each.offered for medium, each in event.media.items()}
 
 
+def test_ratios_of_several_intervals_are_not_added_up() -> None:
+    both = group("voice", metric("oServiceLevel", ratio=0.9, numerator=9, denominator=10, target=0.8))
+    both["data"] += both["data"]
+    [event] = read(both)
+    assert ServiceLevel(0.9, 18, 20, 0.8) == event.service_level
+    both["data"][1:] = group("voice", metric("oServiceLevel", ratio=0.5, numerator=1, denominator=2))["data"]
+    [event] = read(both)
+    assert ServiceLevel(None, 10, 12, 0.8) == event.service_level
+
+
 def test_a_group_of_the_whole_queue_speaks_for_it() -> None:
     whole = {"group": {"queueId": Q.upper()}, "data": [{"metrics": [metric("nOffered", count=9)]}]}
     [event] = read(whole, group("voice", metric("nOffered", count=3)))

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from queuetick.events import DaemonStopped
 from queuetick.events.examples import EXAMPLES
-from queuetick.lines import Emitter
+from queuetick.lines import Emitter, descriptors
 from queuetick.lines.descriptors import Descriptor, LogFile, NamedPipe, repair_tail
 from queuetick.lines.output import Line, Output, Recovery, open_output, stdout_is_journal
 
@@ -77,6 +77,14 @@ def pipe():
             os.close(fd)
         except OSError:
             assert fd in (read, write)
+
+
+QUIET = descriptors.QUIET
+
+
+@pytest.fixture(autouse=True)
+def _torn_ends_are_repaired_at_once(monkeypatch):
+    monkeypatch.setattr(descriptors, "QUIET", 0.0)
 
 
 class Said(list[str]):
@@ -618,6 +626,22 @@ def test_two_processes_may_write_one_file(log):
     assert [process.wait(DEADLINE) for process in processes] == [0, 0]
     lines = log.read_bytes().splitlines()
     assert (lines.count(b"a" * 99), lines.count(b"b" * 99), len(lines)) == (2000, 2000, 4000)
+
+
+def test_a_process_that_opens_a_file_takes_nothing_of_a_line_that_another_one_is_writing(
+    log, said, monkeypatch
+):
+    """Two daemons write one file, and after a rotation both open it at the same tick."""
+    monkeypatch.setattr(descriptors, "QUIET", QUIET)
+    code = (
+        "import sys; sys.path.insert(0, 'src'); from queuetick.lines.descriptors import LogFile\n"
+        "log, line = LogFile(sys.argv[1]), b'{\"n\":\"' + b'y' * 900 + b'\"}\\n'\n"
+        "for _ in range(200): log.write([line] * 280)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, log])
+    while writer.poll() is None:
+        LogFile(log, warn=said).close()
+    assert ([], 0, 56_000) == (said, writer.returncode, log.read_bytes().count(b'y"}\n'))
 
 
 # Which output

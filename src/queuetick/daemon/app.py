@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 
 from msgspec import UNSET
@@ -46,6 +47,7 @@ class App:
         self.environ = environ
         self._serve_metrics = serve_metrics
         self._held: list[Fact] | None = []
+        self._holding = threading.Lock()  # a reload or a stop may come while the start announces itself
         self.redact(config)
         self.schedule = Schedule(
             float(config.poll.interval), on_tick=tick, on_overrun=overrun, on_refresh=self.refresh
@@ -78,32 +80,34 @@ class App:
 
     def emit(self, *facts: Fact, level: Level | None = None) -> None:
         """Write facts; those from before `announce` wait for it."""
-        if self._held is not None:
-            self._held.extend(facts)
-        else:
-            self.emitter.emit(*facts, level=level)
+        with self._holding:
+            if self._held is not None:
+                self._held.extend(facts)
+                return
+        self.emitter.emit(*facts, level=level)
 
     def announce(self) -> None:
         """Write daemon.started, so that it is the first line, and what happened before it; once."""
-        if self._held is None:
-            return
         runner = self.runner
         known = runner.queues is not None
         stats = runner.stats_per_minute
-        held, self._held = self._held, None
-        self.emit(
-            DaemonStarted(
-                version=__version__,
-                schema_version=SCHEMA_VERSION,
-                config=self.config.masked(),
-                queues=len(runner.queues or ()) if known else None,
-                batches=runner.batches if known else None,
-                requests_per_minute=runner.requests_per_minute() if known else None,
-                stats_requests_per_minute=UNSET if stats is None or not known else round(stats, 1),
-            ),
-            *held,
-            *check_warnings(self.config),
-        )
+        with self._holding:
+            if self._held is None:
+                return
+            held, self._held = self._held, None
+            self.emitter.emit(
+                DaemonStarted(
+                    version=__version__,
+                    schema_version=SCHEMA_VERSION,
+                    config=self.config.masked(),
+                    queues=len(runner.queues or ()) if known else None,
+                    batches=runner.batches if known else None,
+                    requests_per_minute=runner.requests_per_minute() if known else None,
+                    stats_requests_per_minute=UNSET if stats is None or not known else round(stats, 1),
+                ),
+                *held,
+                *check_warnings(self.config),
+            )
         self.exporter.announce()
         if (fallback := sdk.load().fallback) is not None:
             log.warning("the SDK could not be loaded lean, so all of it was: %s", fallback)

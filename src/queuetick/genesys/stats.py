@@ -137,14 +137,14 @@ class _Sums:
         return total
 
     def add(self, key: tuple[str, str], value: float | None) -> None:
-        """Add a value to what is known of it: the largest `max`, one `target`, the sum of all else."""
+        """Add a value to what is known of it: the largest `max`, one `target` and `ratio`, the sum of all else."""
         assert self.values is not None  # noqa: S101 - only called while values are collected
-        before = self.values.get(key, value if key[1] in {"max", "target"} else 0)
+        before = self.values.get(key, value if key[1] in {"max", "target", "ratio"} else 0)
         if before is None or value is None:
             self.values[key] = None
         elif key[1] == "max":
             self.values[key] = max(before, value)
-        elif key[1] == "target":
+        elif key[1] in {"target", "ratio"}:
             self.values[key] = value if value == before else None
         else:
             self.values[key] = before + value

@@ -24,6 +24,10 @@ PIPE_BUF = 4096
 BLOCK = 1024 * 1024
 """Bytes at the end of a log file that are read at a time in search of a torn line."""
 
+QUIET = 0.3
+"""Seconds for which a torn end must stay as it is before it is repaired: another daemon may be writing it just now.
+Linux holds a writer up for 0.2 s at most where too much waits for the disk."""
+
 _READER_GONE = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
 
 
@@ -298,7 +302,23 @@ def repair_tail(fd: int) -> int:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return 0
-    end = status.st_size
+    size = status.st_size
+    end, fragment = _torn(fd, size)
+    if end == size and not fragment:
+        return 0
+    time.sleep(QUIET)
+    if os.fstat(fd).st_size != size:
+        return 0
+    if end < size:
+        os.ftruncate(fd, end)
+    if fragment:
+        os.write(fd, b"\n")
+    return size - end
+
+
+def _torn(fd: int, size: int) -> tuple[int, bytes]:
+    """Where the content that stays ends in a file of `size` bytes, and what of it is after the last newline."""
+    end = size
     tail = b""
     while end and not tail:
         start = max(0, end - BLOCK)
@@ -307,13 +327,8 @@ def repair_tail(fd: int) -> int:
     _, newline, fragment = tail.rpartition(b"\n")
     ours = fragment == b"{" or fragment.startswith(b'{"')
     if ours and (newline or end == len(tail)) and not _is_json(fragment):
-        end -= len(fragment)
-        fragment = b""
-    if end < status.st_size:
-        os.ftruncate(fd, end)
-    if fragment:
-        os.write(fd, b"\n")
-    return status.st_size - end
+        return end - len(fragment), b""
+    return end, fragment
 
 
 def _is_json(text: bytes) -> bool:

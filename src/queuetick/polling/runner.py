@@ -43,7 +43,7 @@ CYCLE_SHARE = 0.9
 """Share of the interval within which a cycle begins requests; the rest lets the last ones end before the next tick."""
 
 PASSING = Transient | LoginFailed | ListingContradicted
-"""Why a listing may fail that another one, a cycle later, is answered. One that a pause put off has no error at all."""
+"""Why a listing fails that may be answered a cycle later. One that a pause put off has no error at all."""
 
 SWAP_PATIENCE = 1.0
 """Seconds of real time that a tick waits while a reload puts another org in force."""
@@ -285,8 +285,8 @@ class CycleRunner:
         self.discover(deadline=deadline)
         with contextlib.suppress(ApiError, Deferred, Stopped):
             # An id that is refused itself would be refused with every metric.
-            good = (queue.id for queue in self.queues or () if queue.id not in self.memory.invalid)
-            if (queue_id := next(good, None)) is not None:
+            good = [queue.id for queue in self.queues or () if queue.id not in self.memory.invalid]
+            for queue_id in good[:1]:
                 self.org.client.retry_refused_metrics(queue_id, deadline=deadline, usage=Usage())
         with self._running:
             self.memory.try_all_again()
@@ -295,8 +295,7 @@ class CycleRunner:
     def give(self, org: Org, config: Config, discovery: Discovery) -> None:
         """Put another org, configuration and selection in force between two cycles. The memory goes on.
 
-        The caller closes the earlier org, where it is another one. A listing that is under way there is never
-        believed.
+        The caller closes the earlier org, where it is another one. A listing under way there is never believed.
         """
         with self._running:
             earlier, self.config = self.config, config

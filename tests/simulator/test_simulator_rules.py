@@ -166,7 +166,7 @@ def test_named_faults_add_up_and_knobs_come_on_top():
     both = Faults.from_mapping({"named": ["listing_429", "login_echo", "slow"], "latency": 0.2})
     assert [rule.route for rule in both.rules] == [("listing",), ("login",)]
     assert both.latency == 0.2
-    with pytest.raises(UnknownFaultError, match=r"known are .*page_cut"):
+    with pytest.raises(UnknownFaultError, match=r"the known names are .*page_cut"):
         Faults.from_mapping({"named": ["pagecut"]})
 
 

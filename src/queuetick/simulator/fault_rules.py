@@ -129,7 +129,7 @@ class Rule:
         plain = dict(values)
         for name, value in plain.items():
             if name not in known:
-                raise UnknownFaultError(f"rules: unknown {name!r}; known are {', '.join(known)}")
+                raise UnknownFaultError(f"rules: unknown {name!r}; the known names are {', '.join(known)}")
             if name == "queues" and isinstance(value, int | float):
                 continue
             if name in ("route", "queues"):

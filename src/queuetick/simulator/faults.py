@@ -170,7 +170,7 @@ class Faults:
             close = difflib.get_close_matches(unknown[0], known, n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             raise UnknownFaultError(
-                f"unknown fault {', '.join(map(repr, unknown))}{hint}; known are {', '.join(sorted(known))}"
+                f"unknown fault {', '.join(map(repr, unknown))}{hint}; the known names are {', '.join(sorted(known))}"
             )
         changes = {name: plain(known[name], value) for name, value in values.items()}
         return replace(base, **changes) if base is not None else cls(**changes)

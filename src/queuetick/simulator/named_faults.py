@@ -128,7 +128,9 @@ def knobs_of(names: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
         if name not in NAMED:
-            raise UnknownFaultError(f"no fault is named {name!r}; known are {', '.join(sorted(NAMED))}")
+            raise UnknownFaultError(
+                f"no fault is named {name!r}; the known names are {', '.join(sorted(NAMED))}"
+            )
         for knob, value in NAMED[name].knobs.items():
             found[knob] = [*found.get(knob, ()), *value] if knob == "rules" else value
     return found

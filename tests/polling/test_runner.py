@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -83,6 +85,16 @@ def test_a_reload_that_makes_it_fit_again_says_so():
     assert [(line["from"], line["to"]) for line in world.events("interval.restored")] == [(22, 15)]
 
 
+def test_a_reload_to_the_very_interval_that_is_in_force_restores_it():
+    world = World(queues=400, poll_batch_size=1)
+    world.cycles.discover()
+    client = (world.config.credentials.client_id, world.config.credentials.client_secret)
+    world.reload(configuration(client=client, poll_batch_size=1, poll_interval=world.cycles.interval))
+    [stretched], [restored] = world.events("interval.stretched"), world.events("interval.restored")
+    assert (15.0, stretched["to"]) == (stretched["from"], restored["to"])
+    assert world.cycles.interval == restored["from"] == restored["to"] == 85.0
+
+
 def test_a_reload_that_changes_nothing_says_nothing_of_the_interval():
     world = World(queues=100, poll_batch_size=1)
     world.run(2)
@@ -142,6 +154,25 @@ def test_a_pause_that_ends_within_the_cycle_costs_no_queue():
     report = world.reports[-1]
     assert (report.outcome, report.snapshots, report.retries) == ("ok", 60, 1)
     assert 3 <= report.duration_seconds < 5
+
+
+def test_what_a_crashed_cycle_left_in_the_pool_writes_nothing_later():
+    world = World(queues=45, poll_concurrency=2)
+    world.cycles.discover()
+    pool = world.cycles._threads
+    begun = []
+
+    def submit(work):
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(work)
+        return Future()
+
+    world.cycles._threads = SimpleNamespace(submit=submit, shutdown=pool.shutdown)
+    world.run(1)
+    begun[0]()
+    assert len(world.events("cycle.crashed")) == 1
+    assert world.events("queue.snapshot") == []
 
 
 # Bad ids

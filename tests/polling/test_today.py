@@ -58,6 +58,20 @@ def test_a_failure_is_told_once_costs_no_snapshot_and_its_end_is_told_once():
     assert {report.snapshots for report in world.reports} == {45}
 
 
+def test_a_process_that_may_start_no_thread_ends_each_cycle_once_and_asks_again_later():
+    world = World(queues=5, stats_enabled=True, stats_every=15)
+    begin, world.cycles._today._background = world.cycles._today._background, no_thread
+    world.run(3)
+    world.cycles._today._background = begin
+    world.run(4)
+    assert breaches(world.text) == []
+    assert len(world.events("queue.stats")) == 5
+
+
+def no_thread(_work):
+    raise RuntimeError("can't start new thread")
+
+
 def test_the_budget_goes_to_observations_first_and_what_was_left_out_comes_first_later():
     world = World(
         queues=600, poll_batch_size=20, poll_requests_per_minute=126, stats_enabled=True, stats_every=300

@@ -109,9 +109,12 @@ class Cycle:
         self.batches = memory.batches(polled, plan.batch_size)
         self._own = max(1, math.ceil(len(polled) / plan.batch_size))
         refused: deque[tuple[Batch, ApiError]] = deque()
-        self.run_all(self.batches, lambda batch: self._poll_batch(batch, refused))
-        Isolation(self, refused).run()
-        return self._close(began)
+        try:
+            self.run_all(self.batches, lambda batch: self._poll_batch(batch, refused))
+            Isolation(self, refused).run()
+            return self._close(began)
+        finally:
+            self._closed = True  # after a crash, too: what it left in the pool writes nothing
 
     @property
     def api_answered(self) -> bool:

@@ -88,6 +88,7 @@ class CycleRunner:
         self._running = threading.Lock()
         self._numbers = Numbers(clock)
         self._fitting = threading.RLock()
+        self._stretched = False
         self._today = Today(clock=clock, emit=emit, background=background)
         self._began_at_once: float | None = None
 
@@ -324,25 +325,24 @@ class CycleRunner:
     def fit_interval(self) -> None:
         """Stretch the interval to what the budget holds, or restore it; emits an event on the change."""
         with self._fitting:
-            self._fit()
-
-    def _fit(self) -> None:
-        wanted, limits = float(self.config.poll.interval), self.org.limits
-        limits.expect(self.batches, wanted)
-        budget = limits.budget
-        fitting = interval_in_force(self.batches, wanted, budget)
-        if fitting == self.interval:
-            return
-        before = self.interval
-        self._set_interval(fitting)
-        needed = self.batches * 60 / wanted
-        why = f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
-        if fitting > wanted:
-            size = fitting_batch_size(len(self.queues or ()), wanted, budget)
-            fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
-            self._emit(IntervalStretched(from_=before, to=fitting, why=f"{why}; {fix}"))
-        else:
-            self._emit(IntervalRestored(from_=before, to=fitting, why=why))
+            wanted, limits = float(self.config.poll.interval), self.org.limits
+            limits.expect(self.batches, wanted)
+            budget = limits.budget
+            fitting, before = interval_in_force(self.batches, wanted, budget), self.interval
+            if fitting == before and self._stretched == (fitting > wanted):
+                return
+            self._set_interval(fitting)
+            self._stretched = fitting > wanted
+            needed = self.batches * 60 / wanted
+            why = (
+                f"{self.batches} requests every {wanted:g} s are {needed:g} a minute, the budget is {budget}"
+            )
+            if self._stretched:
+                size = fitting_batch_size(len(self.queues or ()), wanted, budget)
+                fix = f"batch_size {size} would fit" if size is not None else "no batch_size fits"
+                self._emit(IntervalStretched(from_=before, to=fitting, why=f"{why}; {fix}"))
+            else:
+                self._emit(IntervalRestored(from_=before, to=fitting, why=why))
 
     def _set_interval(self, interval: float) -> None:
         if interval != self.interval:

@@ -102,7 +102,11 @@ class Today:
             finally:
                 self._asking.release()
 
-        self._background(ask)
+        try:
+            self._background(ask)
+        except RuntimeError:  # the process may start no more threads
+            self._asking.release()
+            log.exception("queue.stats could not begin")
 
     def try_full_size(self) -> None:
         """Ask for `MAX_QUEUES` at a time again, where the answer was too large for so many."""

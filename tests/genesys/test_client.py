@@ -403,6 +403,12 @@ def test_a_queue_that_is_not_there_is_none_and_any_other_refusal_is_an_error() -
         client(Scripted([answer(b"<html>", 404)])).queue(Q)
 
 
+def test_a_look_up_that_is_sent_again_after_a_401_counts_twice() -> None:
+    usage = Usage()
+    client(Scripted([REJECTED, answer({"id": Q})])).queue(Q, usage=usage)
+    assert Usage(requests=2, retries=1) == usage
+
+
 def test_a_look_up_keeps_its_deadline() -> None:
     with pytest.raises(Deferred):
         client(Scripted([])).queue(Q, deadline=0.0)

@@ -100,8 +100,9 @@ class Script:
     def find_refused_metric(self, queue_id, error, *, deadline, usage, requests) -> list:
         return []
 
-    def queue(self, queue_id, *, deadline) -> Queue | None:
+    def queue(self, queue_id, *, deadline, usage) -> Queue | None:
         self.looked_up.append(queue_id)
+        usage.requests += 1
         found = self.lookups.get(queue_id, Queue(queue_id))
         if isinstance(found, ApiError):
             raise found

@@ -264,14 +264,14 @@ class Client:
         else:
             listing.add(read_object(response.data))
 
-    def queue(self, queue_id: str, *, deadline: float = math.inf) -> Queue | None:
+    def queue(self, queue_id: str, *, deadline: float = math.inf, usage: Usage | None = None) -> Queue | None:
         """Look one queue up by its id; None when there is none. Raises Forbidden when its division is not granted."""
         try:
             response = self._request(
                 "GET",
                 f"/api/v2/routing/queues/{queue_id}",
                 route="listing",
-                usage=Usage(),
+                usage=usage or Usage(),
                 deadline=deadline,
             )
         except NotFound:

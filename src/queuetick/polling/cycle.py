@@ -207,15 +207,11 @@ class Cycle:
 
     def look_up(self, queue_id: str) -> Queue | None:
         """The queue as the listing route knows it; None when there is none. Raises as Client.queue."""
+        usage = Usage()
         try:
-            found = self.client.queue(queue_id, deadline=self.plan.deadline)
-        except (Deferred, Stopped):
-            raise
-        except BaseException:
-            self.count(Usage(requests=1))
-            raise
-        self.count(Usage(requests=1))
-        return found
+            return self.client.queue(queue_id, deadline=self.plan.deadline, usage=usage)
+        finally:
+            self.count(usage)
 
     def count(self, usage: Usage) -> None:
         """Add requests to the cycle's account."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from queuetick.clock import Clock
-from queuetick.config import ConfigError
+from queuetick.config import ConfigError, Credentials
 from queuetick.daemon import reload
 from queuetick.daemon.app import App
 from queuetick.events import ConfigReloaded, Problem, QueuesRefreshed
@@ -74,6 +74,15 @@ def test_another_connection_gets_another_org_and_the_same_memory_account_and_que
     reload.swap(started.app, reload.prepare(started.app, changed(genesys={"timeout": 3.0})))
     assert runner.org is not org
     assert (runner.memory, runner.org.account, runner.queues) == (memory, account, queues)
+
+
+@pytest.mark.parametrize(("client", "resumed"), [("another-client", 1), ("id-of-client", 0)])
+def test_a_pause_ends_with_the_client_that_it_holds_for(started, client, resumed):
+    started.app.runner.org.limits.pause("observations", 3600.0, "retry-after")
+    config = msgspec.structs.replace(CONFIG, credentials=Credentials(client, "secret-of-client"))
+    reload.swap(started.app, reload.prepare(started.app, config))
+    assert started.count("rate_limit.resumed") == resumed
+    assert (started.app.runner.org.limits.paused_for() > 0) == (not resumed)
 
 
 def test_what_a_cycle_lists_while_the_reload_is_written_is_a_line(started):

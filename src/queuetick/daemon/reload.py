@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def swap(app: App, prepared: Prepared) -> None:
     if prepared.org is not earlier:
         earlier.transport.abort()  # ends a listing that is under way
         earlier.close()
+    if prepared.org.account is not earlier.account:
+        earlier.limits.expire(math.inf)  # its pauses hold for nobody any more
     app.config = config
     app.emitter.configure(
         level=config.log.level,

@@ -159,13 +159,13 @@ class RateLimiter:
         until = max(self._token.paused_until, self._limits[route].paused_until)
         return max(0.0, until - self._monotonic())
 
-    def expire(self) -> None:
-        """Emit RateLimitResumed for each pause that is over."""
+    def expire(self, at: float | None = None) -> None:
+        """Emit RateLimitResumed for each pause that is over at `at` (monotonic seconds), by default now."""
         ended: list[RateLimitPaused] = []
         with self._lock:
-            now = self._monotonic()
+            at = self._monotonic() if at is None else at
             for limit in self._limits.values():
-                if limit.pause is not None and limit.paused_until <= now:
+                if limit.pause is not None and limit.paused_until <= at:
                     ended.append(limit.pause)
                     limit.pause = None
         for pause in ended:

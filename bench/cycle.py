@@ -1,6 +1,6 @@
 """What a cycle costs: queuetick against the plain SDK way and against a bare urllib3 + msgspec loop, in one run.
 
-    python bench/cycle.py [--queues 1500] [--cycles 20] [--rounds 5]
+    python bench/cycle.py [--queues 1500] [--cycles 20] [--rounds 5] [--latency 0]
 
 The simulator runs in a process of its own. Each side runs in a fresh process and reports its own CPU (user + system)
 per cycle, its peak memory, and when its first line came. The bare loop and queuetick run in turn, `rounds` times,
@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 BATCH = 20
@@ -150,8 +151,6 @@ def cpu_seconds(pid: int) -> float:
 
 def queuetick(url: str, client_id: str, secret: str, cycles: int) -> dict[str, float]:
     """The daemon itself, all of it; its CPU is read from /proc between two cycle.completed lines."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as directory:
         with open(f"{directory}/config.toml", "w") as config:
             config.write(
@@ -199,11 +198,13 @@ def main() -> None:
     parser.add_argument("--queues", type=int, default=1500)
     parser.add_argument("--cycles", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
     options = parser.parse_args()
-    simulator = subprocess.Popen(
-        [sys.executable, "-m", "queuetick", "simulate", "--queues", str(options.queues), "--rate-limit", "0"],
-        stdout=subprocess.PIPE,
-    )
+    simulate = [sys.executable, "-m", "queuetick", "simulate", "--queues", str(options.queues)]
+    faults = tempfile.NamedTemporaryFile("w", suffix=".toml")  # noqa: SIM115 - as long as the process
+    faults.write(f"rate_limit = 0\nlatency = {options.latency}\n")
+    faults.flush()
+    simulator = subprocess.Popen([*simulate, "--faults", faults.name], stdout=subprocess.PIPE)
     try:
         started = json.loads(simulator.stdout.readline())
         where = (started["url"], started["client_id"], started["client_secret"])
@@ -217,7 +218,9 @@ def main() -> None:
             rounds["queuetick"].append(queuetick(*where, options.cycles))
     finally:
         simulator.terminate()
-    print(f"{options.queues} queues, batches of {BATCH}, loopback, Python {sys.version.split()[0]}\n")
+    print(
+        f"{options.queues} queues, batches of {BATCH}, answers after {options.latency:g} s, Python {sys.version.split()[0]}\n"
+    )
     print("| | CPU a cycle | against bare | peak memory | first line after |")
     print("|---|---|---|---|---|")
     names = {"plain": "plain SDK, typed calls", "bare": "bare urllib3 + msgspec", "queuetick": "queuetick"}

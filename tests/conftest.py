@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 os.umask(0o022)  # config.toml and .env are refused where their group can write them, as umask 002 lets it
+
+# nohup, and a shell's job in the background, have these ignored, and so would every command that a test starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["support.servers"]
 

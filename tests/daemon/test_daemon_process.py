@@ -62,7 +62,6 @@ def test_with_a_controlling_terminal_a_hangup_ends_the_process(tmp_path):
         (tmp_path / "config.toml").write_text(QUICK)
         pid, terminal = pty.fork()
         if pid == 0:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             os.chdir(tmp_path)
             lines = os.open("lines.jsonl", os.O_WRONLY | os.O_CREAT, 0o600)
             os.dup2(lines, 1)

@@ -11,7 +11,6 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Format characters that Persian, Hindi and emoji need; they change the word they are in and no other."""
 
-
 _FILLERS = "\u115f\u1160\u3164\uffa0"
 """Letters of Hangul that nobody sees."""
 

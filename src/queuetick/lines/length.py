@@ -169,7 +169,7 @@ def escape(line: bytes) -> bytes:
     `journalctl -o json` then prints an array of numbers. U+0085, U+2028 and U+2029: line ends to JavaScript
     before ES2019 and to Python's `str.splitlines`. msgspec has escaped C0 already.
     """
-    if (b"\x7f" not in line and b"\xc2" not in line and b"\xe2" not in line) or not _has_rare(line):
+    if not _has_rare(line):
         return line
     return _RARE.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), line)
 
@@ -178,8 +178,11 @@ def _has_rare(line: bytes) -> bool:
     """Whether the pattern would find something; several times cheaper than the pattern."""
     return (
         b"\x7f" in line
-        or any(rest[:1] < b"\xa0" for rest in line.split(b"\xc2")[1:])
-        or any(rest[:2] in (b"\x80\xa8", b"\x80\xa9") for rest in line.split(b"\xe2")[1:])
+        or (b"\xc2" in line and any(rest[:1] < b"\xa0" for rest in line.split(b"\xc2")[1:]))
+        or (
+            b"\xe2" in line
+            and any(rest[:2] in (b"\x80\xa8", b"\x80\xa9") for rest in line.split(b"\xe2")[1:])
+        )
     )
 
 

@@ -29,9 +29,8 @@ class LineLogger(logging.Handler):
         except Exception:  # noqa: BLE001 - a wrong format string of a library
             message = f"{record.msg} {record.args}"
         trace = record.exc_text or ""
-        if (
-            record.exc_info and record.levelno >= logging.ERROR
-        ):  # urllib3 adds one to a warning about a header
+        # Not of a warning: urllib3 adds one where it could not read a header.
+        if record.exc_info and record.levelno >= logging.ERROR:
             trace = trace or self._formatter.formatException(record.exc_info)
         if record.stack_info:
             trace = f"{trace}\n{record.stack_info}".lstrip()

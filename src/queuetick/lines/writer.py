@@ -132,7 +132,7 @@ class Emitter:
             lines: list[Line] = []
             for severity, group in itertools.groupby(facts, lambda fact: level or fact.severity):
                 log = getattr(self._logger, severity)
-                lines += log("", facts=list(group), observers=observers, now=now, route=route) or ()
+                lines += log("", facts=list(group), observers=observers, now=now, route=route)
             if not lines or route.output.append(lines) or route is self._route:
                 return
             observers = []  # the output was replaced and has ended: make the lines again, for the present one

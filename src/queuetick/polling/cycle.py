@@ -121,11 +121,6 @@ class Cycle:
         """Whether any query of this cycle was answered."""
         return bool(self.answered or self.missing)
 
-    @property
-    def _rejected(self) -> bool:
-        """Whether a batch was answered 401."""
-        return any(error.rejected for error in self.failed.values())
-
     def run_all(self, work: Iterable[Work], do: Callable[[Work], None]) -> None:
         """Do each piece of `work`, on as many threads as the plan allows, until all is done or the daemon stops."""
         pieces = deque(work)
@@ -309,12 +304,13 @@ class Cycle:
             deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
             memory.deferred = deferred
             memory.learn_size(self._too_large, self._largest_answered)
-            answered, rejected = self.answered | self.missing.keys(), self._rejected
+            answered = self.answered | self.missing.keys()
+            rejected = any(error.rejected for error in self.failed.values())
             memory.learn_failing(self.failed, answered, apart=bool(answered) or rejected)
             memory.suspects &= deferred | self.failed.keys()
             for queue_id in memory.written.keys() - self.answered - deferred:
                 del memory.written[queue_id]  # the first line after an absence is always written
-        if self._rejected and not self.api_answered and not deferred:
+        if rejected and not answered and not deferred:
             self.client.drop_token()
         report = CycleReport(
             cycle=plan.number,

@@ -95,9 +95,8 @@ class Schedule:
 
     def stop(self) -> None:
         """Begin nothing more, also where start() comes later; does not wait for what runs. Safe from any thread."""
-        with (
-            self._begins_or_ends
-        ):  # APScheduler says that it runs before it has the thread that shutdown() joins
+        # APScheduler says that it runs before it has the thread that shutdown() joins.
+        with self._begins_or_ends:
             self._stopped = True
             if self._scheduler.running:
                 self._scheduler.shutdown(wait=False)

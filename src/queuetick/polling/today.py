@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from queuetick.background import begin
 from queuetick.clock import Clock, Stopped, utc
 from queuetick.config import Stats
 from queuetick.events import Queue, QueueStats, StatsFailed, StatsRecovered, deferred_first
@@ -47,7 +48,7 @@ Background = Callable[[Callable[[], None]], None]
 
 def in_background(work: Callable[[], None]) -> None:
     """Do `work` in a thread of its own."""
-    threading.Thread(target=work, name="queuetick-stats", daemon=True).start()
+    begin(work, "queuetick-stats")
 
 
 class Today:

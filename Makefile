@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := src tests bench release
+# Where it is set, each process that a test starts would compile all of src again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -38,7 +40,7 @@ else
 endif
 
 test-fast: $(STAMP) ## the tests that start no process of their own, in under 40 s on two cores
-	$(BIN)/python -m pytest --numprocesses auto -m 'not slow and not pipelines and not system and not process'
+	$(BIN)/python -m pytest --numprocesses $$(($$(nproc) * 3 / 2)) -m 'not slow and not pipelines and not system and not process'
 
 test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m slow -rs

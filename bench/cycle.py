@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed service has its bytecode
     simulate = [sys.executable, "-m", "queuetick", "simulate", "--queues", str(options.queues)]
     faults = tempfile.NamedTemporaryFile("w", suffix=".toml")  # noqa: SIM115 - as long as the process
     faults.write(f"rate_limit = 0\nlatency = {options.latency}\n")

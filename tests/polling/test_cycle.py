@@ -230,6 +230,18 @@ def test_batches_are_under_way_together_as_far_as_concurrency_goes() -> None:
     assert "ok" == Script(meet, concurrency=3).run(*queues(6), batch_size=2).outcome
 
 
+def test_batches_that_are_all_answered_before_the_first_doubling_take_one_thread(monkeypatch) -> None:
+    monkeypatch.setattr("queuetick.polling.cycle.SLOW_START", 60.0)
+    asked_by = set()
+
+    def note(batch, attempt):
+        asked_by.add(threading.get_ident())
+        return []
+
+    assert 64 == Script(note, concurrency=8).run(*queues(64), batch_size=1).snapshots
+    assert 1 == len(asked_by)
+
+
 # Missing, and back
 
 

@@ -7,11 +7,12 @@ was lost before; each line is one whole JSON object; no line holds a secret.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 ENDS = ("cycle.completed", "cycle.skipped", "cycle.crashed")
 OUTCOMES = ("snapshots", "unchanged", "missing", "invalid", "failed", "deferred")
@@ -49,7 +50,7 @@ class Account:
     def take(self, line: bytes) -> dict[str, Any] | None:
         """Take in one line, without its newline."""
         try:
-            fact = json.loads(line)
+            fact = msgspec.json.decode(line)
         except ValueError:
             self.breaches.append(f"not JSON: {line[:120]!r}")
             return None

@@ -5,7 +5,6 @@ Everything from `CycleRunner` down to the SDK is real; only time, sockets and th
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import threading
@@ -13,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from queuetick.clock import Clock, next_tick
 from queuetick.config import Config, Credentials, Genesys, Log, Metrics, Output, Poll, Queues, Stats
@@ -300,11 +301,11 @@ class World:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.output.lines]
+        return [msgspec.json.decode(line) for line in self.output.lines]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         named = f'"event":"{name}"'.encode()
-        found = [json.loads(line) for line in self.output.lines if named in line]
+        found = [msgspec.json.decode(line) for line in self.output.lines if named in line]
         return [line for line in found if line["event"] == name]
 
     @property

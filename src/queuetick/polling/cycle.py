@@ -10,20 +10,12 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, wait
+from concurrent.futures import Executor, Future, wait
 from typing import TypeVar
 
 from queuetick.clock import Clock, Stopped, full_jitter, utc
 from queuetick.config import Output
-from queuetick.events import (
-    Batch,
-    BatchFailed,
-    CycleReport,
-    Fact,
-    Queue,
-    QueueMissing,
-    chunk,
-)
+from queuetick.events import Batch, BatchFailed, CycleReport, Fact, Queue, QueueMissing, chunk
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, TooLarge, Transient
 from queuetick.genesys.queries import Answer
@@ -44,6 +36,10 @@ GIVE_UP_AFTER = 8
 
 EXTRA_PER_BATCH = 2
 """Requests beyond its batches that a cycle may send, for each batch, while nothing is answered."""
+
+SLOW_START = 0.1
+"""Seconds after which a cycle doubles its threads, from one, while work remains: where answers take milliseconds, more
+threads only compete for the interpreter (bench/cycle.py)."""
 
 LAST_REQUESTS = 2.0
 """Seconds of real time that requests under way have to end when the daemon stops. One that waits for a name server or
@@ -122,7 +118,7 @@ class Cycle:
         return bool(self.answered or self.missing)
 
     def run_all(self, work: Iterable[Work], do: Callable[[Work], None]) -> None:
-        """Do each piece of `work`, on as many threads as the plan allows, until all is done or the daemon stops."""
+        """Do each piece of `work`, with the threads that the plan allows, until all is done or the daemon stops."""
         pieces = deque(work)
 
         def take() -> None:
@@ -136,10 +132,14 @@ class Cycle:
                 except BaseException as error:  # noqa: BLE001 - raised again in the cycle's own thread
                     self._crash = error
 
-        workers = [self._threads.submit(take) for _ in range(min(self.plan.concurrency, len(pieces)))]
-        under_way = wait(workers, timeout=0.5).not_done
-        while under_way and not self._clock.wait(0.0):
-            under_way = wait(under_way, timeout=0.5).not_done
+        under_way: set[Future[None]] = set()
+        started = 0
+        while (more := min(max(1, started), self.plan.concurrency - started, len(pieces))) > 0 or under_way:
+            under_way |= {self._threads.submit(take) for _ in range(more)}
+            started += more
+            under_way = wait(under_way, timeout=SLOW_START).not_done
+            if self._clock.wait(0.0):
+                break
         if wait(under_way, timeout=LAST_REQUESTS).not_done:
             with self.lock:
                 self._closed = True

@@ -23,6 +23,7 @@ from queuetick.events.examples import EXAMPLES
 from queuetick.events.thresholds import Threshold
 from queuetick.watch.moments import moment
 from queuetick.watch.tail import Printer
+from queuetick.watch.text import UNKNOWN
 
 MEDIA = {
     "voice": {"waiting": 4, "interacting": 1, "alerting": 0, "longest_wait_seconds": 527.0,
@@ -129,6 +130,8 @@ def test_events_of_a_bare_line_are_words_too() -> None:
         raw = line(kind.__struct_config__.tag, START, queue_id="q1")
         (row,) = printed(raw, everything=True)
         assert "None" not in row, row
+    (row,) = printed(line("cycle.completed", START, cycle=1, outcome="ok"))
+    assert row.endswith(f"cycle 1 ok: {UNKNOWN} of {UNKNOWN} queues answered, in {UNKNOWN} s")
 
 
 def test_a_cycle_is_a_line_when_its_outcome_changes() -> None:

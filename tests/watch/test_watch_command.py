@@ -87,6 +87,15 @@ def test_input_without_snapshots_is_a_fault_in_words(lines: bytes, words: str) -
     assert words.replace("read plain", "reads plain") in done.stderr.decode()
 
 
+def test_a_closed_stdin_is_an_empty_input() -> None:
+    """As a service manager or `<&-` leaves it."""
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "queuetick"]
+    for command, code, words in ((["watch"], 1, b"0 lines read"), (["tail"], 0, b"")):
+        done = subprocess.run([*closed, *command], capture_output=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert words in done.stderr and b"Traceback" not in done.stderr
+
+
 def test_a_daemon_without_answers_still_has_a_table() -> None:
     """Its header says why there is nothing in it."""
     done = run(

@@ -102,6 +102,20 @@ def test_not_known_is_a_dash_and_zero_is_zero() -> None:
     assert re.fullmatch("·+█", row[10]) and row[11] == DASH
 
 
+def test_a_sum_of_nothing_known_is_a_dash() -> None:
+    """In the header and in the heading of a division."""
+    gone = [snapshot("b", division="Home"), line("queue.missing", START, queue_id="b")]
+    for known, said in (([], f"{DASH} waiting"), ([snapshot("c", division="Home")], "0 waiting")):
+        lines = text(scene_of(snapshot(waiting=None, division="Home"), *gone, *known, grouped=True))
+        assert lines[1].startswith(f"{said} in 0 queues  1 missing  1 not known")
+        assert f"{said}  1 missing  1 not known" in lines[4]
+
+
+def test_five_lines_have_room_for_a_queue() -> None:
+    """The worst one."""
+    assert "q1" in text(scene_of(snapshot(waiting=7)), 20, 5)[3]
+
+
 def test_the_longest_wait_is_hours_minutes_seconds() -> None:
     """Days only when hours no longer fit."""
     assert [duration(s) for s in (0, 83.2, 3600, 359_999, 360_000, None, -5)] == [

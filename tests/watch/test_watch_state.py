@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot, stamp, stream
@@ -16,9 +17,11 @@ from queuetick.watch.lines import Line, Reject, decode
 from queuetick.watch.screen import Screen
 from queuetick.watch.state import Board, Row
 from queuetick.watch.tail import Printer
-from queuetick.watch.view import Pane, View
+from queuetick.watch.view import Pane, View, status
 
 QUEUES = ("a", "b", "c")
+TICK = {"scheduled_at": stamp(START)}
+NEXT = {"scheduled_at": stamp(START + 15)}
 
 
 def board_of(*lines: bytes) -> Board:
@@ -191,6 +194,67 @@ def test_trouble_that_is_older_than_the_numbers_is_over() -> None:
     assert row(board).status is None
 
 
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        (line("api.lost", START + 30), line("api.recovered", START)),
+        (line("rate_limit.paused", START + 30, retry_after_seconds=9), line("rate_limit.resumed", START)),
+        (line("queues.none_selected", START + 30, reason="x"), line("queues.refreshed", START, total=1)),
+        (line("config.rejected", START + 30), line("config.reloaded", START)),
+        (line("queue.missing", START + 30, queue_id="q1"), line("queue.recovered", START, queue_id="q1")),
+        (
+            line("queue.stats", START + 30, queue_id="q1"),
+            line("queue.stats", START, queue_id="q1", offered=5),
+        ),
+        (line("daemon.stopped", START + 30), line("daemon.started", START)),
+        (completed(3, at=START + 30, outcome="failed"), completed(1)),
+    ],
+    ids=lambda raw: decode(raw).fact.__struct_config__.tag,
+)
+def test_a_line_that_comes_late_takes_nothing_newer_back(newer: bytes, older: bytes) -> None:
+    """A file that is put behind a newer one, or a shipper that sends again."""
+    board, other = board_of(snapshot(at=START - 1), newer), board_of(snapshot(at=START - 1), newer, older)
+    assert row(board).status == row(other).status and row(board).stats == row(other).stats
+    assert one(board).health == one(other).health
+
+
+@given(st.floats(60, 1e10), st.integers(0, 9), st.booleans())
+def test_a_line_from_the_future_hides_no_later_one_and_ages_as_others_do(
+    ahead: float, waiting: int, together: bool
+) -> None:
+    """The writer's clock was set back, or differs from the reader's."""
+    then, board = START + ahead, board_of(line("daemon.started", START, config={"poll": {"interval": 15}}))
+    future = [
+        snapshot(at=then, waiting=99, scheduled_at=stamp(then)),
+        completed(1, at=then, scheduled_at=stamp(then)),
+        line("api.lost", then),
+    ]
+    real = [
+        snapshot(at=START + 15, cycle=2, waiting=waiting, **NEXT),
+        completed(2, at=START + 15, **NEXT),
+        line("api.recovered", START + 15),
+    ]
+    for lines, now in [([*future, *real], START + 15)] if together else [(future, START), (real, START + 15)]:
+        board.feed(lines, now)
+        assert row(board).at <= now and one(board).newest_at <= now
+    found, health = row(board), one(board).health
+    assert found.snapshot and found.snapshot.waiting == waiting and trend(board, 1) == [waiting]
+    assert health.cycle and health.cycle.cycle == 2 and health.lost is None
+    assert status(found, board, START + 60) is None
+    late = status(found, board, START + 61)
+    assert late and late.trouble is Trouble.STALE
+
+
+def test_a_clock_that_is_set_back_makes_no_row_fresh_for_longer() -> None:
+    """That of the reader. The rows that still get lines are shown, the others become stale."""
+    board = board_of(line("daemon.started", START, config={"poll": {"interval": 15}}))
+    board.feed([snapshot("a"), snapshot("b")], START)
+    board.feed([snapshot("a", cycle=2, at=START - 3600, waiting=5)], START - 3600)
+    a, b = row(board, "a"), row(board, "b")
+    assert a.snapshot and a.snapshot.waiting == 5
+    assert [status(one, board, START - 3550) is not None for one in (a, b)] == [True, True]
+
+
 def test_a_failed_batch_marks_its_own_queues_and_says_since_when() -> None:
     """The reason is the newest, the time that of the first failure."""
     board = board_of(
@@ -269,6 +333,7 @@ def test_a_new_daemon_begins_without_the_troubles_of_the_last() -> None:
     """It says again what is wrong."""
     board = board_of(
         snapshot("a"),
+        line("queue.stats", START, queue_id="a", offered=205),
         line("api.lost", START, reason="refused"),
         line("rate_limit.paused", START, retry_after_seconds=30),
         line("queue.invalid", START + 1, queue_id="a"),
@@ -276,7 +341,7 @@ def test_a_new_daemon_begins_without_the_troubles_of_the_last() -> None:
         line("daemon.stopped", START + 2, reason="SIGTERM"),
         line("daemon.started", START + 3, requests_per_minute={"needed": 12, "allowed": 300}),
     )
-    assert ids(board) == ["a"] and row(board, "a").status is None
+    assert ids(board) == ["a"] and (row(board, "a").status, row(board, "a").stats) == (None, None)
     health = one(board).health
     assert (health.lost, health.stopped, health.paused_until) == (None, None, None)
     assert health.needed and (health.needed.needed, health.needed.allowed) == (12, 300)
@@ -330,10 +395,6 @@ def test_the_order_of_queues_within_a_cycle_does_not_matter() -> None:
     assert {k: (r.snapshot, list(r.history.values)) for k, r in one.rows.items()} == {
         k: (r.snapshot, list(r.history.values)) for k, r in other.rows.items()
     }
-
-
-TICK = {"scheduled_at": stamp(START)}
-NEXT = {"scheduled_at": stamp(START + 15)}
 
 
 def test_two_organisations_in_one_stream_do_not_touch_each_other() -> None:
@@ -461,6 +522,7 @@ def test_statistics_of_today_are_kept_with_their_queue() -> None:
                 line("config.rejected", START, problems=[{"key": "a"}]),
                 line("batch.failed", START, queue_ids=None, queue_names=None),
                 completed(1, outcome="odd", duration_seconds=1e300, scheduled_at="9999-12-31T23:59:59Z"),
+                *(completed(n, scheduled_at=stamp(START + 15 * n)) for n in (1, 2, 3, 9)),
                 snapshot(cycle=10**18),
                 snapshot(cycle=-1, at=START + 1),
             ]

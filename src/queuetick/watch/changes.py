@@ -14,7 +14,7 @@ from queuetick import events
 from queuetick.events.thresholds import Assessment, Severity, Threshold, Thresholds
 from queuetick.names import matches
 from queuetick.watch import styles
-from queuetick.watch.lines import Line, said
+from queuetick.watch.lines import Line, is_older, said
 from queuetick.watch.sentences import sentence
 from queuetick.watch.text import UNKNOWN, clean, limit, short
 
@@ -127,14 +127,14 @@ class Changes:
         names = (self._names.get((entry.org, queue_id), "") for queue_id in entry.queue_ids)
         return any(matches(glob, name) for name in (*entry.queue_ids, *names) for glob in globs)
 
-    def take(self, line: Line) -> Entry | None:
-        """The entry of one line; None where nothing changed."""
+    def take(self, line: Line, now: float) -> Entry | None:
+        """The entry of one line, read at `now`; None where nothing changed."""
         fact, org = line.fact, line.org
         queue_ids: Sequence[str] = ()
         mark = _LEVELS.get(line.level, "")
         match fact:
             case events.QueueSnapshot():
-                return self.snapshot(fact, line)[1]
+                return self.snapshot(fact, line, now)[1]
             case events.CycleReport():
                 before, self._outcomes[org] = self._outcomes.get(org), fact.outcome
                 if fact.outcome == before and not self._everything:
@@ -158,7 +158,9 @@ class Changes:
             mark = "ok"
         return Entry(line.at, org, queue_ids, mark, fact)
 
-    def snapshot(self, fact: events.QueueSnapshot, line: Line) -> tuple[Assessment | None, Entry | None]:
+    def snapshot(
+        self, fact: events.QueueSnapshot, line: Line, now: float
+    ) -> tuple[Assessment | None, Entry | None]:
         """The grade of a snapshot, and its entry where something changed; no grade where it is to be ignored.
 
         That is a snapshot older than the last one, and the second one of a tick: two daemons may poll the same queues.
@@ -170,7 +172,7 @@ class Changes:
             state = self._states[key] = _State()
             if name := said(fact.queue_name):
                 self._names[key] = name
-        elif at < state.at or (scheduled_at and scheduled_at == state.scheduled_at):
+        elif is_older(at, state.at, now) or (scheduled_at and scheduled_at == state.scheduled_at):
             return None, None
         grade = (self._given or self._thresholds.get(line.org, _TARGETS)).assess(fact, at)
         severity, waits = _AT_LEAST_NORMAL[grade.severity], bool(fact.waiting)

@@ -119,4 +119,4 @@ def _keyboard() -> int | None:
         return os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
         # No controlling terminal, as in some containers.
-        return sys.stdin.fileno() if sys.stdin.isatty() else None
+        return 0 if os.isatty(0) else None

@@ -143,7 +143,9 @@ def _presences(latest: QueueSnapshot) -> str:
     off = latest.off_queue_by_presence
     if off is None:
         return f"off queue by presence {UNKNOWN}"
-    return f"off queue {count(sum(number or 0 for number in off.values()))}: {_split(off) or 'nobody'}"
+    known = [number for number in off.values() if number is not None]
+    total = count(sum(known) if len(known) == len(off) else None)
+    return f"off queue {total}: {_split(off) or 'nobody'}"
 
 
 def _split(numbers: Mapping[str, int | None]) -> str:

@@ -167,7 +167,7 @@ def open_source(name: str) -> Source:
 
 def open_or_say(name: str, command: str) -> Source | int:
     """`open_source`, or the exit code after a sentence on stderr. 2: there is no such file, or no input at all."""
-    if name == "-" and sys.stdin.isatty():
+    if name == "-" and os.isatty(0):
         sys.stderr.write(_NO_INPUT.format(command))
         return 2
     try:

@@ -69,10 +69,12 @@ class Health:
         health.heartbeat = _seconds(line.config, "output", "heartbeat") or HEARTBEAT
         return health
 
-    def completed(self, line: events.CycleReport, at: float) -> None:
-        """A cycle came to its end, so what happened to the one before is over."""
+    def completed(self, line: events.CycleReport, at: float, *, late: bool) -> None:
+        """A cycle came to its end, so what happened to the one before is over; `late`: a newer line was read before."""
         before = self.cycle
         double = before is not None and line.scheduled_at and before.scheduled_at == line.scheduled_at
+        if late and not double:
+            return
         if double and before and _RANK.get(line.outcome, 2) > _RANK.get(before.outcome, 2):
             # Of two daemons that poll the same queues one was answered: that is what the rows show.
             return

@@ -40,6 +40,14 @@ ELSEWHERE = {
 """What to do about lines that are not plain."""
 
 
+def is_older(at: float, than: float, now: float) -> bool:
+    """Whether a line of the time `at` was written before one of the time `than`.
+
+    A time that the reader's clock has not reached proves nothing: the writer's clock was set back since, or differs.
+    """
+    return at < than <= now
+
+
 class Line(msgspec.Struct, gc=False, frozen=True):
     """One line that was read. `at` is its timestamp in seconds since 1970."""
 

@@ -71,7 +71,7 @@ class Live:
             self._press(self._keyboard.settle())
         source = self.source
         if not source.ended and (source.descriptor is None or source.descriptor in ready):
-            self.board.feed(source.read())
+            self.board.feed(source.read(), self.clock())
         if source.ended and self.terminal.keyboard is None:
             self.stopped = True
         if self._redraw_in() <= 0 and not self.stopped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -20,13 +22,13 @@ from queuetick.watch.view import grouped, matching, ordered, totals
 UNBOUNDED = 200
 
 
-def read_all(source: Source, board: Board, wait: Wait) -> None:
+def read_all(source: Source, board: Board, wait: Wait, clock: Callable[[], float] = time.time) -> None:
     """Read a pipe to its end, or a file to where it ends now. Ctrl-C means that what came so far will do."""
     try:
         while not source.ended:
             if source.descriptor is not None:
                 wait([source.descriptor], None)
-            board.feed(source.read())
+            board.feed(source.read(), clock())
             if source.descriptor is None and not source.behind:
                 break
     except KeyboardInterrupt:

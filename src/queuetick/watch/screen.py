@@ -15,6 +15,8 @@ from queuetick.watch.text import GAP, UNKNOWN, clean
 from queuetick.watch.view import Group, Pane, Totals, View, grouped, matching, ordered, totals
 
 MAX_NOTICES = 3
+LOW = 8
+"""Lines below which no line is kept free."""
 _HELP = (
     ("s", "worst first: critical, over target, not known, waiting"),
     ("w l a n", "sort by waiting, longest wait, available, name"),
@@ -59,7 +61,7 @@ class Screen:
         if len(found) > MAX_NOTICES:
             told[-1].append(Segment(f" +{len(found) - MAX_NOTICES} more", styles.BOLD))
         # One line is kept free for them, so that the first notice does not push the table down.
-        told = told or [[]]
+        told = told or [[]] * (height >= LOW)
         room = max(0, height - 4 - len(told))
         events = self._events(scene, room // 3) if view.pane is Pane.EVENTS else []
         room -= len(events)
@@ -179,7 +181,7 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> styles.
     """How many wait, how many queues are in trouble, and what the reader chose to see."""
     queues = len(scene.board.rows)
     left = [
-        Segment(f"{sums.waiting:,} waiting", styles.BOLD),
+        Segment(f"{sums.waiting_said} waiting", styles.BOLD),
         Segment(f" in {_queues(sums.queues_waiting)}", styles.PLAIN),
     ]
     if sums.critical:
@@ -191,6 +193,8 @@ def totals_line(scene: Scene, sums: Totals, matched: int, width: int) -> styles.
         for trouble in Trouble
         if (number := sums.troubles[trouble])
     ]
+    if sums.unsaid:
+        left.append(Segment(f"  {sums.unsaid:,} not known", styles.UNSURE))
     chosen = _chosen(scene.view, matched, queues)
     line = styles.spread(left, chosen, width)
     if line is not left:

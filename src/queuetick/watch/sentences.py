@@ -98,8 +98,8 @@ def _started(fact: events.DaemonStarted) -> str:
 
 
 def _report(fact: events.CycleReport) -> str:
-    answered = (fact.snapshots or 0) + (fact.unchanged or 0)
-    parts = [f"{answered:,} of {value(fact.queues)} queues answered"]
+    answered = None if fact.snapshots is None else fact.snapshots + (fact.unchanged or 0)
+    parts = [f"{value(answered)} of {value(fact.queues)} queues answered"]
     troubles = ("missing", "invalid", "failed", "deferred")
     parts += [f"{number:,} {name}" for name in troubles if (number := getattr(fact, name))]
     return (

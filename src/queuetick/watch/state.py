@@ -90,9 +90,14 @@ class Board:
         self.rejects: Counter[Reject] = Counter()
         self.has_stats = False
         self._changes = Changes(thresholds)
+        self._now = float("-inf")
 
-    def feed(self, batch: Iterable[bytes]) -> None:
-        """Take lines, in the order they came."""
+    def feed(self, batch: Iterable[bytes], now: float = float("inf")) -> None:
+        """Take lines, in the order they came. `now` is the reader's clock: no line was written after it was read."""
+        if now < self._now:  # the clock was set back
+            for row in self.rows.values():
+                row.at = min(row.at, now)
+        self._now = now
         for raw in batch:
             self.lines_read += 1
             line = decode(raw)
@@ -136,10 +141,11 @@ class Board:
         return found
 
     def _snapshot(self, fact: events.QueueSnapshot, line: Line) -> None:
-        grade, entry = self._changes.snapshot(fact, line)
+        grade, entry = self._changes.snapshot(fact, line, self._now)
         if grade is None:
             return
         instance = self.instance(line.org)
+        instance.heard(line.at, self._now)
         ordinal = instance.place(fact.scheduled_at, fact.cycle, line.at)
         key = (line.org, fact.queue_id)
         row = self.rows.get(key)
@@ -151,7 +157,8 @@ class Board:
         row.history.put(ordinal, fact.waiting)
         if fact.queue_name != row.named or fact.division != row.placed:
             row.rename(said(fact.queue_name), said(fact.division))
-        row.snapshot, row.grade, row.at, row.status = fact, grade, line.at, None
+        row.snapshot, row.grade, row.status = fact, grade, None
+        row.at = min(line.at, self._now)
         if entry is not None:
             self.events.append(entry)
 
@@ -163,31 +170,38 @@ class Board:
 
     def _event(self, fact: events.Fact, line: Line) -> None:
         instance = self.instance(line.org)
-        instance.newest_at = max(instance.newest_at, line.at)
+        instance.heard(line.at, self._now)
+        at, late = min(line.at, self._now), instance.is_late(fact, line.at)
         match fact:
             case events.CycleReport():
-                if instance.completed(fact, line.at):
+                if instance.completed(fact, at, late=late):
                     self._forget_unpolled(instance)
                 if fact.unchanged and not fact.failed:
-                    self._end_failures(line.org, line.at)
+                    self._end_failures(line.org, at)
+            case events.BatchFailed():
+                self._batch_failed(fact, line.org, at)
+            case _ if late:
+                pass
             case events.DaemonStarted():
                 self._started(fact, instance)
             case events.QueuesRefreshed():
                 for queue_id in fact.removed_ids or ():
                     self.rows.pop((line.org, queue_id), None)
             case _:
-                self._queue_event(fact, line.org, line.at)
-        instance.health.take(fact, line.at)
-        entry = self._changes.take(line)
+                self._queue_event(fact, line.org, at)
+        if not late:
+            instance.health.take(fact, at)
+        entry = self._changes.take(line, self._now)
         if entry is not None:
             self.events.append(entry)
 
+    def _batch_failed(self, fact: events.BatchFailed, org: str, at: float) -> None:
+        reason = words(fact.status, fact.code, fact.reason)
+        for queue_id in fact.queue_ids or ():
+            self._trouble((org, queue_id), Status(Trouble.FAILED, at, reason))
+
     def _queue_event(self, fact: events.Fact, org: str, at: float) -> None:
         match fact:
-            case events.BatchFailed():
-                reason = words(fact.status, fact.code, fact.reason)
-                for queue_id in fact.queue_ids or ():
-                    self._trouble((org, queue_id), Status(Trouble.FAILED, at, reason))
             case events.QueueMissing():
                 reason = words(fact.reason) or "not in the answer"
                 self._trouble((org, fact.queue_id), Status(Trouble.MISSING, at, reason), fact)
@@ -243,7 +257,7 @@ class Board:
             del self.rows[key]
         for row in self.rows.values():
             if row.org == instance.org:
-                row.status = None
+                row.status = row.stats = None
 
     def _trouble(
         self, key: Key, status: Status, fact: events.QueueMissing | events.QueueInvalid | None = None

@@ -231,7 +231,7 @@ def _group_line(group: Group) -> styles.Line:
     sums = group.totals
     line = [
         Segment(f"── {group.name}  ", styles.BOLD),
-        Segment(f"{sums.queues:,} queues  {sums.waiting:,} waiting", styles.PLAIN),
+        Segment(f"{sums.queues:,} queues  {sums.waiting_said} waiting", styles.PLAIN),
     ]
     if sums.waiting:
         line.append(Segment(f"  longest {duration(sums.longest)}", styles.PLAIN))
@@ -241,6 +241,8 @@ def _group_line(group: Group) -> styles.Line:
         line.append(Segment(f"  {sums.warnings:,} !", styles.WARN))
     for trouble, number in sums.troubles.items():
         line.append(Segment(f"  {number:,} {trouble.value.lower()}", styles.UNSURE))
+    if sums.unsaid:
+        line.append(Segment(f"  {sums.unsaid:,} not known", styles.UNSURE))
     return line
 
 

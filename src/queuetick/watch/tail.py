@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
@@ -40,6 +40,7 @@ class Printer:
         globs: Sequence[str] = (),
         since: float = float("-inf"),
         force_terminal: bool | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`zone`: None is local time. `since`: seconds since 1970; entries before it are left out.
 
@@ -53,6 +54,7 @@ class Printer:
         self._encoding = console.encoding
         self._changes = Changes(given(thresholds), everything=everything)
         self._zone, self._errors, self._globs, self._since = zone, errors, globs, since
+        self._clock = clock
         self._orgs: set[str] = set()
         self._day = ""
         self.rejects: Counter[Reject] = Counter()
@@ -66,13 +68,14 @@ class Printer:
     def texts(self, lines: Iterable[bytes]) -> list[str]:
         """Take lines in their order; what is to be printed of them, each text a whole line."""
         found: list[str] = []
+        now = self._clock()
         for raw in lines:
             line = decode(raw)
             if isinstance(line, Reject):
                 self.rejects[line] += 1
                 continue
             self._orgs.add(line.org)
-            entry = self._changes.take(line)
+            entry = self._changes.take(line, now)
             if entry is not None and self._wanted(entry):
                 found += self._printed(entry)
         return found

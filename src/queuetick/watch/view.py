@@ -15,6 +15,7 @@ from queuetick.watch.health import Status, Trouble
 from queuetick.watch.instance import Instance
 from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board, Row
+from queuetick.watch.text import UNKNOWN
 
 SortKey = tuple[float | str, ...]
 
@@ -57,6 +58,10 @@ class Totals:
     """Sums over some rows."""
 
     queues: int = 0
+    known: int = 0
+    """Queues with a number of waiting contacts, be it the last one known."""
+    unsaid: int = 0
+    """Queues whose snapshot does not say how many wait."""
     waiting: int = 0
     queues_waiting: int = 0
     warnings: int = 0
@@ -65,6 +70,11 @@ class Totals:
     troubles: Counter[Trouble] = field(default_factory=Counter)
     next_stale: float = float("inf")
     """When the first of the rows that are still fresh will be stale, if no line comes."""
+
+    @property
+    def waiting_said(self) -> str:
+        """The waiting contacts; a dash where no queue has a number."""
+        return f"{self.waiting:,}" if self.known or not self.queues else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -118,14 +128,20 @@ def totals(rows: Iterable[Row], board: Board, now: float) -> Totals:
             sums.troubles[Trouble.STALE] += 1
         elif row.at + (now - limit) < sums.next_stale:
             sums.next_stale = row.at + (now - limit)
-        # Most queues have nobody waiting; this runs over 5,000 of them at every redraw.
-        if row.snapshot is None or not row.snapshot.waiting or row.latest is None:
+        if (latest := row.latest) is None:
             continue
-        sums.waiting += row.snapshot.waiting
+        if latest.waiting is None:
+            sums.unsaid += 1
+            continue
+        sums.known += 1
+        # Most queues have nobody waiting; this runs over 5,000 of them at every redraw.
+        if not latest.waiting:
+            continue
+        sums.waiting += latest.waiting
         sums.queues_waiting += 1
         sums.warnings += row.grade.severity == Severity.WARN
         sums.critical += row.grade.severity == Severity.CRIT
-        sums.longest = max(sums.longest, row.snapshot.longest_wait_seconds or 0.0)
+        sums.longest = max(sums.longest, latest.longest_wait_seconds or 0.0)
     return sums
 
 

@@ -42,7 +42,9 @@ def sample(pid: int) -> dict[str, int]:
 def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         directory = Path(home)
-        options = ("--queues", "300", "--seed", "4", "--rate-limit", "0", "--token-lifetime", "60")
+        # Answers that take a while: from the first cycles on it needs all its threads and connections.
+        (directory / "faults.toml").write_text("latency = 0.04\nrate_limit = 0\n")
+        options = ("--queues", "300", "--seed", "4", "--token-lifetime", "60", "--faults", "faults.toml")
         with (
             SimulatorProcess(*options, home=directory) as simulator,
             DaemonProcess(CONFIG, environment=simulator.environment, directory=directory, keep=0) as daemon,

@@ -354,7 +354,7 @@ def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_knob(values):
 
 def test_faults_survive_a_trip_through_json():
     rules = (
-        Rule(route=("listing",), status=429, headers={"Retry-After": ["5", "5"]}),
+        Rule(route=("listing",), status=429, headers={"Retry-After": ("5", "5")}),
         Rule(text="{}", queues=0.1),
     )
     hostile = replace(Faults.hostile(), bad_ids=("a",), only=("x",), script=("ok",), rules=rules)
@@ -391,5 +391,5 @@ def test_the_document_names_no_knob_that_is_not_there():
 
 
 def test_the_document_has_every_field_of_a_rule_and_every_named_fault():
-    assert documented("Rules") == [each.name for each in fields(Rule)]
+    assert documented("Rules") == list(Rule.__struct_fields__)
     assert documented("Named faults") == list(NAMED)

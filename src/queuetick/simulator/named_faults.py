@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from queuetick.simulator.fault_rules import UnknownFaultError
+from queuetick.simulator.fault_values import UnknownFaultError
 
 _QUERIES = ["observations", "details"]
 

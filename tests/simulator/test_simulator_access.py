@@ -1,4 +1,4 @@
-"""Login, tokens and the rate limit, as genesys-cloud-facts.md has them."""
+"""Login, tokens and the rate limit, as docs/dev/api-facts.md has them."""
 
 import base64
 

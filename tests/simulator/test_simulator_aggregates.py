@@ -35,7 +35,7 @@ def interval(since: float, until: float, zone: Any = UTC) -> str:
 
 
 def query(queue_ids: list[str], *, since: float = MORNING, until: float = NOON + 43_200) -> dict[str, Any]:
-    """The request of genesys-cloud-facts.md, section 13."""
+    """The request of docs/dev/api-facts.md, section 13."""
     predicates = [{"dimension": "queueId", "value": each} for each in queue_ids]
     return {
         "interval": interval(since, until),

@@ -1,4 +1,4 @@
-"""The observation and details contracts of genesys-cloud-facts.md, over the wire."""
+"""The observation and details contracts of docs/dev/api-facts.md, over the wire."""
 
 from collections import Counter
 from typing import Any

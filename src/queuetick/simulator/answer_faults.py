@@ -4,9 +4,10 @@ import json
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import cycle
 
-from queuetick.simulator.api_errors import Answer
+from queuetick.simulator.api_errors import JSON, Answer
 from queuetick.simulator.faults import Faults
 
 HTML = b"""<!DOCTYPE html>
@@ -18,67 +19,52 @@ _WRONG = (b'"%s"', b"null", b"[%s]", b"true", b'{"value":%s}', b"-%s.5")
 _LISTS = ("results", "groups", "entities")
 
 
-def _html(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
-    return Answer(200, HTML, answer.headers, "text/html")
+Spoil = Callable[[bytes, Faults, random.Random], bytes]
+"""Makes another body of a good one."""
 
 
-def _wrong_content_type(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
-    return Answer(answer.status, answer.body, answer.headers, "text/plain")
+def _garbage(body: bytes, _faults: Faults, rng: random.Random) -> bytes:
+    cut = body[: len(body) * 2 // 3]
+    return rng.choice([cut, b"", b"undefined", b"\xff\xfe\x00{", b'{"results": [}', b"{'results': []}"])
 
 
-def _garbage(answer: Answer, _faults: Faults, rng: random.Random) -> Answer:
-    cut = answer.body[: len(answer.body) * 2 // 3]
-    body = rng.choice([cut, b"", b"undefined", b"\xff\xfe\x00{", b'{"results": [}', b"{'results': []}"])
-    return Answer(answer.status, body, answer.headers)
-
-
-def _nan(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
+def _nan(body: bytes, _faults: Faults, _rng: random.Random) -> bytes:
     values = cycle((b"NaN", b"Infinity", b"-Infinity"))
-    return Answer(
-        answer.status, _NUMBERS.sub(lambda found: found[1] + next(values), answer.body), answer.headers
-    )
+    return _NUMBERS.sub(lambda found: found[1] + next(values), body)
 
 
-def _wrong_types(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
+def _wrong_types(body: bytes, _faults: Faults, _rng: random.Random) -> bytes:
     forms = cycle(_WRONG)
-
-    def wrong(found: re.Match[bytes]) -> bytes:
-        form = next(forms)
-        return found[1] + (form % found[2] if b"%s" in form else form)
-
-    return Answer(answer.status, _NUMBERS.sub(wrong, answer.body), answer.headers)
+    return _NUMBERS.sub(lambda found: found[1] + next(forms).replace(b"%s", found[2]), body)
 
 
-def _no_results(answer: Answer, _faults: Faults, rng: random.Random) -> Answer:
-    body = rng.choice([b"{}", b'{"results":null,"entities":null,"groups":null}', b"null", b"[]"])
-    return Answer(answer.status, body, answer.headers)
+def _no_results(_body: bytes, _faults: Faults, rng: random.Random) -> bytes:
+    return rng.choice([b"{}", b'{"results":null,"entities":null,"groups":null}', b"null", b"[]"])
 
 
-def _duplicate_groups(answer: Answer, _faults: Faults, _rng: random.Random) -> Answer:
-    body = json.loads(answer.body)
+def _duplicate_groups(body: bytes, _faults: Faults, _rng: random.Random) -> bytes:
+    document = json.loads(body)
     for name in _LISTS:
-        if name in body:
-            body[name] *= 2
-    return Answer(answer.status, json.dumps(body).encode(), answer.headers)
+        if name in document:
+            document[name] *= 2
+    return json.dumps(document).encode()
 
 
-def _shuffle(answer: Answer, _faults: Faults, rng: random.Random) -> Answer:
-    body = json.loads(answer.body)
+def _shuffle(body: bytes, _faults: Faults, rng: random.Random) -> bytes:
+    document = json.loads(body)
     for name in _LISTS:
-        for group in body.get(name, ()):
+        for group in document.get(name, ()):
             rng.shuffle(group.get("data", []))
-        rng.shuffle(body.get(name, []))
-    return Answer(answer.status, json.dumps(dict(reversed(body.items()))).encode(), answer.headers)
+        rng.shuffle(document.get(name, []))
+    return json.dumps(dict(reversed(document.items()))).encode()
 
 
-def _huge_body(answer: Answer, faults: Faults, _rng: random.Random) -> Answer:
-    before, after = b'{"padding":"', b'",' + answer.body[1:]
-    padding = b"x" * max(0, int(faults.huge_body_bytes) - len(before) - len(after))
-    return Answer(answer.status, before + padding + after, answer.headers)
+def _huge_body(body: bytes, faults: Faults, _rng: random.Random) -> bytes:
+    before, after = b'{"padding":"', b'",' + body[1:]
+    return before + b"x" * max(0, faults.huge_body_bytes - len(before) - len(after)) + after
 
 
-_ANY_ANSWER = {"html": _html, "garbage": _garbage, "wrong_content_type": _wrong_content_type}
-_GOOD_ANSWER: dict[str, Callable[[Answer, Faults, random.Random], Answer]] = {
+_GOOD_ANSWER: dict[str, Spoil] = {
     "nan": _nan,
     "wrong_types": _wrong_types,
     "no_results": _no_results,
@@ -90,10 +76,15 @@ _GOOD_ANSWER: dict[str, Callable[[Answer, Faults, random.Random], Answer]] = {
 
 def spoil(answer: Answer, fault: str, faults: Faults, rng: random.Random) -> Answer | None:
     """Return the answer with the fault in it; None where the fault does not apply to such an answer."""
-    if fault in _ANY_ANSWER:
-        return _ANY_ANSWER[fault](answer, faults, rng)
+    match fault:
+        case "html":
+            return Answer(200, HTML, answer.headers, "text/html")
+        case "garbage":
+            return replace(answer, body=_garbage(answer.body, faults, rng), content_type=JSON)
+        case "wrong_content_type":
+            return replace(answer, content_type="text/plain")
     if fault in _GOOD_ANSWER and answer.status == 200:
-        return _GOOD_ANSWER[fault](answer, faults, rng)
+        return replace(answer, body=_GOOD_ANSWER[fault](answer.body, faults, rng))
     return None
 
 

@@ -3,9 +3,10 @@
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from queuetick.simulator.arrivals import MEDIA, draw_profile, draw_targets
@@ -16,7 +17,7 @@ from queuetick.simulator.queue_model import QueueModel
 MAX_ACCOUNTS = 3
 """Accounts kept of a queue: as many clients may have a midnight of their own at the price of one replay."""
 
-_ON_QUEUE_PRESENCE = "e08eaf1b-ee47-4fa9-a231-1200e284798f"
+ON_QUEUE_PRESENCE = "e08eaf1b-ee47-4fa9-a231-1200e284798f"
 # (presence id, system presence, weight among the off-queue members). An organization adds ids of its
 # own beside the default ones: two here also mean BREAK and MEAL, and one is in no mapping at all.
 _OFF_QUEUE_PRESENCES = (
@@ -37,7 +38,7 @@ _WEIGHTS = sum(weight for _, _, weight in _OFF_QUEUE_PRESENCES)
 
 def presence_mappings() -> dict[str, list[str]]:
     """`systemToOrganizationMappings`: system presence to the organization's presence ids."""
-    mappings = {"ON_QUEUE": [_ON_QUEUE_PRESENCE]}
+    mappings = {"ON_QUEUE": [ON_QUEUE_PRESENCE]}
     for presence_id, system, _ in _OFF_QUEUE_PRESENCES:
         if system is not None:
             mappings.setdefault(system, []).append(presence_id)
@@ -64,11 +65,6 @@ def off_queue_by_system(count: int) -> dict[str, int]:
             name = system.lower() if system is not None else "unknown"
             systems[name] = systems.get(name, 0) + counts[presence_id]
     return systems
-
-
-def on_queue_presence(count: int) -> Iterator[tuple[str, int]]:
-    if count:
-        yield _ON_QUEUE_PRESENCE, count
 
 
 @dataclass(slots=True)
@@ -218,7 +214,9 @@ class ContactCentre:
             # A lock that is taken again at once is not given to the thread that waits for it.
             time.sleep(0.001)
 
-    def truth(self, now: float, media_names: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    def truth(
+        self, now: float, media_names: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, dict[str, Any]]:
         """The true numbers at an instant, also a past one, by queue id."""
         truth = {}
         for queue in self.queues:
@@ -228,14 +226,14 @@ class ContactCentre:
                     # Use another model for the past: the queue's own is needed for the present.
                     model = QueueModel(self.seed, model.profile)
                 model.advance(now)
-                truth[queue.id] = _true_numbers(model, queue.targets, media_names or {})
+                truth[queue.id] = _true_numbers(model, queue.targets, media_names)
         return truth
 
     def stats(
-        self, since: float, until: float, media_names: dict[str, str] | None = None
+        self, since: float, until: float, names: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, dict[str, Any]]:
         """What became until an instant of the contacts offered since another, by queue id."""
-        names, found = media_names or {}, {}
+        found = {}
         for queue in self.queues:
             with self._lock:
                 numbers = true_stats(queue.account(since, until))
@@ -272,7 +270,7 @@ def _stats(tally: Tally) -> dict[str, Any]:
 
 
 def _true_numbers(
-    model: QueueModel, targets: dict[str, dict[str, float]], media_names: dict[str, str]
+    model: QueueModel, targets: dict[str, dict[str, float]], media_names: Mapping[str, str]
 ) -> dict[str, Any]:
     media: dict[str, dict[str, Any]] = {}
     for name in MEDIA:

@@ -2,10 +2,12 @@
 
 import math
 import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from queuetick.simulator.fault_rules import RuleDraws
-from queuetick.simulator.faults import ANSWER_FAULTS, Faults
+from queuetick.simulator.fault_values import ANSWER_FAULTS, LOGIN_FAULTS
+from queuetick.simulator.faults import Faults
 
 _RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -44,28 +46,21 @@ class FaultDraws:
             step = self._script[self._step]
             self._step += 1
             return Drawn(None if step == "ok" else step, delay)
-        roll = self.rng.random()
-        for status, chance in faults.status.items():
-            roll -= chance
-            if roll < 0:
-                return Drawn(str(status), delay)
-        for name in ANSWER_FAULTS:
-            roll -= getattr(faults, name)
-            if roll < 0:
-                return Drawn(name, delay)
-        return Drawn(None, delay)
+        return Drawn(self._by_chance(faults, "", ANSWER_FAULTS), delay)
 
     def draw_login(self, faults: Faults) -> Drawn:
-        delay, roll = faults.login_latency, self.rng.random()
-        for status, chance in faults.login_status.items():
+        return Drawn(self._by_chance(faults, "login_", LOGIN_FAULTS), faults.login_latency)
+
+    def _by_chance(self, faults: Faults, prefix: str, names: Iterable[str]) -> str | None:
+        roll = self.rng.random()
+        statuses: Mapping[int, float] = getattr(faults, f"{prefix}status")
+        chances = [(str(status), chance) for status, chance in statuses.items()]
+        chances += [(name, getattr(faults, prefix + name)) for name in names]
+        for fault, chance in chances:
             roll -= chance
             if roll < 0:
-                return Drawn(str(status), delay)
-        for name in ("hang", "reset", "html", "garbage"):
-            roll -= getattr(faults, f"login_{name}")
-            if roll < 0:
-                return Drawn(name, delay)
-        return Drawn(None, delay)
+                return fault
+        return None
 
     def _latency(self, faults: Faults) -> float:
         if faults.latency <= 0:

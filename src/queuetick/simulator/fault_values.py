@@ -12,6 +12,8 @@ AnswerFault = Literal[
 ]  # fmt: skip
 ANSWER_FAULTS: tuple[str, ...] = get_args(AnswerFault)
 """Faults of one answer: probabilities in Faults, steps of `script`, `fault` of a rule."""
+LOGIN_FAULTS = ("hang", "reset", "html", "garbage")
+"""Of the token endpoint; as probabilities in Faults with `login_` before them."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 """Also a probability."""

@@ -16,6 +16,7 @@ import msgspec
 from queuetick.simulator.fault_rules import Rule
 from queuetick.simulator.fault_values import (
     ANSWER_FAULTS,
+    LOGIN_FAULTS,
     Amount,
     Chosen,
     Count,
@@ -163,13 +164,18 @@ class Faults:
             self._check_sum(table)
 
     def _check_sum(self, table: str) -> None:
-        names = ("hang", "reset", "html", "garbage") if table else ANSWER_FAULTS
+        names = LOGIN_FAULTS if table else ANSWER_FAULTS
         total: float = sum(getattr(self, table + name) for name in names)
         total += sum(getattr(self, f"{table}status").values())
         if total > 1.0 + 1e-9:
             raise UnknownFaultError(
                 f"the probabilities of {table or 'answer '}faults add up to {total:g}, above 1"
             )
+
+    @property
+    def media_names(self) -> dict[str, str]:
+        """Media types that are reported under another name."""
+        return {"message": self.unknown_media} if self.unknown_media else {}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:

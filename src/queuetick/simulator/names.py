@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 MAX_QUEUES = 5000
-"""Queues one organization may have (genesys-cloud-facts.md, section 4)."""
+"""Queues one organization may have (docs/dev/api-facts.md, section 4)."""
 
 
 @dataclass(frozen=True, slots=True)

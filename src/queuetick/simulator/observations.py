@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from queuetick.simulator.arrivals import MEDIA
 from queuetick.simulator.contact_centre import (
+    ON_QUEUE_PRESENCE,
     Queue,
     epoch_ms,
     off_queue_presences,
-    on_queue_presence,
     on_queue_statuses,
     presence_mappings,
 )
@@ -123,13 +123,13 @@ def _user_data(model: QueueModel, metrics: frozenset[str]) -> str:
     if "oActiveUsers" in metrics:
         parts.append(_count("oActiveUsers", model.profile.joined))
     if "oUserRoutingStatuses" in metrics:
-        parts += _split("oUserRoutingStatuses", on_queue_statuses(model))
-        parts += _split("oUserRoutingStatuses", [("OFF_QUEUE", members - on_queue)])
+        statuses = [*on_queue_statuses(model), ("OFF_QUEUE", members - on_queue)]
+        parts += _split("oUserRoutingStatuses", statuses)
     if "oOnQueueUsers" in metrics:
         parts += _split("oOnQueueUsers", on_queue_statuses(model))
     if "oUserPresences" in metrics:
-        parts += _split("oUserPresences", on_queue_presence(on_queue))
-        parts += _split("oUserPresences", off_queue_presences(members - on_queue))
+        presences = [(ON_QUEUE_PRESENCE, on_queue), *off_queue_presences(members - on_queue)]
+        parts += _split("oUserPresences", presences)
     if "oOffQueueUsers" in metrics:
         parts += _split("oOffQueueUsers", off_queue_presences(members - on_queue))
     return ",".join(parts)
@@ -159,10 +159,7 @@ def details_body(queues: Iterable[Queue], now: float) -> bytes:
     for queue in queues:
         model = queue.model
         _, waiting, idle = model.minute_mark
-        rows = (
-            (before, (waiting, idle)),
-            (current, (model.waiting_total, model.idle)),
-        )
+        rows = ((before, (waiting, idle)), (current, (model.waiting_total, model.idle)))
         entities = [
             {"intervalStart": start, "metrics": dict(zip(DETAILS_METRICS, numbers, strict=True))}
             for start, numbers in rows

@@ -31,7 +31,6 @@ class Operations:
     def __init__(self, centre: ContactCentre, rules: Rules) -> None:
         self._centre = centre
         self._rules = rules
-        self._plans: dict[tuple[frozenset[str], str], Plan] = {}
 
     def answer(self, call: Call) -> Answer:
         """Answer a call. Raises Problem, or RuleAnswer for a rule that looks into the request."""
@@ -74,8 +73,7 @@ class Operations:
         query = parse_observation_query(_json(call))
         known = self._known(call, query.queue_ids, query.metrics)
         faults = call.faults
-        key = (query.metrics, faults.unknown_media)
-        plan = self._plans.setdefault(key, Plan(*key))
+        plan = Plan(query.metrics, faults.unknown_media)
         without_data = self._without_data(call)
         unknown_ids: list[str] = []
         if faults.unknown_queue == "no_data":
@@ -93,9 +91,8 @@ class Operations:
         queue_ids = query.queue_ids or tuple(queue.id for queue in self._centre.queues)
         known = self._known(call, queue_ids, query.metrics)
         without_data = self._without_data(call)
-        media_names = {"message": call.faults.unknown_media} if call.faults.unknown_media else {}
         with self._centre.held(known) as queues:
-            return Answer(200, aggregate_body(queues, query, call.now, media_names, without_data))
+            return Answer(200, aggregate_body(queues, query, call.now, call.faults.media_names, without_data))
 
     def _without_data(self, call: Call) -> Callable[[str], bool] | None:
         """Tells whose groups lack `data`; None: nobody's."""

@@ -112,7 +112,7 @@ def _compile(
         if not isinstance(predicate, dict):
             raise api_errors.bad_request("predicates must be a list of objects.")
         tests.append(_predicate(predicate, queue_ids, dimensions))
-        only_ids.append(_dimension(predicate) == "queueId")
+        only_ids.append(predicate.get("dimension") == "queueId")
     for clause in _list(node, "clauses"):
         test, flag = _compile(clause, queue_ids, dimensions)
         tests.append(test)
@@ -124,10 +124,6 @@ def _compile(
     return (lambda queue, media: combine(test(queue, media) for test in tests)), simple
 
 
-def _dimension(predicate: Mapping[str, Any]) -> object:
-    return predicate.get("dimension")
-
-
 def _predicate(
     predicate: Mapping[str, Any], queue_ids: dict[str, None], dimensions: tuple[str, ...]
 ) -> GroupTest:
@@ -136,7 +132,7 @@ def _predicate(
     operator = predicate.get("operator") or "matches"
     if operator not in ("matches", "exists", "notExists"):
         raise api_errors.bad_request(f"operator [{operator}] is not valid.", "invalid.value")
-    dimension, value = _dimension(predicate), predicate.get("value")
+    dimension, value = predicate.get("dimension"), predicate.get("value")
     if dimension not in dimensions:
         raise api_errors.bad_request(f"dimension [{dimension}] is not valid.", "invalid.value")
     if operator == "matches":

@@ -68,18 +68,16 @@ class Simulator:
 
     def truth(self, at: float | None = None) -> dict[str, dict[str, Any]]:
         """What the API would answer, faults aside, by queue id; at this instant, or any other (epoch s)."""
-        media = self.faults.unknown_media
-        return self._centre.truth(self._clock() if at is None else at, {"message": media} if media else None)
+        return self._centre.truth(self._clock() if at is None else at, self.faults.media_names)
 
     def stats(self, since: float, until: float | None = None) -> dict[str, dict[str, Any]]:
         """What conversation aggregates would answer for an interval (epoch s), faults aside, by queue id.
 
         Of the contacts offered since `since`, what became of them until `until`, which is now if not given.
         """
-        media = self.faults.unknown_media
         now = self._clock()
         until = now if until is None else min(until, now)
-        return self._centre.stats(since, until, {"message": media} if media else None)
+        return self._centre.stats(since, until, self.faults.media_names)
 
     def add_queue(self, name: str | None = None) -> Queue:
         return self._centre.add(name)

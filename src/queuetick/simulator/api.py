@@ -4,8 +4,6 @@ The order of the checks is that of a gateway before a service: faults of the net
 token, the token's rate limit, the permission, the request's own sense.
 """
 
-import base64
-import binascii
 import contextlib
 import json
 import random
@@ -22,7 +20,7 @@ from queuetick.simulator.answer_faults import login_without_token, spoil
 from queuetick.simulator.api_errors import Answer, Problem
 from queuetick.simulator.calls import Call, Request
 from queuetick.simulator.contact_centre import ContactCentre
-from queuetick.simulator.fault_draws import FaultDraws, status_headers
+from queuetick.simulator.fault_draws import FaultDraws
 from queuetick.simulator.faults import Faults
 from queuetick.simulator.names import stable_uuid
 from queuetick.simulator.operations import Operations
@@ -155,20 +153,16 @@ class Api:
     def _login(self, call: Call) -> Answer:
         request, faults = call.request, call.faults
         if call.fault_status is not None:
-            if call.fault_status == 429:
-                seconds = faults.login_retry_after
-                raise api_errors.too_many_requests(int(seconds), f"{seconds:g}")
-            headers = status_headers(call.fault_status, faults.login_retry_after)
-            raise api_errors.by_status(call.fault_status, headers)
+            raise api_errors.by_status(call.fault_status, faults.login_retry_after)
         if request.method != "POST":
             raise api_errors.method_not_allowed("POST")
         form = {
             name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()
         }
-        client_id, secret = _basic(request.authorization) or (
-            form.get("client_id", ""),
-            form.get("client_secret", ""),
-        )
+        if (request.authorization or "").partition(" ")[0].lower() == "basic":
+            client_id, _, secret = request.credentials.partition(":")
+        else:
+            client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         if form.get("grant_type") != "client_credentials":
             return api_errors.login_refused(400, "unsupported_grant_type", "grant type not supported")
         if client_id != self.client_id:
@@ -185,12 +179,11 @@ class Api:
     def _answer(self, call: Call) -> Answer:
         request, faults = call.request, call.faults
         if call.fault_status is not None:
-            if call.fault_status == 429:
-                seconds = 1 if faults.status_retry_after is None else int(faults.status_retry_after)
-                header = None if faults.retry_after == "absent" else str(seconds)
-                raise api_errors.too_many_requests(seconds, header)
-            headers = status_headers(call.fault_status, faults.status_retry_after)
-            raise api_errors.by_status(call.fault_status, headers)
+            seconds = faults.status_retry_after
+            if call.fault_status == 429 and seconds is None:
+                seconds = 1.0
+            header = call.fault_status != 429 or faults.retry_after != "absent"
+            raise api_errors.by_status(call.fault_status, seconds, header=header)
         if len(request.body) > MAX_REQUEST_BYTES:
             raise api_errors.request_too_large(MAX_REQUEST_BYTES)
         token = self.tokens.find(request.authorization, call.now, faults)
@@ -204,19 +197,6 @@ class Api:
             if allowance.used > allowance.allowed:
                 raise refusal(allowance, call.now, faults)
         return self._operations.answer(call)
-
-
-def _basic(authorization: str | None) -> tuple[str, str] | None:
-    """Client id and secret of a Basic Authorization header."""
-    scheme, _, encoded = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        decoded = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    client_id, _, secret = decoded.partition(":")
-    return client_id, secret
 
 
 def client_credentials(seed: int) -> tuple[str, str]:

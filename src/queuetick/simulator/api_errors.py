@@ -117,12 +117,16 @@ def unsupported_media_type() -> Problem:
     return Problem(415, "unsupported.media.type", "Content-Type must be application/json.")
 
 
+def _retry_after(value: str | None) -> tuple[tuple[str, str], ...]:
+    return () if value is None else (("Retry-After", value),)
+
+
 def too_many_requests(seconds: int, retry_after: str | None) -> Problem:
     return Problem(
         429,
         "too.many.requests.retry.after",
         f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
-        () if retry_after is None else (("Retry-After", retry_after),),
+        _retry_after(retry_after),
     )
 
 
@@ -132,7 +136,7 @@ def too_many_requests_legacy(limit: int, window: int, retry_after: str | None) -
         429,
         "too.many.requests",
         f"Rate limit exceeded the maximum [{limit}] requests within [{window}] seconds",
-        () if retry_after is None else (("Retry-After", retry_after),),
+        _retry_after(retry_after),
     )
 
 
@@ -152,12 +156,23 @@ _BY_STATUS = {
 }
 
 
+_RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
+
+
 def by_status(
-    status: int, headers: tuple[tuple[str, str], ...] = (), *, code: str = "", message: str = ""
+    status: int, seconds: float | None = None, *, header: bool = True, code: str = "", message: str = ""
 ) -> Problem:
-    """The error body of any status; code and message are the usual ones of the status where not given."""
+    """The error body of any status; code and message are the usual ones of the status where not given.
+
+    With `header`, `seconds` are in the Retry-After of a status that may have one.
+    """
+    retry_after = (
+        f"{seconds:g}" if header and seconds is not None and status in _RETRY_AFTER_STATUSES else None
+    )
+    if status == 429 and not (code or message):
+        return too_many_requests(int(seconds or 1), retry_after)
     usual_code, usual_message = _BY_STATUS.get(status, (f"status.{status}", f"Status {status}."))
-    return Problem(status, code or usual_code, message or usual_message, headers)
+    return Problem(status, code or usual_code, message or usual_message, _retry_after(retry_after))
 
 
 def login_refused(status: int, error: str, description: str) -> Answer:

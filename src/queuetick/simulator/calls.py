@@ -1,5 +1,7 @@
 """A request, and what is known of it while it is being answered."""
 
+import base64
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +16,14 @@ class Request:
     authorization: str | None
     content_type: str
     body: bytes
+
+    @property
+    def credentials(self) -> str:
+        """What a Basic Authorization header has: client id, colon, secret; empty where it cannot be read."""
+        try:
+            return base64.b64decode((self.authorization or "").partition(" ")[2], validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
 
 
 @dataclass(slots=True)

@@ -9,8 +9,6 @@ from queuetick.simulator.fault_rules import RuleDraws
 from queuetick.simulator.fault_values import ANSWER_FAULTS, LOGIN_FAULTS
 from queuetick.simulator.faults import Faults
 
-_RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
-
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -69,10 +67,3 @@ class FaultDraws:
             return min(faults.latency, faults.latency_max)
         drawn = self.rng.lognormvariate(math.log(faults.latency), faults.latency_sigma)
         return min(drawn, faults.latency_max)
-
-
-def status_headers(status: int, seconds: float | None) -> tuple[tuple[str, str], ...]:
-    """The Retry-After of a status fault, where that status may have one."""
-    if seconds is None or status not in _RETRY_AFTER_STATUSES:
-        return ()
-    return (("Retry-After", f"{seconds:g}"),)

@@ -1,8 +1,5 @@
 """What the rules of Faults do to one call: headers and delay, or an answer of their own."""
 
-import base64
-import binascii
-
 from queuetick.simulator import api_errors
 from queuetick.simulator.answer_faults import HTML
 from queuetick.simulator.api_errors import Answer
@@ -64,9 +61,9 @@ class Rules:
             return api_errors.login_refused(status, code, message or code.replace("_", " "))
         if rule.code == "missing.division.permission" and not message:
             message = self._division_message(rule, call)
-        problem = api_errors.by_status(status, code=rule.code, message=message)
-        if status == 429 and not (rule.code or message):
-            problem = api_errors.too_many_requests(int(rule.retry_after or 1), None)
+        problem = api_errors.by_status(
+            status, rule.retry_after, header=False, code=rule.code, message=message
+        )
         if rule.limit:
             problem.limit = api_errors.token_limit(call.faults.rate_limit, rule.limit)
         return problem.answer(correlation_id)
@@ -84,9 +81,5 @@ class Rules:
 
 def _as_sent(request: Request) -> str:
     """The request's Authorization header, as sent and decoded, and its body."""
-    header = request.authorization or ""
-    try:
-        decoded = base64.b64decode(header.partition(" ")[2], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        decoded = ""
-    return f"Authorization: {header} ({decoded}); body: {request.body.decode('utf-8', 'replace')}"
+    sent = f"{request.authorization or ''} ({request.credentials})"
+    return f"Authorization: {sent}; body: {request.body.decode('utf-8', 'replace')}"

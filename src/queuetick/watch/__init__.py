@@ -15,19 +15,22 @@ from queuetick.watch.sort import Sort
 if TYPE_CHECKING:
     from queuetick.events.thresholds import Threshold
 
-_FILE_HELP = "the lines: a file, followed when it is rotated, or - for stdin (default)"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `queuetick watch`."""
-    columns = [sort.value for sort in Sort]
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="?",
         default="-",
         metavar="FILE",
-        help=_FILE_HELP,
+        help="the lines: a file, followed when it is rotated, or - for stdin (default)",
     )
+    parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `queuetick watch`."""
+    columns = [sort.value for sort in Sort]
+    _add_common(parser)
     parser.add_argument(
         "--once", action="store_true", help="print one table of the newest snapshots and exit"
     )
@@ -68,12 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=_speed, metavar="N", help="play FILE again N times as fast (default with --from: 1)"
     )
-    parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
 
 
 def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `queuetick tail`."""
-    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help=_FILE_HELP)
+    _add_common(parser)
     parser.add_argument("--all", action="store_true", help="every line, changed or not")
     parser.add_argument(
         "--errors", action="store_true", help="only errors, and queues over a critical limit (!!)"
@@ -89,7 +91,6 @@ def add_tail_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help="leave out what is older: 15m, 02:00, 2026-11-24T02:00"
     )
-    parser.add_argument("--utc", action="store_true", help="times of day in UTC (default: local time)")
     parser.add_argument("--no-follow", action="store_true", help="stop at the end of FILE")
 
 

@@ -20,7 +20,7 @@ from queuetick.watch.sentences import percent
 from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board, Row
 from queuetick.watch.text import REVERSED, SORTED, age, clean, count, duration, level, limit
-from queuetick.watch.view import Group, View, level_of, status
+from queuetick.watch.view import Group, View, latest, level_of, status, today
 
 NARROW = 64
 WIDE = 100
@@ -74,17 +74,14 @@ class Layout:
 
 
 def _waiting(row: Row, _: float) -> tuple[str, Style]:
-    latest = row.latest
-    if latest is None:
-        return count(None), styles.DIM
-    return count(latest.waiting), _NUMBER[row.grade.waiting if latest.waiting else Severity.QUIET]
+    waiting = latest("waiting")(row)
+    return count(waiting), _NUMBER[row.grade.waiting if waiting else Severity.QUIET]
 
 
 def _longest(row: Row, _: float) -> tuple[str, Style]:
-    latest = row.latest
-    if latest is None or latest.longest_wait_seconds is None:
+    if row.latest is None or row.latest.longest_wait_seconds is None:
         return count(None), styles.DIM
-    return duration(latest.longest_wait_seconds), _NUMBER[row.grade.longest_wait]
+    return duration(row.latest.longest_wait_seconds), _NUMBER[row.grade.longest_wait]
 
 
 def _target(row: Row, _: float) -> tuple[str, Style]:
@@ -109,35 +106,22 @@ def _target(row: Row, _: float) -> tuple[str, Style]:
 
 def _available(row: Row, _: float) -> tuple[str, Style]:
     """Nobody free is being busy, no trouble by itself."""
-    latest = row.latest
-    number = latest.agents_available if latest else None
+    number = latest("agents_available")(row)
     return count(number), styles.PLAIN if number else styles.DIM
 
 
 def _on_queue(row: Row, _: float) -> tuple[str, Style]:
-    latest = row.latest
-    number = latest.agents_on_queue if latest else None
-    return count(number), styles.WARN if latest and latest.waiting and number == 0 else styles.PLAIN
+    number = latest("agents_on_queue")(row)
+    return count(number), styles.WARN if number == 0 and row.latest and row.latest.waiting else styles.PLAIN
 
 
-def _interacting(row: Row, _: float) -> tuple[str, Style]:
-    return count(row.latest.interacting if row.latest else None), styles.PLAIN
-
-
-def _alerting(row: Row, _: float) -> tuple[str, Style]:
-    return count(row.latest.alerting if row.latest else None), styles.PLAIN
+def _plain(value: Callable[[Row], int | None]) -> Cell:
+    """A number that is shown as it is."""
+    return lambda row, _: (count(value(row)), styles.PLAIN)
 
 
 def _seen(row: Row, now: float) -> tuple[str, Style]:
     return (age(now - row.at) if row.snapshot else count(None)), styles.DIM
-
-
-def _offered(row: Row, _: float) -> tuple[str, Style]:
-    return count(row.stats.offered if row.stats else None), styles.PLAIN
-
-
-def _abandoned(row: Row, _: float) -> tuple[str, Style]:
-    return count(row.stats.abandoned if row.stats else None), styles.PLAIN
 
 
 def _level(row: Row, _: float) -> tuple[str, Style]:
@@ -159,11 +143,14 @@ _LONG = (
     Column("AVAILABLE", 10, _available, Sort.AVAILABLE),
     Column("ON QUEUE", 9, _on_queue, Sort.ON_QUEUE),
 )
-_LONGER = (*_LONG, Column("INTERACTING", 12, _interacting, Sort.INTERACTING))
-_SEEN = (Column("ALERTING", 9, _alerting, Sort.ALERTING), Column("SEEN", 8, _seen, Sort.SEEN))
+_LONGER = (*_LONG, Column("INTERACTING", 12, _plain(latest("interacting")), Sort.INTERACTING))
+_SEEN = (
+    Column("ALERTING", 9, _plain(latest("alerting")), Sort.ALERTING),
+    Column("SEEN", 8, _seen, Sort.SEEN),
+)
 _STATS = (
-    Column("OFFERED", 8, _offered, Sort.OFFERED),
-    Column("ABANDONED", 10, _abandoned, Sort.ABANDONED),
+    Column("OFFERED", 8, _plain(today("offered")), Sort.OFFERED),
+    Column("ABANDONED", 10, _plain(today("abandoned")), Sort.ABANDONED),
     Column("SVC LEVEL", 10, _level, Sort.LEVEL),
 )
 
@@ -195,28 +182,24 @@ def layout(width: int, board: Board, longest_name: int | None = None) -> Layout:
 def head(columns: Layout, view: View) -> styles.Line:
     """The row of column names. The one that sorts has an arrow, upwards when the order is reversed."""
     arrow = REVERSED if view.reverse else SORTED
-    by_severity = view.sort is Sort.SEVERITY
-    line = [Segment(arrow if by_severity else " ", styles.BOLD), Segment("  ", styles.PLAIN)]
+    line = [Segment(arrow if view.sort is Sort.SEVERITY else " ", styles.BOLD), Segment(" ", styles.PLAIN)]
 
-    def put(text: str, width: int, *, right: bool = False, sort: Sort | None = None) -> None:
-        sorted_by = sort is view.sort
-        style = styles.HEAD_SORTED if sorted_by else styles.HEAD
-        line.append(Segment(styles.fit(text + arrow if sorted_by else text, width, right=right), style))
-
-    put("QUEUE", columns.name, sort=Sort.NAME)
-    for text, width, sort in (("ORG", columns.org, Sort.ORG), ("DIVISION", columns.division, Sort.DIVISION)):
+    def put(text: str, width: int, sort: Sort | None = None, *, right: bool = False) -> None:
         if width:
+            sorted_by = sort is view.sort
+            style = styles.HEAD_SORTED if sorted_by else styles.HEAD
             line.append(Segment(" ", styles.PLAIN))
-            put(text, width, sort=sort)
+            line.append(Segment(styles.fit(text + arrow if sorted_by else text, width, right=right), style))
+
+    put("QUEUE", columns.name, Sort.NAME)
+    put("ORG", columns.org, Sort.ORG)
+    put("DIVISION", columns.division, Sort.DIVISION)
     for column in columns.numbers:
-        line.append(Segment(" ", styles.PLAIN))
-        put(column.head, column.width, right=True, sort=column.sort)
-    line.append(Segment("  ", styles.PLAIN))
+        put(column.head, column.width, column.sort, right=True)
+    line.append(Segment(" ", styles.PLAIN))
     trend = f"LAST {columns.trend} CYCLES"
     put(trend if len(trend) <= columns.trend else "TREND", columns.trend)
-    if columns.media:
-        line.append(Segment(" ", styles.PLAIN))
-        put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
+    put("WAITING BY MEDIA" if columns.media >= 16 else "BY MEDIA", columns.media)
     return line
 
 
@@ -323,10 +306,9 @@ def trend(row: Row, board: Board, cycles: int) -> styles.Line:
 
 def media_split(row: Row, width: int) -> str:
     """The waiting contacts by media type, the most first: `voice 4 email 3`, shortened until it fits."""
-    latest = row.latest
-    if latest is None or latest.media is None:
+    if row.latest is None or row.latest.media is None:
         return count(None)
-    split = media_waiting(latest)
+    split = media_waiting(row.latest)
     if not split:
         return ""
     for letters in (32, 5):

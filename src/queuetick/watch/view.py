@@ -214,19 +214,36 @@ def _by_longest(row: Row, limit: float) -> SortKey:
     return (-(latest.longest_wait_seconds or 0.0), -(latest.waiting or 0), known)
 
 
-def _fewest(row: Row, number: float | None) -> SortKey:
+def _fewest(value: Callable[[Row], float | None]) -> Callable[[Row, float], SortKey]:
     """The smallest first, unknown last; then the most waiting."""
-    latest = row.latest
-    known = latest is not None and number is not None
-    return (
-        number if known and number is not None else float("inf"),
-        -((latest.waiting if latest else 0) or 0),
-    )
+
+    def key(row: Row, _: float) -> SortKey:
+        if row.latest is None:
+            return (float("inf"), 0)
+        number = value(row)
+        return (float("inf") if number is None else number, -(row.latest.waiting or 0))
+
+    return key
 
 
-def _most(number: float | None) -> SortKey:
+def _most(value: Callable[[Row], float | None]) -> Callable[[Row, float], SortKey]:
     """The largest first, unknown last."""
-    return (float("inf") if number is None else -number,)
+    return lambda row, _: (float("inf") if (number := value(row)) is None else -number,)
+
+
+def latest(name: str) -> Callable[[Row], int | None]:
+    """Reads a number of the newest snapshot worth showing; None where it is not known."""
+    return lambda row: getattr(row.latest, name, None)
+
+
+def today(name: str) -> Callable[[Row], int | None]:
+    """Reads a number of today's statistics."""
+    return lambda row: getattr(row.stats, name, None)
+
+
+def level_of(row: Row) -> float | None:
+    """Today's service level, 0 to 1; None where it is not known."""
+    return row.stats.service_level.ratio if row.stats and row.stats.service_level else None
 
 
 _VALUES: dict[Sort, Callable[[Row, float], SortKey]] = {
@@ -236,18 +253,13 @@ _VALUES: dict[Sort, Callable[[Row, float], SortKey]] = {
     Sort.NAME: lambda _, __: (),
     Sort.ORG: lambda row, _: (row.org,),
     Sort.DIVISION: lambda row, _: (row.division.casefold(),),
-    Sort.TARGET: lambda row, _: _fewest(row, row.grade.limit),
-    Sort.AVAILABLE: lambda row, _: _fewest(row, row.latest.agents_available if row.latest else None),
-    Sort.ON_QUEUE: lambda row, _: _fewest(row, row.latest.agents_on_queue if row.latest else None),
-    Sort.INTERACTING: lambda row, _: _most(row.latest.interacting if row.latest else None),
-    Sort.ALERTING: lambda row, _: _most(row.latest.alerting if row.latest else None),
-    Sort.OFFERED: lambda row, _: _most(row.stats.offered if row.stats else None),
-    Sort.ABANDONED: lambda row, _: _most(row.stats.abandoned if row.stats else None),
-    Sort.LEVEL: lambda row, _: _fewest(row, level_of(row)),
+    Sort.TARGET: _fewest(lambda row: row.grade.limit),
+    Sort.AVAILABLE: _fewest(latest("agents_available")),
+    Sort.ON_QUEUE: _fewest(latest("agents_on_queue")),
+    Sort.INTERACTING: _most(latest("interacting")),
+    Sort.ALERTING: _most(latest("alerting")),
+    Sort.OFFERED: _most(today("offered")),
+    Sort.ABANDONED: _most(today("abandoned")),
+    Sort.LEVEL: _fewest(level_of),
     Sort.SEEN: lambda row, _: (row.at,),
 }
-
-
-def level_of(row: Row) -> float | None:
-    """Today's service level, 0 to 1; None where it is not known."""
-    return row.stats.service_level.ratio if row.stats and row.stats.service_level else None

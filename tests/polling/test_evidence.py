@@ -154,6 +154,16 @@ def test_a_metric_that_the_organisation_refuses_is_left_out_and_every_queue_poll
     trouble=1,
     lookups=True,
 )
+@example(
+    seed=5114,
+    share=0.6,
+    shapes=["a genuine 400"],
+    bad={0, 1, 3},
+    queues=60,
+    batch_size=20,
+    trouble=2,
+    lookups=False,
+)
 def test_what_the_server_would_answer_is_polled_two_cycles_after_the_last_fault_and_ok_means_all(
     seed, share, shapes, bad, queues, batch_size, trouble, lookups
 ):

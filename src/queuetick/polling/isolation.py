@@ -31,7 +31,7 @@ FEWEST_PIECES = 40
 The rest is isolated in the next cycle.
 """
 
-MOST_SECOND_TRIES = 10
+MOST_SECOND_TRIES = 20
 """Ids set aside that one cycle asks for again, each alone, after they were refused together."""
 
 

@@ -540,16 +540,31 @@ def test_whole_floats_are_counts() -> None:
     assert 3 == one(media("voice", datum("oWaiting", 3.0))).waiting
 
 
+NO_VALUES = [{"stats": {"count": "x"}}, {"stats": {}}, {"stats": None}, {}]
+"""What may be beside the name of a metric whose value is not known."""
+
+
+@pytest.mark.parametrize("value", NO_VALUES)
 @pytest.mark.parametrize("lost", ["oWaiting", "oInteracting", "oAlerting"])
-def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost) -> None:
+def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost, value) -> None:
     counts = {"oWaiting": 4, "oInteracting": 5, "oAlerting": 6}
     snapshot = one(
-        media("voice", datum(lost, "x")), media("chat", *(datum(*item) for item in counts.items()))
+        media("voice", {"metric": lost, **value}), media("chat", *(datum(*item) for item in counts.items()))
     )
     expected = {**counts, lost: None}
     assert [*expected.values()] == [snapshot.waiting, snapshot.interacting, snapshot.alerting]
     chat = snapshot.media["chat"]
     assert (4, 5, 6) == (chat.waiting, chat.interacting, chat.alerting)
+
+
+@pytest.mark.parametrize("value", NO_VALUES)
+def test_agents_of_a_status_that_is_named_without_a_value_are_not_known(value) -> None:
+    named = {"metric": "oOnQueueUsers", "qualifier": "IDLE", **value}
+    away = {"metric": "oOffQueueUsers", "qualifier": "a-presence", **value}
+    snapshot = one(users(named, away, datum("oOnQueueUsers", 2, "INTERACTING"), datum("oMemberUsers", 5)))
+    assert (None, None, 5) == (snapshot.agents_available, snapshot.agents_on_queue, snapshot.members)
+    assert (None, 2) == (snapshot.agents_by_status["idle"], snapshot.agents_by_status["interacting"])
+    assert {"unknown": None} == snapshot.off_queue_by_presence
 
 
 def test_nobody_in_all_is_no_longest_time_whatever_a_medium_without_a_count_says() -> None:

@@ -212,6 +212,22 @@ def test_a_value_that_is_no_number_is_null_and_spoils_no_other(count) -> None:
     assert (None, 2) == (event.offered, event.abandoned)
 
 
+@pytest.mark.parametrize("item", [{"stats": None}, {}, {"stats": {}}, {"stats": []}, {"stats": {"sum": 4}}])
+def test_a_metric_that_is_named_without_a_count_is_null_and_spoils_no_other(item) -> None:
+    [event] = read(group("voice", {"metric": "nOffered", **item}, metric("tAbandon", count=2)))
+    assert (None, None, 2) == (event.offered, event.media["voice"].offered, event.abandoned)
+
+
+@pytest.mark.parametrize(
+    "interval", [None, 0, [], {}, {"metrics": None}, {"metrics": {}}, {"metrics": [None]}]
+)
+def test_an_interval_of_another_shape_makes_its_whole_group_unknown(interval) -> None:
+    voice = group("voice", metric("nOffered", count=3))
+    voice["data"].append(interval)
+    [event] = read(voice, group("chat", metric("nOffered", count=1)))
+    assert (None, None, 1) == (event.offered, event.media["voice"].offered, event.media["chat"].offered)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (

@@ -140,14 +140,14 @@ def _group(item: dict[str, Any]) -> Group:
 
 
 def _datum(item: dict[str, Any]) -> Datum:
-    stats = item.get("stats")
-    value = _dict(stats).get("calculatedMetricValue")
+    stats = _dict(item.get("stats"))
+    value = stats.get("calculatedMetricValue")
     finite = isinstance(value, float) and math.isfinite(value)
     finite = finite or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
     return Datum(
         _str(item.get("metric")),
         _str(item.get("qualifier")),
-        Stats(_whole(_dict(stats).get("count")), value if finite else None) if stats is not None else None,
+        Stats(_whole(stats.get("count")), value if finite else None),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from queuetick.events import MediaCounts, Queue, QueueSnapshot
 from queuetick.genesys.answers import Datum, Stats
@@ -50,6 +50,8 @@ class _Users(Struct, gc=False):
 
 
 _NO_USERS = _Users()
+_NO_STATS = Stats()
+"""Of a metric that is named without a value: it is not known, which is not zero."""
 
 
 class Reader:
@@ -136,9 +138,7 @@ class Reader:
         by_presence: dict[str, int | None] = {}
         routing_said = False
         for datum in data:
-            stats = datum.stats
-            if stats is None:
-                continue
+            stats = datum.stats or _NO_STATS
             metric, qualifier = datum.metric, datum.qualifier
             if metric == "oOnQueueUsers":
                 if qualifier is not None:
@@ -188,11 +188,12 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
 
     The innermost loop of the program (four values, for each media type of each queue, each cycle): no detours.
     """
-    waiting = interacting = alerting = waiting_since = interacting_since = None
+    waiting: int | UnsetType | None = UNSET
+    interacting: int | UnsetType | None = UNSET
+    alerting: int | UnsetType | None = UNSET
+    waiting_since = interacting_since = None
     for datum in data:
-        stats = datum.stats
-        if stats is None:
-            continue
+        stats = datum.stats or _NO_STATS
         metric = datum.metric
         if metric == "oInteracting":
             interacting = stats.count
@@ -202,15 +203,19 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
             alerting = stats.count
         elif metric == "oLongestWaiting":
             waiting_since = _began(stats)
-            continue
         elif metric == "oLongestInteracting":
             interacting_since = _began(stats)
-            continue
-        else:
-            continue
-        if stats.count is None:
-            unreadable.add(metric)
-    counts = MediaCounts(waiting, interacting, alerting)
+    if waiting is None:
+        unreadable.add("oWaiting")
+    if interacting is None:
+        unreadable.add("oInteracting")
+    if alerting is None:
+        unreadable.add("oAlerting")
+    counts = MediaCounts(
+        None if waiting is UNSET else waiting,
+        None if interacting is UNSET else interacting,
+        None if alerting is UNSET else alerting,
+    )
     if waiting_since is not None and waiting != 0:
         counts.longest_wait_seconds = _age(waiting_since, arrived)
     if interacting_since is not None and interacting != 0:

@@ -110,15 +110,19 @@ class _Sums:
 
     @classmethod
     def of(cls, data: Any) -> _Sums:
-        """Read a group's `data`."""
-        if not isinstance(data, list):
-            return cls(None)
+        """Read a group's `data`. A metric that is named without a count is not known; nor is any in an interval, or an
+        item, of another shape.
+        """
+        intervals = data if isinstance(data, list) else [None]
         sums = cls({})
-        for interval in data:
+        for interval in intervals:
             metrics = interval.get("metrics") if isinstance(interval, dict) else None
-            for item in metrics if isinstance(metrics, list) else ():
-                stats = item.get("stats") if isinstance(item, dict) else None
-                for statistic, value in stats.items() if isinstance(stats, dict) else ():
+            if not isinstance(metrics, list) or not all(isinstance(item, dict) for item in metrics):
+                return cls(None)
+            for item in metrics:
+                stats = item.get("stats")
+                known = stats if isinstance(stats, dict) else {}
+                for statistic, value in {"count": None, **known}.items():
                     sums.add((str(item.get("metric")), statistic), _number(value))
         return sums
 

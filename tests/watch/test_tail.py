@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from screens import viewer
 from watch_lines import START, completed, line, snapshot, stamp
 
 from queuetick.events import EVENTS, CycleReport, QueueSnapshot
@@ -53,15 +53,6 @@ def printed(*lines: bytes, thresholds: tuple[Threshold, ...] = (), **options: An
 def cycles(*queues: dict[str, Any]) -> list[bytes]:
     """One snapshot of one queue for each cycle."""
     return [snapshot(at=START + 15 * n, cycle=n + 1, **fields) for n, fields in enumerate(queues)]
-
-
-def run(
-    *arguments: str, lines: bytes = b"", env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "queuetick", "tail", *arguments]
-    return subprocess.run(
-        command, input=lines, capture_output=True, timeout=30, check=False, env=os.environ | (env or {})
-    )
 
 
 def test_a_queue_over_its_target_is_one_short_line() -> None:
@@ -200,7 +191,7 @@ def test_a_name_of_any_characters_stays_on_its_line(name: str) -> None:
 
 
 def test_the_command_reads_a_pipe_to_its_end() -> None:
-    done = run("--utc", "-", lines=b"junk\n" + b"\n".join(cycles(CALM, BUSY)) + b"\n{half")
+    done = viewer("tail", "--utc", "-", lines=b"junk\n" + b"\n".join(cycles(CALM, BUSY)) + b"\n{half")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == (
         "04:00:15Z !! Support EMEA  7 waiting  8m47s (target 20s)  0/9 free  voice 4 email 3\n"
@@ -209,20 +200,20 @@ def test_the_command_reads_a_pipe_to_its_end() -> None:
 
 def test_times_are_local_unless_utc_is_asked_for() -> None:
     lines = b"\n".join(cycles(CALM, BUSY))
-    assert run("-", lines=lines, env={"TZ": "Europe/Berlin"}).stdout.startswith(b"05:00:15 !! ")
-    assert run("-", "--utc", lines=lines, env={"TZ": "Europe/Berlin"}).stdout.startswith(b"04:00:15Z !! ")
+    assert viewer("tail", "-", lines=lines, TZ="Europe/Berlin").stdout.startswith(b"05:00:15 !! ")
+    assert viewer("tail", "-", "--utc", lines=lines, TZ="Europe/Berlin").stdout.startswith(b"04:00:15Z !! ")
 
 
 def test_since_leaves_out_what_is_older_but_knows_it() -> None:
     """The queue was over its target before: that is no change after."""
     lines = b"\n".join(cycles(BUSY, BUSY, CALM))
-    done = run("--utc", "--since", "2026-11-24T04:00:10Z", "-", lines=lines)
+    done = viewer("tail", "--utc", "--since", "2026-11-24T04:00:10Z", "-", lines=lines)
     assert [row.split()[1] for row in done.stdout.decode().splitlines()] == ["ok"]
 
 
 @pytest.mark.parametrize("since", ["yesterday", "25:00x", "", "15 parsecs"])
 def test_a_time_that_is_none_is_a_usage_error(since: str) -> None:
-    done = run("--since", since, "-")
+    done = viewer("tail", "--since", since, "-")
     assert done.returncode == 2 and b"--since" in done.stderr
 
 
@@ -268,7 +259,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_lines_of_another_profile_are_told() -> None:
-    done = run("-", lines=b'{"@timestamp":"x","event":{"action":"queue.snapshot"}}\n')
+    done = viewer("tail", "-", lines=b'{"@timestamp":"x","event":{"action":"queue.snapshot"}}\n')
     assert done.returncode == 1 and b'profile = "plain"' in done.stderr
 
 
@@ -282,6 +273,5 @@ def test_thresholds_come_from_the_configuration_where_there_is_one(tmp_path: Pat
         ("not toml", b" !! "),
     ):
         (tmp_path / "config.toml").write_text(text)
-        command = [sys.executable, "-m", "queuetick", "tail", "-"]
-        done = subprocess.run(command, input=lines, capture_output=True, timeout=30, check=True, cwd=tmp_path)
-        assert done.stdout[8:12] == mark, done.stdout
+        done = viewer("tail", "-", lines=lines, cwd=tmp_path)
+        assert (done.returncode, done.stdout[8:12]) == (0, mark), done.stdout

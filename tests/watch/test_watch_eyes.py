@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
+from screens import board_of, scene_of, text
 from watch_lines import START, completed, line, snapshot, stamp
 
 from queuetick.watch import styles
 from queuetick.watch.header import Scene, health_line, notices
 from queuetick.watch.screen import Screen
-from queuetick.watch.state import Board
 from queuetick.watch.table import trend
 from queuetick.watch.text import UNKNOWN
 from queuetick.watch.view import Pane, View
@@ -63,12 +63,6 @@ def test_a_badge_has_contrast_by_itself(name: str) -> None:
 def test_no_text_depends_on_a_dimming_of_the_terminal() -> None:
     """How dark SGR 2 is nobody can compute."""
     assert not [name for name in NAMES if styles.__dict__[name].dim]
-
-
-def board_of(*lines: bytes) -> Board:
-    board = Board()
-    board.feed(lines)
-    return board
 
 
 def first(scene: Scene, width: int = 110) -> str:
@@ -144,7 +138,7 @@ def test_of_many_notices_the_worst_are_shown_and_the_others_counted() -> None:
     """Paused, ended and lost snapshots pushed API LOST off."""
     board = board_of(snapshot(), completed(1), *TROUBLES.values())
     scene = Scene(board, View(), START + 1, START + 1, ended=True, held_back=3)
-    rows = [styles.ansi(row, None) for row in Screen().frame(scene, 110, 24)]
+    rows = text(scene, 110)
     shown = [row.strip() for row in rows[2:5]]
     assert all(re.match("DAEMON STOPPED|API LOST|NO QUEUES", row) for row in shown)
     assert shown[2].endswith(f"+{len(notices(scene)) - 3} more")
@@ -156,14 +150,14 @@ def test_per_queue_targets_and_statistics_are_columns() -> None:
     fields = {"waiting": 1, "longest_wait_seconds": 25.0, "media": {"voice": voice}, "over_target": True}
     idle = {"waiting": 0, "media": {"voice": {"waiting": 0, "wait_target_seconds": 90.0}}}
     lines = [snapshot("a", **fields), snapshot("b", **idle)]
-    rows = [styles.ansi(row, None) for row in Screen().frame(_scene(lines), 200, 24)]
+    rows = text(scene_of(*lines), 200)
     head = rows[3]
     end = head.index("TARGET") + len("TARGET")
     assert [row[end - 6 : end].strip() for row in rows[4:6]] == ["20s", "1m30s"]
     assert "OFFERED" not in head
     level = {"ratio": 0.4523, "numerator": 90, "denominator": 199, "target": 0.8}
     lines.append(line("queue.stats", START, queue_id="a", offered=205, abandoned=18, service_level=level))
-    rows = [styles.ansi(row, None) for row in Screen().frame(_scene(lines), 200, 24)]
+    rows = text(scene_of(*lines), 200)
     assert re.search(r" 205 +18 +45% ", rows[4])
 
 
@@ -180,7 +174,7 @@ def test_the_target_is_that_of_the_wait_that_decides_the_mark() -> None:
             media["chat"] = {"waiting": 0, "wait_target_seconds": 30.0}
         over = voice > 20 and target is not None
         line_ = snapshot("a", waiting=2, longest_wait_seconds=1080.0, media=media, over_target=over)
-        return styles.ansi(Screen().frame(_scene([line_]), 132, 24)[4], None)
+        return text(scene_of(line_), 132)[4]
 
     assert re.match(r"   .* 0:18:00 +1h ", row(voice=5.0))
     assert re.match(r"!  .* 0:18:00 +20s vo ", row(voice=25.0))
@@ -189,58 +183,41 @@ def test_the_target_is_that_of_the_wait_that_decides_the_mark() -> None:
     )
 
 
-def _scene(lines: list[bytes], view: View | None = None) -> Scene:
-    return Scene(board_of(*lines), view or View(), START + 1, START + 1)
-
-
 @pytest.mark.parametrize(("width", "height"), list(itertools.product((20, 80, 120, 200), (1, 2, 8, 24, 60))))
 def test_a_queue_in_full_has_the_size_of_the_terminal(width: int, height: int) -> None:
     """However small; also a queue that is missing and has no numbers at all."""
     whole = snapshot("a", waiting=2, off_queue_by_presence={"meal": 1}, scheduled_at=stamp(START))
     gone = line("queue.missing", START, "warning", queue_id="b", queue_name="Gone")
     for key in (("", "a"), ("", "b")):
-        scene = _scene([whole, gone], View(pane=Pane.DETAIL, cursor=key))
+        scene = scene_of(whole, gone, pane=Pane.DETAIL, cursor=key)
         frame = Screen().frame(scene, width, height)
         assert [styles.width_of(row) for row in frame] == [width] * height
 
 
 def test_a_queue_in_full_has_its_graph_and_events_on_eighty_by_twenty_four() -> None:
     """Idle media give way to them."""
-    busy = {
-        "waiting": 2,
-        "interacting": 1,
-        "alerting": 0,
-        "longest_wait_seconds": 30.0,
-        "wait_target_seconds": 20.0,
-    }
+    busy = {"waiting": 2, "interacting": 1, "alerting": 0}
+    busy |= {"longest_wait_seconds": 30.0, "wait_target_seconds": 20.0}
     idle = {"waiting": 0, "interacting": 0, "alerting": 0}
     media = {"voice": busy, "chat": busy, "email": idle, "message": idle, "video": idle}
     lines = [snapshot(waiting=n % 5, cycle=n, at=START - 40 + n, media=media) for n in range(1, 40)]
     lines.append(line("queue.stats", START, queue_id="q1", offered=205))
-    view = View(pane=Pane.DETAIL, cursor=("", "q1"))
-    text = "\n".join(styles.ansi(row, None) for row in Screen().frame(_scene(lines, view), 80, 24))
-    for words in (
-        "voice",
-        "TODAY",
-        "WAITING, THE LAST",
-        "LAST EVENTS",
-        "q1  ",
-    ):
-        assert words in text, text
-    assert "video" not in text
+    shown = "\n".join(text(scene_of(*lines, pane=Pane.DETAIL, cursor=("", "q1"))))
+    for words in ("voice", "TODAY", "WAITING, THE LAST", "LAST EVENTS", "q1  "):
+        assert words in shown, shown
+    assert "video" not in shown
 
 
 def test_the_help_fits_eighty_columns() -> None:
     """Nothing of it is cut off."""
-    frame = Screen().frame(_scene([snapshot()], View(pane=Pane.HELP)), 80, 24)
-    assert not [row for row in frame if "…" in styles.ansi(row, None)]
+    assert "…" not in "".join(text(scene_of(snapshot(), pane=Pane.HELP)))
 
 
 def test_a_queue_that_is_no_longer_polled_closes_its_detail() -> None:
     lines = [snapshot("a"), snapshot("b"), line("queues.refreshed", START, removed_ids=["a"], total=1)]
-    view = View(pane=Pane.DETAIL, cursor=("", "a"))
-    Screen().frame(_scene(lines, view), 80, 24)
-    assert (view.pane, view.cursor) == (Pane.NONE, None)
+    scene = scene_of(*lines, pane=Pane.DETAIL, cursor=("", "a"))
+    text(scene)
+    assert (scene.view.pane, scene.view.cursor) == (Pane.NONE, None)
 
 
 @given(st.lists(st.integers(-40, 40), max_size=8), st.integers(1, 30), st.booleans(), st.integers(8, 40))
@@ -249,11 +226,10 @@ def test_the_cursor_is_always_on_a_row_in_sight(
 ) -> None:
     """However it is moved, with headings of groups in between."""
     lines = [snapshot(str(n), division=f"D{n % 4}", waiting=n % 3, cycle=1) for n in range(queues)]
-    view = View(grouped=grouped)
-    scene, screen = _scene(lines, view), Screen()
+    scene, screen = scene_of(*lines, grouped=grouped), Screen()
     screen.frame(scene, 80, height)
     for move in moves:
-        view.move += move
+        scene.view.move += move
         frame = screen.frame(scene, 80, height)
         reverse = [row for row in frame[4:] if any(part.style and part.style.reverse for part in row)]
-        assert view.cursor is None or len(reverse) == 1
+        assert scene.view.cursor is None or len(reverse) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from queuetick.watch.follow import MAX_LINE, LineSplitter, Source, Stream, Tail, open_source
 
-Following = Callable[[Path], Tail]
+Following = Callable[..., Tail]
 
 
 def drain(source: Source) -> list[bytes]:
@@ -26,10 +26,27 @@ def drain(source: Source) -> list[bytes]:
 
 
 @pytest.fixture
-def following() -> Iterator[Following]:
-    """Tails that are closed when the test is over."""
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def following(path: Path) -> Iterator[Following]:
+    """Writes the file, and follows it; its first line is read."""
     with ExitStack() as stack:
-        yield lambda path: stack.enter_context(closing(Tail(path)))
+
+        def follow(content: bytes = b"one\n") -> Tail:
+            path.write_bytes(content)
+            tail = stack.enter_context(closing(Tail(path)))
+            assert drain(tail) == [b"one"]
+            return tail
+
+        yield follow
+
+
+def append(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda b: b"\n" not in b)), st.lists(st.integers(0, 200)))
@@ -52,25 +69,18 @@ def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
     assert [line[:4] for line in found] == [b"xxxx", b"next"]
 
 
-def test_a_file_is_read_and_then_followed(tmp_path: Path, following: Following) -> None:
+def test_a_file_is_read_and_then_followed(path: Path, following: Following) -> None:
     """A half line waits for its rest."""
-    path = tmp_path / "log"
-    path.write_bytes(b"one\ntw")
-    tail = following(path)
-    assert drain(tail) == [b"one"]
-    with path.open("ab") as file:
-        file.write(b"o\nthree\n")
+    tail = following(b"one\ntw")
+    append(path, b"o\nthree\n")
     assert drain(tail) == [b"two", b"three"]
 
 
-def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path, following: Following) -> None:
+def test_a_rotated_file_is_read_to_its_end_before_the_new_one(path: Path, following: Following) -> None:
     """logrotate's create: renamed, written to once more, then a new file under the old name."""
-    path = tmp_path / "log"
-    path.write_bytes(b"one\n")
-    tail = following(path)
-    assert drain(tail) == [b"one"]
+    tail = following()
     with path.open("ab") as writer:
-        path.rename(tmp_path / "log.1")
+        path.rename(path.with_suffix(".1"))
         assert drain(tail) == []
         writer.write(b"two\nlast without newline")
     path.write_bytes(b"three\n")
@@ -81,34 +91,26 @@ def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path, fo
     assert drain(tail) == [b"four"]
 
 
-def test_a_rotation_between_two_looks_loses_nothing(tmp_path: Path, following: Following) -> None:
+def test_a_rotation_between_two_looks_loses_nothing(path: Path, following: Following) -> None:
     """The old file grew and was renamed, the new one exists, and nobody looked meanwhile."""
-    path = tmp_path / "log"
-    path.write_bytes(b"one\n")
-    tail = following(path)
-    assert drain(tail) == [b"one"]
-    with path.open("ab") as writer:
-        writer.write(b"two\n")
-    path.rename(tmp_path / "log.1")
+    tail = following()
+    append(path, b"two\n")
+    path.rename(path.with_suffix(".1"))
     path.write_bytes(b"three\n")
     assert drain(tail) == [b"two", b"three"]
 
 
 def test_a_line_written_between_the_last_read_and_the_rename_is_read(
-    tmp_path: Path, following: Following, monkeypatch: pytest.MonkeyPatch
+    path: Path, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The narrowest window there is: it opens inside one call."""
-    path = tmp_path / "log"
-    path.write_bytes(b"one\n")
-    tail = following(path)
-    assert drain(tail) == [b"one"]
+    tail = following()
     looked_up = Path.stat
 
     def rotate_now(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
         monkeypatch.setattr(Path, "stat", looked_up)
-        with path.open("ab") as writer:
-            writer.write(b"two\n")
-        path.rename(tmp_path / "log.1")
+        append(path, b"two\n")
+        path.rename(path.with_suffix(".1"))
         path.write_bytes(b"three\n")
         return looked_up(self, follow_symlinks=follow_symlinks)
 
@@ -116,24 +118,19 @@ def test_a_line_written_between_the_last_read_and_the_rename_is_read(
     assert drain(tail) == [b"two", b"three"]
 
 
-def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, following: Following) -> None:
+def test_a_truncated_file_is_read_from_its_start(path: Path, following: Following) -> None:
     """copytruncate; the half line before it is gone for good."""
-    path = tmp_path / "log"
-    path.write_bytes(b"one\nhalf of a line that never ends")
-    tail = following(path)
-    assert drain(tail) == [b"one"]
+    tail = following(b"one\nhalf of a line that never ends")
     os.truncate(path, 0)
     assert drain(tail) == []
-    with path.open("ab") as file:
-        file.write(b"two\n")
+    append(path, b"two\n")
     assert drain(tail) == [b"two"]
 
 
 @pytest.mark.parametrize("history", range(41))
-def test_a_long_file_is_read_from_a_whole_line_on(tmp_path: Path, history: int) -> None:
+def test_a_long_file_is_read_from_a_whole_line_on(path: Path, history: int) -> None:
     """Only its end; the line that is cut by the limit is left out, one that begins at it is not."""
     lines = [b"%08d" % number for number in range(4)]
-    path = tmp_path / "log"
     path.write_bytes(b"\n".join(lines) + b"\n")
     with closing(Tail(path, history=history)) as tail:
         assert drain(tail) == (lines[-(history // 9) :] if history >= 9 else [])
@@ -150,10 +147,10 @@ def test_a_pipe_ends_with_its_half_line() -> None:
     assert stream.descriptor is None and stream.read() == []
 
 
-def test_what_is_no_regular_file_is_read_as_a_stream(tmp_path: Path) -> None:
+def test_what_is_no_regular_file_is_read_as_a_stream(path: Path) -> None:
     """`queuetick watch <(zcat …)` names a pipe."""
-    (tmp_path / "log").write_bytes(b"one\n")
-    with closing(open_source(str(tmp_path / "log"))) as source:
+    path.write_bytes(b"one\n")
+    with closing(open_source(str(path))) as source:
         assert isinstance(source, Tail)
     reading, writing = os.pipe()
     source = open_source(f"/dev/fd/{reading}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from picture import svg
 from rich.cells import cell_len
 from rich.color import ColorSystem
+from screens import NOW, board_of, scene_of, text
 from watch_lines import START, completed, line, snapshot, stamp, stream
 
 from queuetick.events.thresholds import Threshold, Thresholds
@@ -24,24 +24,7 @@ from queuetick.watch.terminal import Painter
 from queuetick.watch.text import UNKNOWN, clean, count, duration, level
 from queuetick.watch.view import Pane, View
 
-NOW = START + 2
-
 DASH = UNKNOWN
-
-
-def board_of(*lines: bytes) -> Board:
-    board = Board()
-    board.feed(lines)
-    return board
-
-
-def scene_of(*lines: bytes, now: float = NOW, **fields: Any) -> Scene:
-    view = View(**{key: fields.pop(key) for key in list(fields) if hasattr(View(), key)})
-    return Scene(board_of(*lines), view, now, now, **fields)
-
-
-def text(scene: Scene, width: int = 80, height: int = 24) -> list[str]:
-    return [styles.ansi(row, None) for row in Screen().frame(scene, width, height)]
 
 
 def whole(scene: Scene, width: int = 80) -> str:
@@ -118,15 +101,8 @@ def test_five_lines_have_room_for_a_queue() -> None:
 
 def test_the_longest_wait_is_hours_minutes_seconds() -> None:
     """Days only when hours no longer fit."""
-    assert [duration(s) for s in (0, 83.2, 3600, 359_999, 360_000, None, -5)] == [
-        "0:00:00",
-        "0:01:23",
-        "1:00:00",
-        "99:59:59",
-        "4d 04h",
-        DASH,
-        "0:00:00",
-    ]
+    said = [duration(s) for s in (0, 83.2, 3600, 359_999, 360_000, None, -5)]
+    assert said == ["0:00:00", "0:01:23", "1:00:00", "99:59:59", "4d 04h", DASH, "0:00:00"]
 
 
 def test_a_trend_scales_from_zero_and_somebody_never_looks_like_nobody() -> None:
@@ -136,12 +112,7 @@ def test_a_trend_scales_from_zero_and_somebody_never_looks_like_nobody() -> None
 
 def test_the_media_split_is_shortened_until_it_fits() -> None:
     """The busiest media first; a plus says that there are more."""
-    media = {
-        "voice": {"waiting": 4},
-        "email": {"waiting": 13},
-        "chat": {"waiting": 0},
-        "callback": {"waiting": 1},
-    }
+    media = {name: {"waiting": n} for name, n in {"voice": 4, "email": 13, "chat": 0, "callback": 1}.items()}
     scene = scene_of(snapshot(waiting=18, media=media))
     assert "email 13 voice 4 callback 1" in whole(scene, 200)
     assert whole(scene, 110).count("email 13 voice 4 callb") + whole(scene, 110).count("em13 vo4 ca1") == 1
@@ -248,15 +219,12 @@ def test_a_row_in_trouble_says_which_since_when_and_why(said: list[bytes], shown
 
 def test_limits_colour_numbers_and_mark_the_row() -> None:
     """The mark tells it without colour too. Nobody free is a dim 0, and no mark."""
-    limits = Thresholds([Threshold(waiting=(5, 20), longest_wait=(60, 300))])
-    board = Board(limits)
-    board.feed(
-        [
-            snapshot("a", waiting=21, longest_wait_seconds=61, agents_available=0, media=None),
-            snapshot("b", waiting=6, media=None),
-            snapshot("c", waiting=1, agents_available=0, media=None),
-            snapshot("d", waiting=0),
-        ]
+    board = board_of(
+        snapshot("a", waiting=21, longest_wait_seconds=61, agents_available=0, media=None),
+        snapshot("b", waiting=6, media=None),
+        snapshot("c", waiting=1, agents_available=0, media=None),
+        snapshot("d", waiting=0),
+        limits=Thresholds([Threshold(waiting=(5, 20), longest_wait=(60, 300))]),
     )
     scene = Scene(board, View(), NOW, NOW)
     assert [row[:4] for row in text(scene)[4:8]] == ["!! a", "!  b", "   c", "   d"]
@@ -296,10 +264,8 @@ def test_scrolling_past_the_end_shows_the_last_page() -> None:
 
 def test_skipped_lines_are_counted_in_the_footer() -> None:
     """systemd's own words are no fault, but a stream of them is worth knowing."""
-    assert (
-        "1 queue  4 lines, 2 skipped"
-        in text(scene_of(b"Starting queuetick", b'{"half', snapshot(), line("token.renewed", START)), 120)[-1]
-    )
+    scene = scene_of(b"Starting queuetick", b'{"half', snapshot(), line("token.renewed", START))
+    assert "1 queue  4 lines, 2 skipped" in text(scene, 120)[-1]
 
 
 class Grid:

@@ -95,6 +95,11 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+def append(log: Path, line: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(line + b"\n")
+
+
 def watch(*arguments: object) -> str:
     return shlex.join([sys.executable, "-m", "queuetick", "watch", *map(str, arguments)])
 
@@ -139,8 +144,7 @@ def test_the_cursor_follows_its_queue_and_enter_shows_it_in_full(tmux: Tmux, log
     queue |= {"timestamp": stamp(time.time()), "scheduled_at": stamp(time.time()), "waiting": 99}
     queue |= {"media": {"voice": voice | {"wait_target_seconds": 20.0}}, "longest_wait_seconds": 7000.0}
     queue |= {"off_queue_by_presence": {"meal": 2, "on_break": 1}, "cycle": 61}
-    with log.open("ab") as file:
-        file.write(json.dumps(queue).encode() + b"\n")
+    append(log, json.dumps(queue).encode())
     tmux.wait_for(lambda: name in tmux.screen().splitlines()[4])
     assert name in cursor_row(tmux)
     tmux.keys("Enter")
@@ -163,9 +167,8 @@ def test_the_events_pane_shows_what_changed(tmux: Tmux, log: Path) -> None:
     tmux.until("cycle 60")
     tmux.keys("e")
     tmux.until("EVENTS", "waiting  ")
-    with log.open("ab") as file:
-        file.write(line("api.lost", time.time(), "error", reason="connection refused") + b"\n")
-        file.write(line("token.renewed", time.time(), reason="rejected", expires_in_seconds=3600) + b"\n")
+    append(log, line("api.lost", time.time(), "error", reason="connection refused"))
+    append(log, line("token.renewed", time.time(), reason="rejected", expires_in_seconds=3600))
     rows = tmux.until("API LOST: connection refused", "access token renewed (rejected)").splitlines()
     assert "access token renewed" in rows[-2] and "!! API LOST" in rows[-3]
     assert rows[0].startswith(" API LOST ")
@@ -221,8 +224,7 @@ def test_an_outage_is_told_from_its_first_to_its_last_line(tmux: Tmux, log: Path
         ),
         (line("daemon.stopped", time.time(), reason="SIGTERM"), "STOPPED", "DAEMON STOPPED since"),
     ):
-        with log.open("ab") as file:
-            file.write(news + b"\n")
+        append(log, news)
         rows = tmux.until(f" {badge} ", words).splitlines()
         assert rows[0].startswith(f" {badge} ")
     assert rows[2].strip().startswith(("NO QUEUES", "DAEMON STOPPED"))
@@ -307,8 +309,7 @@ def test_a_paused_screen_stands_still_and_goes_on(tmux: Tmux, log: Path) -> None
     tmux.until("cycle 60")
     tmux.keys("Space")
     tmux.until("PAUSED", "0 lines since")
-    with log.open("ab") as file:
-        file.write(snapshot("new", at=time.time(), cycle=61, queue_name="Latecomer", **LOUD) + b"\n")
+    append(log, snapshot("new", at=time.time(), cycle=61, queue_name="Latecomer", **LOUD))
     assert "Latecomer" not in tmux.until("1 lines since")
     tmux.keys("Space")
     tmux.until("Latecomer", without="PAUSED")

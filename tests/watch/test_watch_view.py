@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 import pytest
+import screens
 from hypothesis import given
 from hypothesis import strategies as st
 from watch_lines import START, completed, line, snapshot
@@ -34,12 +36,7 @@ queues = st.lists(
 )
 AT = START + 1
 LIMITS = Thresholds([Threshold(waiting=(10, 30), longest_wait=(600, 6000))])
-
-
-def board_of(*lines: bytes, limits: Thresholds = LIMITS) -> Board:
-    board = Board(limits)
-    board.feed(lines)
-    return board
+board_of = partial(screens.board_of, limits=LIMITS)
 
 
 def board_with(rows: list[dict[str, Any]], missing: int = 0) -> Board:

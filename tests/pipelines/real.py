@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from .tools import parse, until
+from support.processes import until
+
+from .tools import parse
 
 QUEUETICK = str(Path(sys.executable).parent / "queuetick")
 
@@ -48,7 +50,7 @@ class Lines:
     def await_another(self, event: str) -> None:
         """Wait for one more line of `event` than there are."""
         before = self.count(event)
-        until(lambda: self.count(event) > before, f"{event} from the daemon")
+        until(lambda: self.count(event) > before, 30, f"{event} from the daemon")
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def record(directory: Path) -> list[bytes]:
     """Return every line of a run in which queues went missing, the API was lost and then was full."""
     simulate = [QUEUETICK, "simulate", "--queues", "12", "--rate-limit", "0", "--at", "10:30"]
     with running(simulate) as (_, simulator):
-        until(lambda: bool(simulator.lines), "first line of the simulator")
+        until(lambda: bool(simulator.lines), 30, "first line of the simulator")
         started = parse(simulator.lines[0])
         config = directory / "config.toml"
         config.write_text(CONFIG.format(url=started["url"]))

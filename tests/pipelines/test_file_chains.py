@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from support.processes import until
+
 from .hostile import with_hostile_names
-from .tools import REJECTS, SHIPPERS, Sink, SyslogNg, Table, installed, need, parse, until, with_rejects
+from .tools import REJECTS, SHIPPERS, Sink, SyslogNg, Table, installed, need, parse, with_rejects
 
 
 @pytest.fixture(params=["real output", "hostile names"])
@@ -62,7 +64,7 @@ def awaited(sink: Sink, lines: list[bytes], directory: Path) -> None:
     def all_there() -> bool:
         return len(sink.received) >= len(lines) and len(rejected(directory)) >= len(REJECTS)
 
-    until(all_there, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
+    until(all_there, 30, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
 
 
 def test_rsyslog_imfile(lines: list[bytes], chain: str, table: Table, sink: Sink, tmp_path: Path) -> None:
@@ -92,7 +94,9 @@ def test_rsyslog_fields_can_be_routed_on(output: list[bytes], tmp_path: Path) ->
     config.write_text(f'global(workDirectory="{tmp_path}")\n{shipped}')
     expected = [line for line in output if parse(line)["level"] == "error"]
     with running([rsyslogd, "-n", "-f", str(config), "-i", str(tmp_path / "pid")]):
-        until(lambda: errors.exists() and len(errors.read_bytes().splitlines()) >= len(expected), "errors")
+        until(
+            lambda: errors.exists() and len(errors.read_bytes().splitlines()) >= len(expected), 30, "errors"
+        )
     assert errors.read_bytes().splitlines() == expected
 
 
@@ -130,7 +134,7 @@ def test_rsyslog_ships_the_instances_too(two_units: list[bytes], sink: Sink, tmp
     shipped = installed(SHIPPERS / "rsyslog" / "queuetick-imfile.conf", sink.port, tmp_path)
     config.write_text(f'global(workDirectory="{tmp_path}")\n{shipped}')
     with running([rsyslogd, "-n", "-f", str(config), "-i", str(tmp_path / "pid")]):
-        until(lambda: len(sink.received) >= len(two_units), f"{len(two_units)} lines")
+        until(lambda: len(sink.received) >= len(two_units), 30, f"{len(two_units)} lines")
     assert sorted(sink.received) == sorted(two_units)
 
 
@@ -143,7 +147,7 @@ def test_syslog_ng_ships_the_instances_too(
     state = ["-R", f"{tmp_path}/persist", "-c", f"{tmp_path}/control", "-p", f"{tmp_path}/pid"]
     command = [*syslog_ng.command, "--no-caps", "-f", str(config), "--foreground", *state]
     with running(command, syslog_ng.environment):
-        until(lambda: len(sink.received) >= len(two_units), f"{len(two_units)} lines")
+        until(lambda: len(sink.received) >= len(two_units), 30, f"{len(two_units)} lines")
     assert sorted(sink.received) == sorted(two_units)
 
 

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from support.processes import until
+
 from .box import LEVELS, Box, journalled
 from .hostile import with_hostile_names
-from .tools import REJECTS, SHIPPERS, Sink, Table, installed, need, parse, until, with_rejects
+from .tools import REJECTS, SHIPPERS, Sink, Table, installed, need, parse, with_rejects
 
 REJECT_FILE = "/var/log/queuetick-rejects.log"
 
@@ -54,14 +56,14 @@ def test_rsyslog_imjournal(lines: list[bytes], chain: str, table: Table, box: Bo
     def all_there() -> bool:
         return len(sink.received) >= len(lines) and len(rejected(box)) >= len(REJECTS)
 
-    until(all_there, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
+    until(all_there, 30, f"{len(lines)} lines and {len(REJECTS)} rejects; there are {len(sink.received)}")
     table.judge(f"journal > rsyslog imjournal > TCP{chain}", lines, sink.received, rejected=rejected(box))
 
     # imjournal reads in order: once the line after it is here, it has read somebody else's line as well.
     box.sh("logger -t somebody-else one line")
     journalled(box, lines[-1:])
-    until(lambda: len(sink.received) > len(lines), "line written after somebody else's")
-    until(lambda: "somebody-else" in syslog(box), "line of another program in /var/log/syslog")
+    until(lambda: len(sink.received) > len(lines), 30, "line written after somebody else's")
+    until(lambda: "somebody-else" in syslog(box), 30, "line of another program in /var/log/syslog")
     assert syslog(box).count("somebody-else") == 1
     assert "queue.snapshot" not in syslog(box)
 
@@ -80,7 +82,7 @@ def test_the_daemon_into_the_journal(table: Table, box: Box, sink: Sink) -> None
     facts = list(map(parse, kept))
     assert [fact["event"] for fact in facts].count("cycle.completed") == 3
     assert [str(LEVELS[fact["level"]]) for fact in facts] == [entry["PRIORITY"] for entry in entries]
-    until(lambda: len(sink.received) >= len(kept), f"{len(kept)} lines; there are {len(sink.received)}")
+    until(lambda: len(sink.received) >= len(kept), 30, f"{len(kept)} lines; there are {len(sink.received)}")
     table.judge("queuetick demo > journal > rsyslog imjournal > TCP", kept, sink.received)
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from support.processes import until
+
 from .box import Box, journalled
-from .tools import LNAV_FORMAT, REPOSITORY, need, parse, same, until, with_rejects
+from .tools import LNAV_FORMAT, REPOSITORY, need, parse, same, with_rejects
 
 DOC = REPOSITORY / "docs" / "tailing.md"
 FILE = "var/log/queuetick/queuetick.jsonl"
@@ -198,7 +200,7 @@ def test_watch_every_queue(box: Box, output: list[bytes], facts: Facts) -> None:
     ) as process:
         try:
             for name in {fact["queue_name"] for fact in snapshots if fact["cycle"] == last["cycle"]}:
-                until(shown(name), f"{name} on the screen")
+                until(shown(name), 30, f"{name} on the screen")
             later = datetime.fromisoformat(last["scheduled_at"]) + timedelta(seconds=1)  # else it is a double
             stamps = dict.fromkeys(
                 ("timestamp", "scheduled_at", "observed_at"),
@@ -206,7 +208,7 @@ def test_watch_every_queue(box: Box, output: list[bytes], facts: Facts) -> None:
             )
             newest = {**last, **stamps, "cycle": last["cycle"] + 1, "queue_name": "Brand new name"}
             journalled(box, [json.dumps(newest, separators=(",", ":")).encode()])
-            until(shown("Brand new name"), "new line on the screen")
+            until(shown("Brand new name"), 30, "new line on the screen")
         finally:
             process.kill()
 

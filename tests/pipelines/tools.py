@@ -10,8 +10,7 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -91,15 +90,6 @@ def installed(config: Path, port: int, directory: Path | None = None) -> str:
         assert old in text, f"{config.name} no longer says {old}"
         text = text.replace(old, new)
     return text
-
-
-def until(done: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
-    """Wait until `done` says so; fail, naming `what`, when it has not by the deadline."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            pytest.fail(f"after {seconds} s still no {what}")
-        time.sleep(0.02)
 
 
 class Sink:

@@ -1,7 +1,6 @@
 """Conversation aggregates, over the wire: what is asked, what is refused, and the facts' form of an answer."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from http.client import HTTPException
@@ -13,6 +12,7 @@ from simulator_client import NOON, OBSERVATIONS, STRANGER, Client, Clock, observ
 
 from queuetick.simulator import Simulator
 from queuetick.simulator.routes import STATS_PATH
+from support.processes import until
 
 MIDNIGHT = NOON - 43_200
 MORNING = NOON - 7200
@@ -252,7 +252,7 @@ def test_a_day_of_many_queues_holds_up_neither_other_requests_nor_the_stop():
         body = query(simulator.queue_ids, since=NOON - 6.9 * 86_400, until=NOON)
         pool = ThreadPoolExecutor(1)
         week = pool.submit(client.call, "POST", STATS_PATH, body, 60.0)
-        until(lambda: bool(simulator.queues[0].accounts))
+        until(lambda: simulator.queues[0].accounts, 20.0)
         began = time.monotonic()
         assert client.observe(simulator.queue_ids[:20]).status == 200
         answered = time.monotonic() - began
@@ -265,10 +265,3 @@ def test_a_day_of_many_queues_holds_up_neither_other_requests_nor_the_stop():
     assert isinstance(week.exception(), ConnectionError | HTTPException) or week.result().status == 503
     assert answered < 2.0
     assert stopped < 3.0
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20.0
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 Speak = Callable[[socket.socket], bool | None]
@@ -89,9 +88,7 @@ class RawServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for connection in list(self._open):

@@ -223,17 +223,19 @@ def test_the_watchdog_leaves_a_daemon_alone_that_waits_for_its_next_cycle(box: B
     assert (main_pid(box), box.show(UNIT, "NRestarts")) == (before, "0")
 
 
+def refused(box: Box, status: str) -> str:
+    """Start the service, which fails with this exit status and is not restarted; what it says as an error."""
+    since = box.now()
+    assert box.run("systemctl", "start", UNIT, check=False).returncode != 0
+    assert box.show(UNIT, "ExecMainStatus") == status
+    assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "NRestarts")) == ("failed", "0")
+    return "\n".join(entry["MESSAGE"] for entry in box.journal(since, "-t", "queuetick", "-p", "err"))
+
+
 def test_a_wrong_secret_fails_with_77_and_is_not_restarted(box: Box) -> None:
     """Only a person can cure refused credentials, so nothing tries again; the journal says why."""
     box.write(f"{CREDENTIALS}/genesys_client_secret", "not-the-secret\n", "600")
-    since = box.now()
-
-    done = box.run("systemctl", "start", UNIT, check=False)
-
-    assert done.returncode != 0
-    assert box.show(UNIT, "ExecMainStatus") == "77"
-    assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "NRestarts")) == ("failed", "0")
-    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since, "-t", "queuetick", "-p", "err"))
+    told = refused(box, "77")
     assert "the client secret is wrong" in told, told
     assert "not-the-secret" not in told
 
@@ -241,14 +243,7 @@ def test_a_wrong_secret_fails_with_77_and_is_not_restarted(box: Box) -> None:
 def test_a_bad_configuration_fails_with_78_and_is_not_restarted(box: Box) -> None:
     """Every problem is in the journal, and nothing loops."""
     configure(box, CONFIG + "intervall = 15\n")
-    since = box.now()
-
-    done = box.run("systemctl", "start", UNIT, check=False)
-
-    assert done.returncode != 0
-    assert box.show(UNIT, "ExecMainStatus") == "78"
-    assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "NRestarts")) == ("failed", "0")
-    told = "\n".join(entry["MESSAGE"] for entry in box.journal(since, "-t", "queuetick", "-p", "err"))
+    told = refused(box, "78")
     assert "poll.intervall" in told, told
 
 
@@ -256,19 +251,13 @@ def test_empty_credentials_fail_with_78(box: Box) -> None:
     """The placeholders of a fresh installation are recognised as such."""
     box.write(f"{CREDENTIALS}/genesys_client_id", "", "600")
     box.write(f"{CREDENTIALS}/genesys_client_secret", "", "600")
-
-    box.run("systemctl", "start", UNIT, check=False)
-
-    assert (box.show(UNIT, "ExecMainStatus"), box.show(UNIT, "NRestarts")) == ("78", "0")
+    refused(box, "78")
 
 
 def test_a_missing_credential_file_is_not_restarted(box: Box) -> None:
     """systemd itself ends such a start, with its status 243/CREDENTIALS."""
     box.run("rm", f"{CREDENTIALS}/genesys_client_secret")
-
-    box.run("systemctl", "start", UNIT, check=False)
-
-    assert (box.show(UNIT, "ExecMainStatus"), box.show(UNIT, "NRestarts")) == ("243", "0")
+    refused(box, "243")
 
 
 def test_stop_takes_less_than_two_seconds_and_ends_with_0(box: Box) -> None:

@@ -6,7 +6,6 @@ import io
 import re
 import subprocess
 import sys
-import time
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from queuetick.events.thresholds import Threshold
 from queuetick.watch.moments import moment
 from queuetick.watch.tail import Printer
 from queuetick.watch.text import UNKNOWN
+from support.processes import until
 
 MEDIA = {
     "voice": {"waiting": 4, "interacting": 1, "alerting": 0, "longest_wait_seconds": 527.0,
@@ -235,19 +235,12 @@ def test_a_file_is_followed_when_it_is_rotated(tmp_path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-m", "queuetick", "tail", str(log)], stdout=stdout)
     with log.open("ab") as file:
         file.write(busy + b"\n")
-    until(lambda: b"!!" in out.read_bytes())
+    until(lambda: b"!!" in out.read_bytes(), 20)
     log.rename(tmp_path / "log.1")
     log.write_bytes(snapshot(at=START + 60, cycle=9, **CALM) + b"\n")
-    until(lambda: b"ok" in out.read_bytes())
+    until(lambda: b"ok" in out.read_bytes(), 20)
     process.terminate()
     assert process.wait(20) == 0
-
-
-def until(done: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path: Path) -> None:

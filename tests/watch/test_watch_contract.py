@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watch_lines import START, stamp
+from screens import scene_of, text
+from watch_lines import START, snapshot, stamp
 
 from queuetick.events import Fact
 from queuetick.events.examples import EXAMPLES
 from queuetick.watch.lines import Line, Reject, decode
 from queuetick.watch.state import Board
+from queuetick.watch.tail import Printer
+from queuetick.watch.view import Pane, View
 
 
 def tag(kind: type) -> str:
@@ -52,6 +57,25 @@ def test_a_line_of_another_version_is_read(fact: Fact, data: st.DataObject) -> N
     board = Board()
     board.feed([msgspec.json.encode(whole)])
     assert board.skipped == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=9), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_a_field_of_any_type_stops_no_viewer(fact: Fact, data: st.DataObject) -> None:
+    """A table, a queue in full, and words for it."""
+    whole = msgspec.json.decode(written(fact, org="emea"))
+    name = data.draw(st.sampled_from(sorted(whole.keys() - {"event", "timestamp"})))
+    raw = msgspec.json.encode(whole | {name: data.draw(JSON)})
+    scene = scene_of(snapshot(), raw, pane=Pane.EVENTS)
+    assert text(scene, 200, 50)
+    assert text(replace(scene, view=View(pane=Pane.DETAIL, cursor=next(iter(scene.board.rows)))), 120)
+    Printer(io.StringIO(), everything=True).append([raw])
 
 
 @pytest.mark.parametrize("value", ["503", 503, None, 5.5, ["x"]])

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
-from msgspec import UnsetType
 
 from queuetick.events import EVENTS, CycleReport, Fact, QueueSnapshot, QueueStats
 
@@ -125,8 +124,8 @@ _LAST_INSTANT = 2.5e11
 """Seconds since 1970, in the year 9892: every time zone can say it."""
 
 
-def said(text: str | UnsetType | None) -> str | None:
-    """A text that a line may lack."""
+def said(text: object) -> str | None:
+    """A text that a line may lack, or have as another type."""
     return text if isinstance(text, str) else None
 
 
@@ -165,7 +164,8 @@ def decode(line: bytes) -> Line | Reject:
     try:
         read: Any = _line.decode(line)
         at = read.timestamp.timestamp()
-        return Line(at, read.org, read.said_level, read) if 0 <= at < _LAST_INSTANT else Reject.BROKEN
+        level = said(read.said_level) or "info"
+        return Line(at, read.org, level, read) if 0 <= at < _LAST_INSTANT else Reject.BROKEN
     except _UNREADABLE:
         return _reject(line)
 

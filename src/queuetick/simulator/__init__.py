@@ -6,25 +6,21 @@
 docs/simulator.md has the goals, the limits and every knob.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
-
-from queuetick.simulator.faults import Faults, Rule, UnknownFaultError
 
 if TYPE_CHECKING:
     from queuetick.simulator.api import LoggedRequest
+    from queuetick.simulator.faults import Faults, Rule, UnknownFaultError
     from queuetick.simulator.simulator import Simulator
 
 __all__ = ["Faults", "LoggedRequest", "Rule", "Simulator", "UnknownFaultError"]
 
+# Simulator needs aiohttp, an extra, and the faults msgspec; the command's arguments must need neither.
+_MODULES = {"Simulator": "simulator", "LoggedRequest": "api"}
+
 
 def __getattr__(name: str) -> Any:
-    # Simulator needs aiohttp, an extra; the command's arguments and the faults must not.
-    if name == "Simulator":
-        from queuetick.simulator.simulator import Simulator
-
-        return Simulator
-    if name == "LoggedRequest":
-        from queuetick.simulator.api import LoggedRequest
-
-        return LoggedRequest
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'faults')}"), name)

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from queuetick.simulator.env_file import check_env_file, write_env_file
-from queuetick.simulator.faults import Faults, UnknownFaultError
-from queuetick.simulator.named_faults import NAMED
 from queuetick.simulator.names import MAX_QUEUES
 
 if TYPE_CHECKING:
+    from queuetick.simulator.faults import Faults
     from queuetick.simulator.simulator import Simulator
 
 MISSING_AIOHTTP = (
@@ -109,11 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-lifetime", type=_seconds, metavar="S", help="seconds until a token expires")
 
 
-def read_faults(options: argparse.Namespace) -> Faults:
+def read_faults(options: argparse.Namespace) -> "Faults":
     """The faults that the options ask for; the more particular option wins.
 
     Raises UnknownFaultError and other ValueErrors, and OSError for a file that cannot be read.
     """
+    from queuetick.simulator.faults import Faults
+
     faults = Faults.hostile() if options.hostile else Faults()
     if options.faults is not None:
         with options.faults.open("rb") as file:
@@ -130,13 +131,15 @@ def read_faults(options: argparse.Namespace) -> Faults:
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop; 0, or 1 for a fault and 2 for options that are invalid."""
     if "list" in options.fault:
+        from queuetick.simulator.named_faults import NAMED
+
         sys.stdout.write("".join(f"{name:22} {fault.about}\n" for name, fault in NAMED.items()))
         return 0
     if problem := _problem(options):
         return _complain(problem, 2)
     try:
         faults = read_faults(options)
-    except (UnknownFaultError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         return _complain(f"faults: {error}", 2)
     try:
         from queuetick.simulator.simulator import Simulator

@@ -1,6 +1,6 @@
 """Error answers: one constructor for each, with the API's own code and message.
 
-Codes and sentences: docs/dev/api-facts.md, sections 2 and 3.5; the 429 is the form that Genesys
+Codes and sentences: docs/dev/api-facts.md, sections 2 to 3.4; the 429 is the form that Genesys
 Cloud normalised on 2021-11-10. A sentence that the facts do not give is marked here.
 """
 

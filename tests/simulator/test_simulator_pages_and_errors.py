@@ -76,9 +76,11 @@ def test_queues_are_found_by_name_division_and_id(simulator, client):
     }
 
 
-@pytest.mark.parametrize("query", ["pageSize=0", "pageNumber=x", "sortOrder=sideways"])
+@pytest.mark.parametrize(
+    "query", ["?pageSize=0", "?pageNumber=x", "?sortOrder=sideways", "/divisionviews?pageNumber=6"]
+)
 def test_a_parameter_out_of_range_is_a_400(query, client):
-    reply = client.call("GET", f"{QUEUES}?{query}")
+    reply = client.call("GET", f"{QUEUES}{query}")
     assert (reply.status, reply.json["code"]) == (400, "invalid.query.param.value")
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from watch_lines import START, snapshot
 
 from queuetick.watch.follow import MAX_LINE, LineSplitter, Source, Stream, Tail, open_source
+from queuetick.watch.replay import Replay, last_stamp
 
 Following = Callable[..., Tail]
 
@@ -134,6 +136,19 @@ def test_a_long_file_is_read_from_a_whole_line_on(path: Path, history: int) -> N
     path.write_bytes(b"\n".join(lines) + b"\n")
     with closing(Tail(path, history=history)) as tail:
         assert drain(tail) == (lines[-(history // 9) :] if history >= 9 else [])
+
+
+def test_a_replay_does_not_wait_for_a_line_from_after_the_end_of_its_file(path: Path) -> None:
+    """The writer's clock was set back since; each line comes with those around it."""
+    lines = [snapshot(at=START + n) for n in (0, 1, 1e9, 2)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    times = [0.0]
+    with closing(Replay(path, speed=1.0, monotonic=lambda: times[-1], end=last_stamp(path))) as replay:
+        came = [replay.read()]
+        for second in (1.0, 2.0):
+            times.append(second)
+            came.append(replay.read())
+    assert came == [lines[:1], lines[1:3], lines[3:]] and replay.ended
 
 
 def test_a_pipe_ends_with_its_half_line() -> None:

@@ -49,9 +49,9 @@ class Operations:
         return Answer(200, queue_page(self._centre, call.path, parse_qs(call.query), call.faults))
 
     def _divisionviews(self, call: Call) -> Answer:
-        largest = 500 if call.path.endswith("/all") else 100
+        limits = {} if call.path.endswith("/all") else {"largest": 100, "last_page": 5}
         page = queue_page(
-            self._centre, call.path, parse_qs(call.query), call.faults, largest=largest, simplified=True
+            self._centre, call.path, parse_qs(call.query), call.faults, simplified=True, **limits
         )
         return Answer(200, page)
 

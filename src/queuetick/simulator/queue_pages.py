@@ -61,11 +61,14 @@ def queue_page(
     faults: Faults,
     *,
     largest: int = MAX_PAGE_SIZE,
+    last_page: int | None = None,
     simplified: bool = False,
 ) -> bytes:
     """One page, sorted by name."""
     size = min(_positive(parameters, "pageSize", DEFAULT_PAGE_SIZE), largest)
     number = _positive(parameters, "pageNumber", 1)
+    if last_page is not None and number > last_page:
+        raise api_errors.invalid_query_parameter("pageNumber", str(number))
     order = _single(parameters, "sortOrder", "asc").lower()
     if order not in ("asc", "desc", "score"):
         raise api_errors.invalid_query_parameter("sortOrder", order)

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="start",
         type=_moment,
         metavar="WHEN",
-        help="play FILE again from then on: 02:00, 2026-11-24T02:00, or 90m before its newest line",
+        help="play FILE again from then on: 02:00, 2026-11-24T02:00, or 90m before its last line",
     )
     parser.add_argument(
         "--speed", type=_speed, metavar="N", help="play FILE again N times as fast (default with --from: 1)"

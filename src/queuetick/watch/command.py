@@ -21,7 +21,7 @@ from queuetick.watch.header import Scene
 from queuetick.watch.lines import ELSEWHERE
 from queuetick.watch.loop import Live
 from queuetick.watch.moments import moment
-from queuetick.watch.replay import Replay, newest_stamp
+from queuetick.watch.replay import Replay, last_stamp
 from queuetick.watch.sort import Sort
 from queuetick.watch.state import Board
 from queuetick.watch.terminal import OF_A_SCREEN, Painter, Terminal, doorbell, suspend, wait_readable
@@ -87,9 +87,9 @@ def _replay(args: argparse.Namespace, zone: tzinfo | None) -> Source | int:
         )
         return 2
     try:
-        newest = newest_stamp(path)
-        start = None if args.start is None else moment(args.start, newest or time.time(), zone)
-        return Replay(path, speed=args.speed or 1.0, monotonic=time.monotonic, start=start)
+        end = last_stamp(path)
+        start = None if args.start is None else moment(args.start, end or time.time(), zone)
+        return Replay(path, speed=args.speed or 1.0, monotonic=time.monotonic, start=start, end=end)
     except OSError as error:
         sys.stderr.write(f"queuetick watch: cannot read {args.file}: {error.strerror}\n")
         return 1

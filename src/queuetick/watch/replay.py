@@ -24,9 +24,19 @@ class Replay:
     descriptor: int | None = None
 
     def __init__(
-        self, path: Path, *, speed: float, monotonic: Callable[[], float], start: float | None
+        self,
+        path: Path,
+        *,
+        speed: float,
+        monotonic: Callable[[], float],
+        start: float | None = None,
+        end: float | None = None,
     ) -> None:
-        """`start`: seconds since 1970; None is the file's first line. Raises OSError."""
+        """`start`, `end`: seconds since 1970; None is the file's first line, and any time. Raises OSError.
+
+        A line that says it is from after `end` comes with the one before it.
+        """
+        self._end = float("inf") if end is None else end
         self._file = path.open("rb", buffering=0)
         self._splitter = LineSplitter()
         self._pending: deque[tuple[float, bytes]] = deque()
@@ -71,7 +81,8 @@ class Replay:
             self._read_whole = not chunk
             for line in self._splitter.feed(chunk) if chunk else self._splitter.end():
                 # A line without a time of its own comes with the one before it.
-                self._at = max(self._at, stamp_of(line) or self._at)
+                at = stamp_of(line) or self._at
+                self._at = max(self._at, at if at <= self._end else self._at)
                 self._pending.append((self._at, line))
         return bool(self._pending)
 
@@ -86,9 +97,9 @@ def stamp_of(line: bytes) -> float | None:
     return instant(found[1].decode(errors="replace")) if found else None
 
 
-def newest_stamp(path: Path) -> float | None:
-    """The newest timestamp near the end of a file. Raises OSError."""
+def last_stamp(path: Path) -> float | None:
+    """The last timestamp of a file, where one is near its end. Raises OSError."""
     with path.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _END))
         stamps = [at for line in file.read().split(b"\n") if (at := stamp_of(line)) is not None]
-    return max(stamps, default=None)
+    return stamps[-1] if stamps else None

@@ -8,13 +8,14 @@ import tracemalloc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, to_builtins
 
 from queuetick.events import Batch, Queue
 from queuetick.genesys.answers import MOST
 from queuetick.genesys.errors import Transient
 from queuetick.genesys.own_names import OwnNames, media_name, snake
 from queuetick.genesys.queries import ENDPOINTS, LEFT_OUT, METRICS, NO_DATA
+from support.junk import spoil, spoilt
 
 TICK = "2026-11-24T04:00:15.000Z"
 Q = "e8963ace-0000-4000-8000-000000000001"
@@ -545,6 +546,16 @@ NO_VALUES = [{"stats": {"count": "x"}}, {"stats": {}}, {"stats": None}, {}]
 
 
 @pytest.mark.parametrize("value", NO_VALUES)
+def test_agents_of_a_status_that_is_named_without_a_value_are_not_known(value) -> None:
+    named = {"metric": "oOnQueueUsers", "qualifier": "IDLE", **value}
+    away = {"metric": "oOffQueueUsers", "qualifier": "a-presence", **value}
+    snapshot = one(users(named, away, datum("oOnQueueUsers", 2, "INTERACTING"), datum("oMemberUsers", 5)))
+    assert (None, None, 5) == (snapshot.agents_available, snapshot.agents_on_queue, snapshot.members)
+    assert (None, 2) == (snapshot.agents_by_status["idle"], snapshot.agents_by_status["interacting"])
+    assert {"unknown": None} == snapshot.off_queue_by_presence
+
+
+@pytest.mark.parametrize("value", NO_VALUES)
 @pytest.mark.parametrize("lost", ["oWaiting", "oInteracting", "oAlerting"])
 def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost, value) -> None:
     counts = {"oWaiting": 4, "oInteracting": 5, "oAlerting": 6}
@@ -557,14 +568,33 @@ def test_a_sum_with_an_unreadable_part_is_not_shown_and_the_others_are(lost, val
     assert (4, 5, 6) == (chat.waiting, chat.interacting, chat.alerting)
 
 
-@pytest.mark.parametrize("value", NO_VALUES)
-def test_agents_of_a_status_that_is_named_without_a_value_are_not_known(value) -> None:
-    named = {"metric": "oOnQueueUsers", "qualifier": "IDLE", **value}
-    away = {"metric": "oOffQueueUsers", "qualifier": "a-presence", **value}
-    snapshot = one(users(named, away, datum("oOnQueueUsers", 2, "INTERACTING"), datum("oMemberUsers", 5)))
-    assert (None, None, 5) == (snapshot.agents_available, snapshot.agents_on_queue, snapshot.members)
-    assert (None, 2) == (snapshot.agents_by_status["idle"], snapshot.agents_by_status["interacting"])
-    assert {"unknown": None} == snapshot.off_queue_by_presence
+WHOLE = [
+    users(
+        *(datum("oOnQueueUsers", 3, "IDLE"), datum("oOnQueueUsers", 2, "INTERACTING"), datum("oMemberUsers", 9)),
+        *(datum("oUserRoutingStatuses", 4, "OFF_QUEUE"), datum("oActiveUsers", 8)),
+    ),
+    *(media(kind, datum("oWaiting", 4), datum("oInteracting", 5), datum("oAlerting", 6)) for kind in ("voice", "chat")),
+]  # fmt: skip
+KNOWN = to_builtins(one(*WHOLE))
+
+
+@pytest.mark.parametrize(("path", "junk"), spoilt(WHOLE, keep=("queueId",), depth=2))
+def test_what_cannot_be_read_never_becomes_a_zero_or_half_a_sum(path, junk) -> None:
+    answer = read(*spoil(WHOLE, path, junk))
+    assert answer.missing == []
+    for name, value in to_builtins(answer.snapshots[0]).items():
+        for part, count in value.items() if name == "agents_by_status" else [(None, value)]:
+            true = KNOWN[name] if part is None else KNOWN[name][part]
+            assert name == "media" or count in (None, true), (name, part)
+
+
+@pytest.mark.parametrize(("count", "unsaid"), [(0, 0), (5, None), ("x", None)])
+def test_agents_that_are_counted_without_a_status_may_have_any(count, unsaid) -> None:
+    given = datum("oOnQueueUsers", 2, "IDLE"), datum("oOnQueueUsers", count)
+    routing = datum("oUserRoutingStatuses", 3, "IDLE"), datum("oUserRoutingStatuses", count)
+    snapshot = one(users(*given, *routing))
+    assert (2, unsaid) == (snapshot.agents_available, snapshot.agents_by_status["communicating"])
+    assert unsaid == snapshot.agents_by_status["off_queue"]
 
 
 def test_nobody_in_all_is_no_longest_time_whatever_a_medium_without_a_count_says() -> None:

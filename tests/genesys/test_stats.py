@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import Forbidden, RateLimited, TooLarge, Transient
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.stats import Window, today
+from support.junk import spoil, spoilt
 from support.virtual import World
 
 TICK = "2026-11-24T04:00:15.000Z"
@@ -226,6 +228,32 @@ def test_an_interval_of_another_shape_makes_its_whole_group_unknown(interval) ->
     voice["data"].append(interval)
     [event] = read(voice, group("chat", metric("nOffered", count=1)))
     assert (None, None, 1) == (event.offered, event.media["voice"].offered, event.media["chat"].offered)
+
+
+WHOLE = [
+    group(kind, metric("nOffered", count=7), metric("tAnswered", count=5, sum=50_000, max=20_000),
+          metric("oServiceLevel", ratio=0.5, numerator=2, denominator=4, target=0.8))
+    for kind in ("voice", "chat")
+]  # fmt: skip
+[KNOWN] = read(*WHOLE)
+
+
+@pytest.mark.parametrize(("path", "junk"), spoilt(WHOLE, keep=("queueId",), depth=2))
+def test_what_cannot_be_read_never_becomes_a_zero_or_half_a_sum(path, junk) -> None:
+    [event] = read(*spoil(WHOLE, path, junk))
+    for name in ("offered", "answered"):
+        assert getattr(event, name) in (None, getattr(KNOWN, name))
+    level, known = event.service_level, KNOWN.service_level
+    assert (level.numerator, level.denominator) in itertools.product(
+        (None, known.numerator), (None, known.denominator)
+    )
+    assert event.answer_seconds.mean in (None, KNOWN.answer_seconds.mean)
+
+
+@pytest.mark.parametrize("junk", [None, 5, {}, {"group": None}, {"group": {"mediaType": "voice"}}])
+def test_beside_a_result_of_no_queue_a_queue_without_a_group_is_not_known(junk) -> None:
+    seen, unseen = read(*WHOLE, junk, queues=(SUPPORT, Queue(OTHER)))
+    assert (14, None) == (seen.offered, unseen.offered)
 
 
 json_values = st.recursive(

@@ -132,10 +132,13 @@ def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _group(item: dict[str, Any]) -> Group:
+    """A group; what of its data is of another shape is a value without a metric: it may have been any."""
     key, data = _dict(item.get("group")), item.get("data")
+    medium = key.get("mediaType")
+    values = data if isinstance(data, list) else [data]
     return Group(
-        Key(_str(key.get("queueId")), _str(key.get("mediaType"))),
-        [_datum(datum) for datum in data if isinstance(datum, dict)] if isinstance(data, list) else None,
+        Key(_str(key.get("queueId")), None if medium is None else str(medium)),
+        None if data is None else [_datum(_dict(value)) for value in values],
     )
 
 

@@ -85,7 +85,7 @@ class Observations:
         answer = Answer([], [])
         for queue in batch.queues:
             described = found.get(queue.id)
-            if not described:
+            if not described or not _names_a_metric(described):
                 answer.missing.append((queue, LEFT_OUT if described is None else NO_DATA))
             else:
                 answer.snapshots.append(reader.snapshot(described, queue))
@@ -139,6 +139,10 @@ class Details:
 
 
 ENDPOINTS: Mapping[str, Observations | Details] = {"observations": Observations(), "details": Details()}
+
+
+def _names_a_metric(groups: Sequence[Group]) -> bool:
+    return any(datum.metric is not None for _, data in groups for datum in data)
 
 
 def _encode(body: object) -> str:

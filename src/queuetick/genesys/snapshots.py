@@ -23,6 +23,7 @@ LATEST = 2**53
 """Epoch milliseconds beyond which an instant is not believed."""
 
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
+_ON_QUEUE_NAMES = tuple(KNOWN_STATUSES[status] for status in _ON_QUEUE_STATUSES)
 
 Group = tuple[str | None, Sequence[Datum]]
 """A queue's values for one media type, or for none."""
@@ -124,32 +125,35 @@ class Reader:
     def _users(self, data: Iterable[Datum]) -> _Users:  # noqa: PLR0912 - one pass over all that a group says
         """Read agents on queue in all, idle among them, by routing status and by presence; members.
 
-        A status with nobody in it is left out by the API (facts, 1.3): in a group that came, absent means 0. A metric
-        that was not asked for stays null.
+        A status with nobody in it is left out by the API (facts, 1.3): in a group that came, absent means 0; but not
+        where a value does not say of which metric or status it is. A metric that was not asked for stays null.
         """
         users = _Users()
-        by_status: dict[str, int | None] = {
-            "idle": 0,
-            "interacting": 0,
-            "communicating": 0,
-            "not_responding": 0,
-        }
+        by_status: dict[str, int | None] = {}
         elsewhere: dict[str, int | None] = {}
         by_presence: dict[str, int | None] = {}
         routing_said = False
+        on_queue_absent: int | None = 0
+        off_queue_absent: int | None = 0
         for datum in data:
             stats = datum.stats or _NO_STATS
             metric, qualifier = datum.metric, datum.qualifier
             if metric == "oOnQueueUsers":
                 if qualifier is not None:
                     by_status[KNOWN_STATUSES.get(qualifier) or status_name(qualifier)] = stats.count
+                elif stats.count != 0:
+                    on_queue_absent = None
             elif metric == "oUserRoutingStatuses":
                 routing_said = True
-                if qualifier is not None and qualifier not in _ON_QUEUE_STATUSES:
+                if qualifier is None:
+                    off_queue_absent = None if stats.count != 0 else off_queue_absent
+                elif qualifier not in _ON_QUEUE_STATUSES:
                     elsewhere[KNOWN_STATUSES.get(qualifier) or status_name(qualifier)] = stats.count
             elif metric == "oOffQueueUsers":
                 if qualifier is not None:
                     by_presence[qualifier] = stats.count
+            elif metric is None:
+                on_queue_absent = off_queue_absent = None
             elif qualifier is not None:
                 continue
             elif metric == "oMemberUsers":
@@ -159,6 +163,7 @@ class Reader:
             elif metric == "oWaiting":
                 users.waiting = stats.count
         if self._on_queue_asked:
+            by_status = {**dict.fromkeys(_ON_QUEUE_NAMES, on_queue_absent), **by_status}
             known = [count for count in by_status.values() if count is not None]
             users.on_queue = sum(known) if len(known) == len(by_status) else None
             users.available = by_status["idle"]
@@ -167,7 +172,8 @@ class Reader:
         for name, count in elsewhere.items():
             by_status.setdefault(name, count)
         # Absent among statuses that were given means nobody; with no status given at all it is not known.
-        by_status.setdefault("off_queue", 0 if routing_said or users.members == 0 else None)
+        said = routing_said or users.members == 0
+        by_status.setdefault("off_queue", off_queue_absent if said else None)
         users.by_status = by_status
         if by_presence or by_status["off_queue"] == 0:
             users.by_presence = self._off_queue(by_presence)
@@ -184,13 +190,15 @@ class Reader:
 
 
 def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> MediaCounts:
-    """One media type's values; a metric whose value is no count is added to `unreadable`.
+    """One media type's values; a metric whose value is no count is added to `unreadable`, and so is an absent one where
+    a value does not say of which metric it is.
 
     The innermost loop of the program (four values, for each media type of each queue, each cycle): no detours.
     """
     waiting: int | UnsetType | None = UNSET
     interacting: int | UnsetType | None = UNSET
     alerting: int | UnsetType | None = UNSET
+    absent: UnsetType | None = UNSET
     waiting_since = interacting_since = None
     for datum in data:
         stats = datum.stats or _NO_STATS
@@ -205,6 +213,11 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
             waiting_since = _began(stats)
         elif metric == "oLongestInteracting":
             interacting_since = _began(stats)
+        elif metric is None:
+            absent = None
+    waiting = absent if waiting is UNSET else waiting
+    interacting = absent if interacting is UNSET else interacting
+    alerting = absent if alerting is UNSET else alerting
     if waiting is None:
         unreadable.add("oWaiting")
     if interacting is None:

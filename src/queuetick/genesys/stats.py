@@ -32,6 +32,9 @@ METRICS = (
     "oServiceLevel",
 )
 
+_ADDED_UP = ("count", "sum", "max", "numerator", "denominator")
+"""Statistics of which a part that is left out makes the whole unknown."""
+
 MOST = 1e15
 """Contacts or milliseconds; a larger number is not believed."""
 
@@ -68,20 +71,23 @@ def read(
 ) -> list[QueueStats]:
     """Read an answer that arrived at `arrived` (epoch seconds): one event for each of `queues`.
 
-    A queue without a group had no contact: its counts are 0. In an answer without `results` nothing is said: they are
-    null. Raises Transient when it is no answer.
+    A queue without a group had no contact: its counts are 0. In an answer without `results`, or with a result that
+    names no queue and so may be of any, they are null. Raises Transient when it is no answer.
     """
     answer = read_object(data)
     groups = read_items(answer, "results")
     found: dict[str, dict[str, _Sums]] = {}
+    results = answer.get("results")
+    complete = results is not None and len(results) == len(groups)
     for group in groups:
         key = group.get("group")
         if not isinstance(key, dict) or not isinstance(queue_id := key.get("queueId"), str):
+            complete = False
             continue
         medium = key.get("mediaType")
-        name = media_name(medium) if isinstance(medium, str) else ""
+        name = "" if medium is None else media_name(str(medium))
         found.setdefault(queue_id.lower(), {})[name] = _Sums.of(group.get("data"))
-    none = _Sums({} if answer.get("results") is not None else None)
+    none = _Sums({} if complete else None)
     start, end, observed_at = utc(window.start), utc(window.end), utc(arrived)
     events = []
     for queue in queues:
@@ -110,20 +116,22 @@ class _Sums:
 
     @classmethod
     def of(cls, data: Any) -> _Sums:
-        """Read a group's `data`. A metric that is named without a count is not known; nor is any in an interval, or an
-        item, of another shape.
+        """Read a group's `data`. What a metric that is named leaves out is not known; nor is any metric in an interval,
+        or an item, of another shape.
         """
         intervals = data if isinstance(data, list) else [None]
         sums = cls({})
         for interval in intervals:
             metrics = interval.get("metrics") if isinstance(interval, dict) else None
-            if not isinstance(metrics, list) or not all(isinstance(item, dict) for item in metrics):
+            if not isinstance(metrics, list):
                 return cls(None)
             for item in metrics:
+                if not isinstance(item, dict) or not isinstance(metric := item.get("metric"), str):
+                    return cls(None)
                 stats = item.get("stats")
                 known = stats if isinstance(stats, dict) else {}
-                for statistic, value in {"count": None, **known}.items():
-                    sums.add((str(item.get("metric")), statistic), _number(value))
+                for statistic, value in {**dict.fromkeys(_ADDED_UP), **known}.items():
+                    sums.add((metric, statistic), _number(value))
         return sums
 
     @classmethod

@@ -379,6 +379,11 @@ def test_a_503_of_the_login_host_is_waited_out_as_it_asks_but_not_longer_than_fi
     assert len(host.logins) == began + 1
 
 
+@pytest.mark.parametrize("status", [200, 201, 203])
+def test_a_token_in_any_answer_of_success_is_a_token(status):
+    assert login(Response(status, "Fine", {}, b'{"access_token":"abc"}')).value == "abc"
+
+
 @pytest.mark.parametrize(
     ("said", "taken"),
     [

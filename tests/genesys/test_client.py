@@ -206,13 +206,13 @@ def test_the_details_endpoint_has_its_own_path_and_permission() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retries", "deadline", "timeout"), [(0, 100.1, 10.0), (1, 104.0, 4.0), (1, 100.1, 0.5), (1, 200.0, 10.0)]
+    ("sent", "deadline", "timeout"), [(0, 100.1, 10.0), (1, 104.0, 4.0), (1, 100.1, 0.5), (1, 200.0, 10.0)]
 )
 def test_a_first_attempt_has_the_whole_timeout_and_a_retry_ends_with_the_cycle(
-    retries, deadline, timeout
+    sent, deadline, timeout
 ) -> None:
     transport = Scripted([SEEN])
-    observe(transport, usage=Usage(retries=retries), deadline=deadline)
+    observe(transport, usage=Usage(requests=sent), deadline=deadline)
     assert [timeout] == transport.timeouts
 
 

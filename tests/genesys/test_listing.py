@@ -201,15 +201,25 @@ def test_a_listing_that_goes_on_to_disagree_is_an_error_with_the_numbers(fault) 
     assert LISTING_ATTEMPTS * 4 >= len(transport.asked)
 
 
-def test_a_listing_that_is_in_doubt_when_its_time_is_over_is_an_error_and_no_deferral() -> None:
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ({"entities": [], "total": 2}, "there are 2 queues, and names 0"),
+        ({"entities": [{"id": "a"}], "pageCount": 5}, "not read to its end: .* 1 of at least 5 pages"),
+        ({"entities": [{"id": "a"}], "nextUri": "/more"}, "not read to its end"),
+    ],
+)
+def test_a_listing_in_doubt_or_half_read_when_its_time_is_over_is_an_error_and_no_deferral(
+    page, reason
+) -> None:
     class OneWalk(Budget):
         def acquire(self, route: str, deadline: float) -> None:
             if self.log:
                 raise Deferred(1.0)
             super().acquire(route, deadline)
 
-    with pytest.raises(ListingContradicted):
-        client(Scripted([answer({"entities": [], "total": 2})]), budget=OneWalk()).queues()
+    with pytest.raises(ListingContradicted, match=reason):
+        client(Scripted([answer(page)]), budget=OneWalk()).queues()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The accounting law, checked on lines: what the tests, the chaos run and the soak all hold the daemon to.
 
 For each cycle number 1..N there is exactly one of cycle.completed, cycle.skipped, cycle.crashed; the queues of a
-completed cycle are the sum of its six outcomes; each snapshot is written, and each failed queue is named unless the API
-was lost before; each line is one whole JSON object; no line holds a secret.
+completed cycle are the sum of its six outcomes, and its retries were sent; each snapshot is written, and each failed
+queue is named unless the API was lost before; each line is one whole JSON object; no line holds a secret.
 """
 
 from __future__ import annotations
@@ -95,6 +95,10 @@ class Account:
         if name != "cycle.completed":
             return
         self.totals.update({key: fact[key] for key in ("queues", "requests", "retries", *OUTCOMES)})
+        if fact["retries"] and fact["retries"] >= fact["requests"]:
+            self.breaches.append(
+                f"cycle {fact['cycle']}: {fact['retries']} retries in {fact['requests']} requests"
+            )
         self.outcomes[fact["outcome"]] += 1
         self.lateness.append(fact["lateness_seconds"])
         self.durations.append(fact["duration_seconds"])

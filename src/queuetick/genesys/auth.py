@@ -107,7 +107,7 @@ class Login:
             response = self._transport.send(options, timeout=self._timeout, most=MAX_BODY)
         except ApiError as error:
             raise LoginFailed(f"login at {self._place}: {error.reason}") from error
-        if response.status == 200:
+        if 200 <= response.status < 300:
             return _read_token(response, self._place)
         cause = from_answer(response.status, response.headers, response.data, now=self._now())
         if cause.genuine and response.status in (400, 401, 403):

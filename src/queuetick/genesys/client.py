@@ -113,7 +113,7 @@ class Client:
         """
         timeout = self._timeout
         metrics = self._metrics.in_force
-        if usage.retries:
+        if usage.requests:
             timeout = min(timeout, max(0.5, deadline - self._monotonic()))
         response = self._request(
             "POST",
@@ -219,8 +219,8 @@ class Client:
         """List the org's queues, page by page (facts, section 4), until what was found agrees with `total`.
 
         Calls `on_page(page, pages)` after each page. Asks `LISTING_ATTEMPTS` times at most, and starts no request at or
-        after `deadline` (monotonic seconds). Raises ListingContradicted when the listing still disagrees with itself,
-        another ApiError, Deferred or Stopped.
+        after `deadline` (monotonic seconds). Raises ListingContradicted when the listing still disagrees with itself or
+        was not read to its end by then, another ApiError, Deferred (nothing was read) or Stopped.
         """
         usage = usage if usage is not None else Usage()
         doubt: ListingContradicted | None = None
@@ -237,8 +237,9 @@ class Client:
                     raise
                 doubt = error
             except Deferred:
-                if doubt is None:
+                if doubt is None and not listing.pages:
                     raise
+                doubt = doubt or listing.unfinished()
                 break
         assert doubt is not None  # noqa: S101 - the loop ends only after a doubt
         raise doubt

@@ -92,6 +92,11 @@ class Listing:
             raise self._doubt(f"the listing says no total, and names {found} queues")
         return list(self._found.values())
 
+    def unfinished(self) -> ListingContradicted:
+        """The error where no request is left for the next page."""
+        pages = f"{self.pages} of at least {self.expected_pages} pages"
+        return ListingContradicted(f"the listing was not read to its end: time or budget ended after {pages}")
+
     def _doubt(self, reason: str) -> ListingContradicted:
         counts = {"repeated": self._repeated, "unreadable": self._unreadable}
         extra = "".join(f", {count} {name}" for name, count in counts.items() if count)

@@ -171,8 +171,7 @@ class Cycle:
                     )
                 except RateLimited:
                     if not self.spend():
-                        return None
-                    usage.retries += 1  # the next attempt waits for the pause, or is deferred
+                        return None  # else the next attempt waits for the pause, or is deferred
                 except Transient as error:
                     failures += 1
                     if (
@@ -182,7 +181,6 @@ class Cycle:
                     ):
                         self.fail(batch, error, failures)
                         return None
-                    usage.retries += 1
                 else:
                     self._take(batch, answer)
                     return None
@@ -198,6 +196,7 @@ class Cycle:
             self.fail(batch, error, failures + 1)
             return None
         finally:
+            usage.retries = max(0, usage.requests - 1)
             self.count(usage)
 
     def look_up(self, queue_id: str) -> Queue | None:

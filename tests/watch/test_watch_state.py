@@ -300,6 +300,24 @@ def test_stale_is_three_intervals_as_configured_learned_or_stretched() -> None:
     assert one(board).stale_after == 45.0
 
 
+def test_a_reload_says_which_settings_are_no_longer_known() -> None:
+    """Their values are in no line: the interval is learned again, and no row is stale or fresh by the old one."""
+    config = {"poll": {"interval": 15}, "output": {"snapshots": "changed", "heartbeat": 60}}
+    board = board_of(
+        line("daemon.started", START, config=config),
+        *(completed(n, at=START + 15 * n) for n in range(1, 4)),
+        snapshot(at=START + 45, cycle=3),
+        line("queue.stats", START + 45, queue_id="q1", offered=205),
+        line("config.reloaded", START + 46, changed=["log.level"]),
+    )
+    assert one(board).stale_after == 90.0 and row(board).stats
+    changed = ["poll.interval", "output.snapshots", "stats.enabled"]
+    board.feed([line("config.reloaded", START + 47, changed=changed)])
+    assert one(board).stale_after == STALE_UNLEARNED and row(board).stats is None
+    board.feed([completed(n, at=START + 60 * (n - 3)) for n in range(4, 8)])
+    assert one(board).stale_after == 180.0
+
+
 def test_a_name_is_kept_while_lines_do_not_say_it() -> None:
     """`queue_name` is absent until discovery has run, after a restart too."""
     board = board_of(

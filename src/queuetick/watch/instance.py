@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from queuetick.events import CycleReport, DaemonStarted, Fact, QueueStats
@@ -139,6 +140,14 @@ class Instance:
         self.health.completed(report, at, late=late)
         whole = not (report.failed or report.deferred or report.unchanged)
         return ordinal == self.ordinal and snapshots == self.seen and whole
+
+    def reloaded(self, changed: Iterable[str]) -> None:
+        """Forget what a reload changed: its line names the keys, not their values. Cycles tell the interval again."""
+        if "poll.interval" in changed:
+            self.health.interval = None
+            self._gaps.clear()
+        if "output.snapshots" in changed:
+            self.health.changed_only = False
 
     def started(self, line: DaemonStarted) -> None:
         """A new daemon says again what is wrong; what the last one said is over."""

@@ -180,17 +180,8 @@ class Board:
                     self._end_failures(line.org, at)
             case events.BatchFailed():
                 self._batch_failed(fact, line.org, at)
-            case _ if late:
-                pass
-            case events.DaemonStarted():
-                self._started(fact, instance)
-            case events.QueuesRefreshed():
-                for queue_id in fact.removed_ids or ():
-                    self.rows.pop((line.org, queue_id), None)
-            case _:
-                self._queue_event(fact, line.org, at)
-        if not late:
-            instance.health.take(fact, at)
+            case _ if not late:
+                self._news(fact, instance, at)
         entry = self._changes.take(line, self._now)
         if entry is not None:
             self.events.append(entry)
@@ -200,8 +191,20 @@ class Board:
         for queue_id in fact.queue_ids or ():
             self._trouble((org, queue_id), Status(Trouble.FAILED, at, reason))
 
-    def _queue_event(self, fact: events.Fact, org: str, at: float) -> None:
+    def _news(self, fact: events.Fact, instance: Instance, at: float) -> None:
+        """Take an event that is the newest on its subject."""
+        org = instance.org
         match fact:
+            case events.DaemonStarted():
+                self._started(fact, instance)
+            case events.ConfigReloaded():
+                changed = fact.changed or ()
+                instance.reloaded(changed)
+                if any(key.startswith("stats.") for key in changed):
+                    self._forget_stats(org)
+            case events.QueuesRefreshed():
+                for queue_id in fact.removed_ids or ():
+                    self.rows.pop((org, queue_id), None)
             case events.QueueMissing():
                 reason = words(fact.reason) or "not in the answer"
                 self._trouble((org, fact.queue_id), Status(Trouble.MISSING, at, reason), fact)
@@ -214,12 +217,18 @@ class Board:
                     row.status = None
             case events.QueueStats():
                 self._stats(fact, org)
+        instance.health.take(fact, at)
 
     def _stats(self, fact: events.QueueStats, org: str) -> None:
         self.has_stats = True
         row = self.rows.get((org, fact.queue_id))
         if row is not None:
             row.stats = fact
+
+    def _forget_stats(self, org: str) -> None:
+        for row in self.rows.values():
+            if row.org == org:
+                row.stats = None
 
     def _forget_unpolled(self, instance: Instance) -> None:
         """Drop the queues that are no longer asked for.
@@ -255,9 +264,10 @@ class Board:
         instance.started(fact)
         for key in [key for key, row in self.rows.items() if key[0] == instance.org and row.snapshot is None]:
             del self.rows[key]
+        self._forget_stats(instance.org)
         for row in self.rows.values():
             if row.org == instance.org:
-                row.status = row.stats = None
+                row.status = None
 
     def _trouble(
         self, key: Key, status: Status, fact: events.QueueMissing | events.QueueInvalid | None = None

@@ -178,6 +178,7 @@ $(MUTATION)/.installed: requirements/ci.txt requirements/mutation.txt
 	$(PYTHON) -m venv $(MUTATION)
 	$(MUTATION)/bin/python -m pip install --quiet --require-hashes --requirement requirements/ci.txt
 	$(MUTATION)/bin/python -m pip install --quiet --requirement requirements/mutation.txt
+	$(MUTATION)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/dev/mutation.md (10 minutes)

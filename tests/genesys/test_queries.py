@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tracemalloc
 
@@ -125,92 +126,70 @@ def test_a_queue_that_the_answer_leaves_out_is_missing_and_one_that_nobody_asked
     assert [Q] == [snapshot.queue_id for snapshot in answer.snapshots]
 
 
-def test_longest_wait_is_now_minus_the_oldest_epoch_milliseconds() -> None:
-    snapshot = one(
-        media(
-            "voice", datum("oWaiting", 3), datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678)
-        ),
-        media(
-            "chat", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=1787230900000.0)
-        ),
+LONGEST = [
+    ("oWaiting", "oLongestWaiting", "longest_wait_seconds"),
+    ("oInteracting", "oLongestInteracting", "longest_interaction_seconds"),
+]
+both_ages = pytest.mark.parametrize(
+    ("this", "other"), [(LONGEST[0], LONGEST[1]), (LONGEST[1], LONGEST[0])], ids=["wait", "interaction"]
+)
+
+
+@both_ages
+def test_the_longest_is_now_minus_the_oldest_epoch_milliseconds_in_any_order_of_media(this, other) -> None:
+    metric, longest, field = this
+    groups = (
+        media("chat", datum(metric, 1), datum(longest, 1, calculatedMetricValue=1787230900000.0)),
+        media("voice", datum(metric, 3), datum(longest, 1, calculatedMetricValue=1787230858678)),
+        media("email", datum(metric, 2)),
     )
-    assert 83.2 == snapshot.longest_wait_seconds == snapshot.media["voice"].longest_wait_seconds
-    assert 41.9 == snapshot.media["chat"].longest_wait_seconds
+    for order in itertools.permutations(groups):
+        snapshot = one(*order)
+        assert 83.2 == getattr(snapshot, field) == getattr(snapshot.media["voice"], field)
+        assert 41.9 == getattr(snapshot.media["chat"], field)
+        assert UNSET is getattr(snapshot.media["email"], field)
+        assert getattr(snapshot, other[2]) is None, "an interaction is no wait"
 
 
-def test_longest_wait_is_never_negative_and_null_when_nobody_waits() -> None:
-    future = int((ARRIVED + 60) * 1000)
-    snapshot = one(
-        media("voice", datum("oWaiting", 1), datum("oLongestWaiting", 1, calculatedMetricValue=future))
-    )
-    assert 0.0 == snapshot.longest_wait_seconds
-    idle = one(media("voice", datum("oWaiting", 0), datum("oLongestWaiting", 1, calculatedMetricValue=1)))
-    assert idle.longest_wait_seconds is None
-
-
-def interacting(kind, count, began):
-    return media(
-        kind, datum("oInteracting", count), datum("oLongestInteracting", 1, calculatedMetricValue=began)
-    )
-
-
-def test_longest_interaction_is_now_minus_the_oldest_epoch_milliseconds() -> None:
-    snapshot = one(
-        interacting("chat", 1, 1787230900000.0),
-        interacting("voice", 3, 1787230858678),
-        media("email", datum("oInteracting", 2)),
-    )
-    assert 83.2 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
-    assert 41.9 == snapshot.media["chat"].longest_interaction_seconds
-    assert UNSET is snapshot.media["email"].longest_interaction_seconds
-    assert snapshot.longest_wait_seconds is None, "an interaction is no wait"
-
-
-def test_longest_interaction_is_not_known_when_the_api_does_not_say() -> None:
+@both_ages
+def test_the_longest_is_not_known_when_the_api_does_not_say(this, other) -> None:
+    metric, longest, field = this
     for snapshot in (
-        one(media("voice", datum("oInteracting", 2))),
-        one(media("voice", datum("oInteracting", 2), datum("oLongestInteracting", 1))),
+        one(media("voice", datum(metric, 2))),
+        one(media("voice", datum(metric, 2), datum(longest, 1))),
         one(users(datum("oMemberUsers", 3))),
-    ):
-        assert snapshot.longest_interaction_seconds is None
-        for counts in (snapshot.media or {}).values():
-            assert UNSET is counts.longest_interaction_seconds
+        one(media("voice", datum(longest, 1, calculatedMetricValue=1787230858678)), media("chat", datum(metric, 0))),
+    ):  # fmt: skip
+        assert getattr(snapshot, field) is None
+        assert getattr(snapshot, other[2]) is None
 
 
-def test_longest_interaction_is_null_when_nobody_interacts() -> None:
-    told = datum("oLongestInteracting", 0, calculatedMetricValue=1787230858678)
-    for snapshot in (
-        one(interacting("voice", 0, 1787230858678)),
-        one(media("voice", datum("oInteracting", 1), told)),
-    ):
-        assert snapshot.longest_interaction_seconds is None
-        assert UNSET is snapshot.media["voice"].longest_interaction_seconds
-
-
-def test_longest_interaction_is_never_negative() -> None:
-    snapshot = one(interacting("voice", 1, int((ARRIVED + 60) * 1000)))
-    assert 0.0 == snapshot.longest_interaction_seconds == snapshot.media["voice"].longest_interaction_seconds
-
-
-@pytest.mark.parametrize("lie", ["NaN", '"7"', "-1", "0", "true", "[]", "{}", "1e999", "1e16"])
-def test_a_beginning_that_is_no_instant_costs_the_longest_interaction_and_nothing_else(lie) -> None:
+@both_ages
+@pytest.mark.parametrize(
+    ("number", "count", "began", "age"),
+    [(1, 1, "1787230900000", 41.9), (1, None, "1787230900000", 41.9), ("x", 1, "1787230858678", 83.2),
+     (1, 1, "1787231001878", 0.0), (1, 1, "1", 1_787_230_941.9), (1, 1, f"{2**53 - 1}", 0.0),
+     (1, 0, "1787230900000", None), (0, 1, "1", None), (0, 1, "1787230858678", None), (1, 1, f"{2**53}", None),
+     *((1, 1, lie, None) for lie in ("null", "0", "-1", "-5", "NaN", '"7"', '"x"', "true", "[]", "{}", "1e16", "1e308",
+                                     "1e999", "1" + 400 * "0"))],
+)  # fmt: skip
+def test_it_began_at_an_epoch_in_milliseconds_or_is_not_known_and_costs_nothing_else(
+    this, other, number, count, began, age
+) -> None:
+    metric, longest, field = this
     group = media(
         "voice",
-        datum("oInteracting", 2),
-        datum("oWaiting", 1),
-        datum("oLongestWaiting", 1, calculatedMetricValue=1787230858678),
-        datum("oLongestInteracting", 1, calculatedMetricValue=111),
+        datum(metric, number),
+        datum(other[0], 2),
+        datum(other[1], 1, calculatedMetricValue=1787230858678),
+        datum(longest, count, calculatedMetricValue=111),
     )
-    raw = json.dumps({"results": [group]}).replace("111", lie)
-    snapshot = one(raw=raw.encode())
-    assert snapshot.longest_interaction_seconds is None
-    assert UNSET is snapshot.media["voice"].longest_interaction_seconds
-    assert (2, 1, 83.2) == (snapshot.interacting, snapshot.waiting, snapshot.longest_wait_seconds)
-
-
-def test_an_unreadable_count_does_not_hide_the_longest_interaction() -> None:
-    snapshot = one(interacting("voice", "x", 1787230858678))
-    assert (None, 83.2) == (snapshot.interacting, snapshot.longest_interaction_seconds)
+    snapshot = one(raw=json.dumps({"results": [group]}).replace("111", began).encode())
+    assert age == getattr(snapshot, field)
+    assert (UNSET if age is None else age) == getattr(snapshot.media["voice"], field)
+    counts = {"oWaiting": snapshot.waiting, "oInteracting": snapshot.interacting}
+    assert {metric: None if number == "x" else number, other[0]: 2} == counts
+    assert 83.2 == getattr(snapshot, other[2])
 
 
 def test_unknown_media_and_qualifiers_pass_through_in_snake_case() -> None:
@@ -341,17 +320,6 @@ def test_a_status_whose_count_is_no_count_makes_the_total_unknown() -> None:
     assert (None, 2) == (given.agents_by_status["idle"], given.agents_by_status["communicating"])
 
 
-@pytest.mark.parametrize(
-    ("count", "began", "expected"),
-    [(1, 1_787_230_900_000, 41.9), (0, 1_787_230_900_000, None), (1, None, None), (1, 0, None), (1, -5, None),
-     (1, "x", None), (1, 1e308, None), (1, 10**400, None),
-     (1, 1, 1_787_230_941.9), (1, 2**53 - 1, 0.0), (1, 2**53, None), (None, 1_787_230_900_000, 41.9)],
-)  # fmt: skip
-def test_the_oldest_wait_began_at_an_epoch_in_milliseconds_or_at_none(count, began, expected) -> None:
-    stats = {"metric": "oLongestWaiting", "stats": {"count": count, "calculatedMetricValue": began}}
-    assert expected == one(media("voice", datum("oWaiting", 1), stats)).longest_wait_seconds
-
-
 def test_zero_is_a_fact_and_what_cannot_be_read_is_not_known_in_each_count() -> None:
     nought = media("voice", datum("oWaiting", 0), datum("oInteracting", 0), datum("oAlerting", 0))
     shown = one(nought)
@@ -383,18 +351,6 @@ def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -
     assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
     both = one(users(datum("oWaiting", 4)), media("voice", datum("oWaiting", 3)))
     assert 3 == both.waiting
-
-
-def test_the_longest_interaction_is_over_all_media_whichever_comes_last() -> None:
-    def interacting(kind: str, seconds: int) -> dict:
-        began = (ARRIVED - seconds) * 1000
-        return media(
-            kind, datum("oInteracting", 1), datum("oLongestInteracting", 1, calculatedMetricValue=began)
-        )
-
-    for order in ((30, 90, 60), (90, 60, 30), (30, 60, 90)):
-        groups = [interacting(kind, n) for kind, n in zip(("voice", "chat", "email"), order, strict=True)]
-        assert 90.0 == one(*groups).longest_interaction_seconds
 
 
 def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:
@@ -595,16 +551,6 @@ def test_agents_that_are_counted_without_a_status_may_have_any(count, unsaid) ->
     snapshot = one(users(*given, *routing))
     assert (2, unsaid) == (snapshot.agents_available, snapshot.agents_by_status["communicating"])
     assert unsaid == snapshot.agents_by_status["off_queue"]
-
-
-def test_nobody_in_all_is_no_longest_time_whatever_a_medium_without_a_count_says() -> None:
-    began = {"calculatedMetricValue": 1787230858678}
-    for metric, field, longest in (
-        ("oWaiting", "longest_wait_seconds", "oLongestWaiting"),
-        ("oInteracting", "longest_interaction_seconds", "oLongestInteracting"),
-    ):
-        snapshot = one(media("voice", datum(longest, 1, **began)), media("chat", datum(metric, 0)))
-        assert getattr(snapshot, field) is None
 
 
 @pytest.mark.parametrize(

@@ -442,8 +442,12 @@ def test_the_next_tick_is_a_place_on_the_grid_after_now_and_never_one_that_has_p
     assert abs(following / interval - round(following / interval)) < 1e-5
 
 
-@pytest.mark.parametrize("by", [-3600.0, -2.0, 3600.0])
-def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_has_the_grid(by):
+@pytest.mark.parametrize(
+    ("by", "times", "moves"), [(-3600.0, 1, 1), (-2.0, 1, 1), (3600.0, 1, 1), (0.05, 100, 0)]
+)
+def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_and_not_slewed_has_the_grid(
+    by, times, moves
+):
     time = VirtualTime()
     daemon = Daemon(configuration(), Emitter(MemoryOutput(), now=time.now), environ={}, load=configuration)
     daemon._clock = time.clock()
@@ -452,24 +456,11 @@ def test_the_main_thread_puts_the_next_tick_where_a_clock_that_was_set_has_the_g
     daemon._app.schedule.replace = lambda: replaced.append(time.now())
     daemon._look_around()
     assert replaced == []
-    time.set_wall_clock(by)
-    daemon._look_around()
-    daemon._look_around()
-    assert len(replaced) == 1
-    daemon._app.runner.close()
-
-
-def test_a_slewed_clock_is_not_taken_for_one_that_was_set():
-    time = VirtualTime()
-    daemon = Daemon(configuration(), Emitter(MemoryOutput(), now=time.now), environ={}, load=configuration)
-    daemon._clock = time.clock()
-    daemon._clock_offset = daemon._offset()
-    replaced = []
-    daemon._app.schedule.replace = lambda: replaced.append(time.now())
-    for _ in range(100):
-        time.set_wall_clock(0.05)
+    for _ in range(times):
+        time.set_wall_clock(by)
         daemon._look_around()
-    assert replaced == []
+        daemon._look_around()
+    assert len(replaced) == moves
     daemon._app.runner.close()
 
 

@@ -302,9 +302,8 @@ class TokenSource:
         self._state.next_try = -math.inf
         self._state.expires_at = now + token.expires_in
         ahead = min(60.0, 0.1 * token.expires_in)
-        self._state.renew_at = max(
-            self._state.expires_at - ahead, now + MIN_LOGIN_DISTANCE
-        )  # whatever `expires_in` says
+        # Whatever `expires_in` says, not at once.
+        self._state.renew_at = max(self._state.expires_at - ahead, now + MIN_LOGIN_DISTANCE)
         self._emit(TokenRenewed(reason=self._state.reason, expires_in_seconds=token.expires_in))
         if self._state.reason == "expiring":
             self._state.refused.clear()

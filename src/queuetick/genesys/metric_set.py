@@ -55,11 +55,8 @@ class MetricSet:
                 self._suspect = (part[0], refusal)
             if self._suspect is not None and self._answered:
                 return [self._drop(*self._suspect)]
-        if not self._parts:
-            self._suspect, self._answered = (
-                None,
-                False,
-            )  # all was answered, or nothing was: no metric is at fault
+        if not self._parts:  # all was answered, or nothing was: no metric is at fault
+            self._suspect, self._answered = None, False
         return []
 
     def restore(self, ask: Ask) -> None:

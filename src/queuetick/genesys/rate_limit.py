@@ -80,9 +80,8 @@ class _Limit:
             return ready
         if excess < len(self.answered):
             return max(ready, self.answered[int(excess)] + WINDOW)
-        return max(
-            ready, now + WINDOW
-        )  # the whole budget is under way: its answers must be a minute old first
+        # The whole budget is under way: its answers must be a minute old first.
+        return max(ready, now + WINDOW)
 
 
 class RateLimiter:
@@ -128,9 +127,8 @@ class RateLimiter:
         Observations may always send so many that a cycle fits into `LONGEST_STRETCH`; stats what observations and
         the listing leave.
         """
-        allowed: float | None = self._limits[route].allowed
-        if allowed is None:
-            allowed = math.inf
+        stated = self._limits[route].allowed
+        allowed = math.inf if stated is None else stated
         if route == "stats":
             needed = math.ceil(self._needed * WINDOW / self._interval)
             listed = self._limits["listing"].count(self._monotonic())

@@ -423,6 +423,18 @@ RULES = {
         "must be a number, not text (it is '15')",
         "poll.interval takes seconds from cycle to cycle, 0.1 to 3600",
     ),
+    "a truth for a number": (
+        "[poll]\ninterval = true",
+        "poll.interval",
+        "must be a number, not true or false (it is true)",
+        "poll.interval takes seconds from cycle to cycle, 0.1 to 3600",
+    ),
+    "a date for a number": (
+        "[queues]\nrefresh = 2026-11-27",
+        "queues.refresh",
+        "must be a number, not a date (it is 2026-11-27)",
+        "queues.refresh takes seconds between discoveries, 1 to 86400 (a day)",
+    ),
     "text for a list": (
         '[queues]\nids = "x"',
         "queues.ids",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import date, time
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -35,6 +36,9 @@ _WORDS = {
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
+    "datetime": "a date and time",
+    "date": "a date",
+    "time": "a time",
 }
 
 _SECRET = re.compile(r"secret|token|password|client_id|clientid", re.IGNORECASE)
@@ -88,10 +92,17 @@ def _value(key: str, value: Any, hint: Any, problems: list[Problem]) -> Any:
 def _shown(key: str, value: Any) -> str:
     """The start of a wrong value, in brackets; nothing where it is empty or may hold a secret."""
     try:
-        text = repr(value)
+        text = _spelled(value)
     except ValueError:  # int() and repr() stop at 4,300 digits; a hexadecimal literal does not
         return " (it is a number of thousands of digits)"
     return "" if value == "" or is_secret_key(key) or "@" in text else f" (it is {text:.60})"
+
+
+def _spelled(value: Any) -> str:
+    """A value as the file has it, also where Python spells it in another way."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, date | time) else repr(value)
 
 
 def describe(hint: Any) -> str:

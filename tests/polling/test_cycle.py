@@ -242,6 +242,23 @@ def test_batches_that_are_all_answered_before_the_first_doubling_take_one_thread
     assert 1 == len(asked_by)
 
 
+def test_where_the_system_gives_no_further_thread_the_cycle_goes_on_with_those_it_has() -> None:
+    refused = threading.Event()
+
+    class Few(ThreadPoolExecutor):
+        def submit(self, *work):
+            if self._threads:
+                refused.set()
+                raise RuntimeError("can't start new thread")
+            return super().submit(*work)
+
+    cycle = Script(
+        lambda *_: [] if refused.wait(10) else Forbidden("never asked for a second thread"), concurrency=4
+    )
+    cycle.threads = Few(4)
+    assert ("ok", 6) == ((report := cycle.run(*queues(6), batch_size=2)).outcome, report.snapshots)
+
+
 # Missing, and back
 
 

@@ -135,7 +135,12 @@ class Cycle:
         under_way: set[Future[None]] = set()
         started = 0
         while (more := min(max(1, started), self.plan.concurrency - started, len(pieces))) > 0 or under_way:
-            under_way |= {self._threads.submit(take) for _ in range(more)}
+            try:
+                for _ in range(more):
+                    under_way.add(self._threads.submit(take))
+            except RuntimeError:  # the system gives no further thread, or the daemon closes
+                if not under_way:
+                    raise
             started += more
             under_way = wait(under_way, timeout=SLOW_START).not_done
             if self._clock.wait(0.0):

@@ -40,6 +40,34 @@ def test_an_unknown_client_id_is_400_invalid_client(check, credentials):
     assert "genesys.region" in diagnosis["login"]["fix"]
 
 
+BODIES = {
+    "OAuth": '{"error": "unauthorized_client", "description": "no such grant"}',
+    "API": '{"message": "no", "code": "%s", "status": %d, "contextId": "c"}',
+}
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "status", "text", "code", "said"),
+    [
+        ("login", "login", 400, BODIES["OAuth"], 77, "wrong grant type"),
+        ("login", "login", 302, "", 75, "sign-in page"),
+        ("login", "login", 405, "<html>no</html>", 75, "sign-in page"),
+        ("listing", LISTING, 302, "", 75, "the proxy lead to"),
+        ("observations", OBSERVING, 418, "<html>no</html>", 75, "the proxy lead to"),
+        ("observations", OBSERVING, 401, BODIES["API"] % ("bad.credentials", 401), 1, "are of one region"),
+        ("observations", OBSERVING, 400, BODIES["API"] % ("bad.request", 400), 1, "the API itself refuses"),
+        ("listing", LISTING, 404, BODIES["API"] % ("not.found", 404), 1, "the API itself refuses"),
+    ],
+)
+def test_a_refusal_names_who_refused_and_what_is_not_genesys_own_exits_75(
+    check, credentials, simulator, route, name, status, text, code, said
+):
+    simulator.set_faults(rules=[{"route": route, "status": status, "text": text}])
+    diagnosis = check(env=credentials)
+    assert (code, [name]) == (diagnosis.code, diagnosis.failed)
+    assert said in diagnosis[name]["message"] + diagnosis[name]["fix"]
+
+
 def test_a_missing_analytics_permission_is_named_with_the_place_to_grant_it(check, credentials, simulator):
     simulator.set_faults(denied_permissions=("analytics:queueObservation:view",))
     diagnosis = check(env=credentials)

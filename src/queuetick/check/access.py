@@ -27,7 +27,15 @@ from queuetick.events import Queue, chunk
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys import stats
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
+from queuetick.genesys.errors import (
+    ApiError,
+    Forbidden,
+    LoginFailed,
+    LoginRefused,
+    RateLimited,
+    TokenRejected,
+    Transient,
+)
 from queuetick.genesys.org import Org
 from queuetick.genesys.rate_limit import Deferred
 
@@ -55,10 +63,8 @@ def login(org: Org, probe: Probe) -> Check:
     try:
         org.client.login()
     except LoginRefused as error:
-        title = {400: "unknown client id", 401: "wrong client secret"}.get(error.status or 0, "login refused")
-        return failed(
-            "login", f"{title}: {error.problem}", error.fix, exits=ExitCode.NOPERM, **evidence_of(error)
-        )
+        message = f"{error.title}: {error.problem}"
+        return failed("login", message, error.fix, exits=ExitCode.NOPERM, **evidence_of(error))
     except LoginFailed as error:
         cause = error.__cause__
         evidence = evidence_of(error)
@@ -125,13 +131,19 @@ def forbidden(permission: str, message: str, error: Forbidden, status: Status = 
 
 
 def refused_for_now(name: str, request: str, error: Exception) -> Check:
-    """An error that says nothing about a permission: an outage, a gateway, a pause."""
+    """An error that says nothing about a permission: an outage, a gateway, a pause, or a refusal of the API's own."""
     if isinstance(error, Deferred | Stopped):
         return skipped(name, "the budget or the API's pause left no time for it")
     assert isinstance(error, ApiError)  # noqa: S101 - what the clients of this function caught
     if isinstance(error, RateLimited):
         return limited(name, error.reason, error.retry_after, evidence_of(error))
     fix = "look for an outage at status.mypurecloud.com; check that genesys.api_url and the proxy lead to Genesys Cloud"
+    if isinstance(error, TokenRejected):
+        fix = "check that genesys.api_url and login_url are of one region: the API refuses the login host's token"
+    elif error.genuine and not isinstance(error, Transient):
+        fix = (
+            "attach the output of `queuetick check --report` to an issue: the API itself refuses the request"
+        )
     return failed(name, f"{request}: {error.reason}", fix, exits=exit_for(error), **evidence_of(error))
 
 

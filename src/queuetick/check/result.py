@@ -8,7 +8,15 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from queuetick.exit_codes import ExitCode
-from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused, RateLimited, Transient
+from queuetick.genesys.errors import (
+    ApiError,
+    Forbidden,
+    LoginFailed,
+    LoginRefused,
+    RateLimited,
+    Refused,
+    Transient,
+)
 
 Status = Literal["pass", "warn", "fail", "skipped"]
 
@@ -81,15 +89,18 @@ def exit_of(checks: Iterable[Check]) -> ExitCode:
 
 
 def exit_for(error: ApiError) -> ExitCode:
-    """What an error of the API exits with; 429 is a reason to come back later, as an outage is."""
+    """What an error of the API exits with; 429 is a reason to come back later, as an outage is.
+
+    An answer that is not Genesys's own, such as a redirect to a sign-in page, means that the API was not reached.
+    """
     if isinstance(error, Forbidden | LoginRefused):
         return ExitCode.NOPERM
-    cause = error.__cause__
     if isinstance(error, LoginFailed) and error.status in (None, 200):  # no answer, or one that is no token
         return ExitCode.TEMPFAIL
-    if isinstance(error, Transient | RateLimited) or isinstance(cause, Transient | RateLimited):
-        return ExitCode.TEMPFAIL
-    return ExitCode.FAILURE
+    if isinstance(error, LoginFailed) and isinstance(error.__cause__, ApiError):
+        error = error.__cause__
+    elsewhere = isinstance(error, Refused) and not error.genuine
+    return ExitCode.TEMPFAIL if elsewhere or isinstance(error, Transient | RateLimited) else ExitCode.FAILURE
 
 
 def evidence_of(error: ApiError) -> Evidence:

@@ -119,19 +119,23 @@ def _refusal(cause: ApiError, place: str) -> LoginRefused:
     """A refused login, and what a person should do (400: unknown client, 401: wrong secret; facts, section 2)."""
     region = "check that genesys.region is the region of the client's organisation"
     if cause.status == 401:
+        title = "wrong client secret"
         problem = f"according to {place} the client secret is wrong ({cause.reason})"
         fix = f"set GENESYS_CLIENT_SECRET to the client's current secret, and {region}"
     elif cause.status == 400 and cause.code in ("invalid_client", None):
+        title = "unknown client id"
         problem = f"{place} does not know the client ({cause.reason})"
         fix = f"check GENESYS_CLIENT_ID, and {region}"
     elif cause.status == 400:
+        title = "wrong grant type"
         problem = f"{place} refuses the grant ({cause.reason})"
         fix = "make an OAuth client of grant type Client Credentials in Admin > Integrations > OAuth"
     else:
+        title = "login forbidden"
         problem = f"{place} forbids the login ({cause.reason})"
         fix = "check in Admin > Integrations > OAuth that the client is enabled and this machine's address is allowed"
     error = LoginRefused(f"{problem}. Fix: {fix}", **cause.evidence(), genuine=True)
-    error.problem, error.fix = problem, fix
+    error.title, error.problem, error.fix = title, problem, fix
     return error
 
 

@@ -118,8 +118,9 @@ class LoginFailed(ApiError): ...
 
 
 class LoginRefused(LoginFailed):
-    """`problem` and `fix` are the two halves of `reason`."""
+    """`problem` and `fix` are the two halves of `reason`; `title` says in three words what is wrong."""
 
+    title: str = ""
     problem: str = ""
     fix: str = ""
 

@@ -426,9 +426,9 @@ def test_renewed_tokens_leave_no_memory_behind():
 
     tracemalloc.start()
     try:
-        renew(0, 8)
+        renew(0, 6)
         before, _ = tracemalloc.get_traced_memory()
-        renew(8, 8)
+        renew(6, 6)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -140,7 +140,7 @@ def test_the_size_that_an_answer_has_room_for_is_remembered_until_a_refresh(queu
 )
 @pytest.mark.parametrize(
     ("queues", "bad"),
-    [(230, [40]), (230, [40, 41, 42]), (130, [0, 60, 110]), (2, [0]), (40, [0, 1, 2, 3, 4])],
+    [(120, [40]), (230, [40, 41, 42]), (130, [0, 60, 110]), (2, [0]), (40, [0, 1, 2, 3, 4])],
 )
 def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_login_a_round(
     status, code, queues, bad

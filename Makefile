@@ -40,7 +40,7 @@ else
 endif
 
 test-fast: $(STAMP) ## the tests that start no process of their own, in under 40 s on two cores
-	$(BIN)/python -m pytest --numprocesses $$(($$(nproc) * 3 / 2)) -m 'not slow and not pipelines and not system and not process'
+	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) -m 'not slow and not pipelines and not system and not process'
 
 test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m slow -rs

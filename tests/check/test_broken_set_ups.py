@@ -51,6 +51,7 @@ BODIES = {
     [
         ("login", "login", 400, BODIES["OAuth"], 77, "wrong grant type"),
         ("login", "login", 302, "", 75, "sign-in page"),
+        ("login", "login", 202, "<html>welcome</html>", 75, "sign-in page"),
         ("login", "login", 405, "<html>no</html>", 75, "sign-in page"),
         ("listing", LISTING, 302, "", 75, "the proxy lead to"),
         ("observations", OBSERVING, 418, "<html>no</html>", 75, "the proxy lead to"),

@@ -95,7 +95,8 @@ def exit_for(error: ApiError) -> ExitCode:
     """
     if isinstance(error, Forbidden | LoginRefused):
         return ExitCode.NOPERM
-    if isinstance(error, LoginFailed) and error.status in (None, 200):  # no answer, or one that is no token
+    # No answer, or one that is no token.
+    if isinstance(error, LoginFailed) and (error.status or 200) // 100 == 2:
         return ExitCode.TEMPFAIL
     if isinstance(error, LoginFailed) and isinstance(error.__cause__, ApiError):
         error = error.__cause__

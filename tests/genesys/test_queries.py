@@ -349,8 +349,42 @@ def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
 
 def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -> None:
     assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
-    both = one(users(datum("oWaiting", 4)), media("voice", datum("oWaiting", 3)))
-    assert 3 == both.waiting
+
+
+COUNTS = [
+    *(datum("oWaiting", 3), datum("oInteracting", 2), datum("oAlerting", 1)),
+    datum("oLongestWaiting", 1, calculatedMetricValue=1787230900000),
+]
+PLACED = [media("voice", *COUNTS), media("chat", *COUNTS), users(datum("oOnQueueUsers", 5, "IDLE"))]
+
+
+@pytest.mark.parametrize(("own", "sums"), [(6, (6, 4, 2)), (3, (None, None, None)), (None, (6, 4, 2))])
+def test_conversations_in_the_queues_own_group_are_the_sums_or_those_of_a_medium_that_is_not_named(
+    own, sums
+) -> None:
+    both = one(*PLACED, users(datum("oWaiting", own)))
+    assert sums == (both.waiting, both.interacting, both.alerting)
+    assert (both.longest_wait_seconds is None) == (both.waiting is None)
+    assert 5 == both.agents_available
+
+
+@pytest.mark.parametrize("lost", [{}, {"queueId": None}, {"queueId": 7}, None, "x"])
+@pytest.mark.parametrize("medium", ["voice", "email", None])
+def test_a_group_that_names_no_queue_may_be_of_any_that_lacks_its_medium(lost, medium) -> None:
+    """Never half a sum: of three media that two queues have, the lost group is the third of one of them."""
+    key = {**lost, "mediaType": medium} if isinstance(lost, dict) and medium else lost
+    whole = isinstance(key, dict) and key.get("mediaType") == "voice"
+    queue = Queue(Q, wait_targets=(("voice", 1e9),))
+    snapshot = snapshot_of(queue, {"group": key, "data": COUNTS}, *PLACED)
+    sums = (snapshot.waiting, snapshot.interacting, snapshot.alerting)
+    assert ((6, 4, 2), False) if whole else ((None,) * 3, None) == (sums, snapshot.over_target)
+    assert whole == (snapshot.longest_wait_seconds is not None)
+    assert (5, 3) == (snapshot.agents_available, snapshot.media["voice"].waiting)
+
+
+def test_a_group_that_names_no_queue_and_counts_no_conversations_costs_nothing() -> None:
+    for data in ([], None, [datum("oMemberUsers", 5)]):
+        assert 6 == one({"group": {}, "data": data}, *PLACED).waiting
 
 
 def test_a_group_that_cannot_be_used_costs_none_that_comes_after_it() -> None:

@@ -202,10 +202,12 @@ def test_ratios_of_several_intervals_are_not_added_up() -> None:
     assert ServiceLevel(None, 10, 12, 0.8) == event.service_level
 
 
-def test_a_group_of_the_whole_queue_speaks_for_it() -> None:
+def test_a_group_without_a_medium_speaks_for_its_queue_where_it_is_the_only_one() -> None:
     whole = {"group": {"queueId": Q.upper()}, "data": [{"metrics": [metric("nOffered", count=9)]}]}
+    [event] = read(whole)
+    assert (9, {}) == (event.offered, event.media)
     [event] = read(whole, group("voice", metric("nOffered", count=3)))
-    assert (9, ["voice"]) == (event.offered, list(event.media))
+    assert (None, ["voice"]) == (event.offered, list(event.media))
 
 
 @pytest.mark.parametrize("count", ["5", -1, True, None, 1e300, 10**400, []])
@@ -254,6 +256,16 @@ def test_what_cannot_be_read_never_becomes_a_zero_or_half_a_sum(path, junk) -> N
 def test_beside_a_result_of_no_queue_a_queue_without_a_group_is_not_known(junk) -> None:
     seen, unseen = read(*WHOLE, junk, queues=(SUPPORT, Queue(OTHER)))
     assert (14, None) == (seen.offered, unseen.offered)
+
+
+@pytest.mark.parametrize(
+    "key", [None, 5, {}, {"queueId": None, "mediaType": "email"}, {"mediaType": "voice"}]
+)
+def test_values_of_no_queue_may_be_of_any_that_lacks_their_medium(key) -> None:
+    lost = {"group": key, "data": WHOLE[0]["data"]}
+    [event] = read(*WHOLE, lost)
+    assert (14 if key == {"mediaType": "voice"} else None) == event.offered
+    assert 7 == event.media["voice"].offered
 
 
 json_values = st.recursive(

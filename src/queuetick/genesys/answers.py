@@ -122,13 +122,16 @@ def _check_size(data: bytes) -> None:
 
 
 def read_items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a list of `answer`; none where it is absent or null. Raises Transient when it is no list."""
+    """The items of a list of `answer`, each that is no object as an empty one; none where the list is absent or null.
+
+    Raises Transient when it is no list.
+    """
     items = answer.get(name)
     if items is None:
         return []
     if not isinstance(items, list):
         raise Transient(f"{name!r} of the answer is not a list, though its status is 200", status=200)
-    return [item for item in items if isinstance(item, dict)]
+    return list(map(_dict, items))
 
 
 def _group(item: dict[str, Any]) -> Group:

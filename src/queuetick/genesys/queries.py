@@ -13,7 +13,7 @@ from msgspec import Struct
 from queuetick.clock import utc
 from queuetick.events import Batch, Queue, QueueSnapshot
 from queuetick.genesys.answers import read_details, read_observations
-from queuetick.genesys.snapshots import Group, Moment, Reader, presences
+from queuetick.genesys.snapshots import Group, Moment, Reader, counts_conversations, presences
 
 METRICS: tuple[str, ...] = (
     "oWaiting",
@@ -71,9 +71,12 @@ class Observations:
         """
         observations = read_observations(data)
         found: dict[str, list[Group]] = {}
+        unowned: set[str | None] = set()
         for group in observations.results or ():
             key = group.group
             if key is None or (queue_id := key.queueId) is None:
+                if counts_conversations(group.data or ()):
+                    unowned.add(None if key is None else key.mediaType)
                 continue
             groups = found.get(queue_id)
             if groups is None:  # the API may spell an id in capitals: one list under both spellings
@@ -81,7 +84,8 @@ class Observations:
             if group.data:
                 groups.append((key.mediaType, group.data))
         moment = Moment(cycle, scheduled_at, arrived, utc(arrived))
-        reader = Reader(moment, presences(bytes(observations.systemToOrganizationMappings)), metrics)
+        names = presences(bytes(observations.systemToOrganizationMappings))
+        reader = Reader(moment, names, metrics, unowned)
         answer = Answer([], [])
         for queue in batch.queues:
             described = found.get(queue.id)

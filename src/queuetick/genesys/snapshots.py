@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import UNSET, Struct, UnsetType
@@ -38,8 +38,12 @@ class Moment(Struct, frozen=True):
     observed_at: str
 
 
+_Conversations = tuple[int | None, int | None, int | None]
+"""How many wait, interact and alert."""
+
+
 class _Users(Struct, gc=False):
-    """What a queue's own group says, the one without a media type; `waiting` is conversations that some keep there."""
+    """What a queue's own group says, the one without a media type; `conversations` are those that some keep there."""
 
     available: int | None = None
     on_queue: int | None = None
@@ -47,27 +51,39 @@ class _Users(Struct, gc=False):
     by_presence: dict[str, int | None] | None = None
     members: int | None = None
     joined: int | None = None
-    waiting: int | None = None
+    conversations: _Conversations | None = None
 
 
 _NO_USERS = _Users()
 _NO_STATS = Stats()
 """Of a metric that is named without a value: it is not known, which is not zero."""
 
+_CONVERSATIONS = ("oWaiting", "oInteracting", "oAlerting")
+
 
 class Reader:
     """Makes the snapshots of one answer."""
 
-    def __init__(self, moment: Moment, presences: Mapping[str, str], metrics: Sequence[str]) -> None:
-        """`presences` names each of the org's presence ids; `metrics` are those that were asked for."""
+    def __init__(
+        self,
+        moment: Moment,
+        presences: Mapping[str, str],
+        metrics: Sequence[str],
+        unowned: Collection[str | None] = (),
+    ) -> None:
+        """`presences` names each of the org's presence ids; `metrics` are those that were asked for. `unowned` are the
+        media types, where they are known, of groups that name no queue.
+        """
         self._moment = moment
         self._presences = presences
+        self._unowned = {medium and media_name(medium) for medium in unowned}
         self._on_queue_asked = "oOnQueueUsers" in metrics
 
     def snapshot(self, groups: Sequence[Group], queue: Queue) -> QueueSnapshot:
         """Make one queue's snapshot from its groups; sums leave out media that do not give a metric.
 
-        What comes twice counts once, with its last value. A sum with a part that is no count is null.
+        What comes twice counts once, with its last value. A sum is null where a part is no count, or may be in a group
+        that names no queue or no media type.
         """
         moment = self._moment
         media: dict[str, MediaCounts] = {}
@@ -94,8 +110,13 @@ class Reader:
                 longest_interaction = max(longest_interaction or 0.0, counts.longest_interaction_seconds)
         if users is None:
             users = _NO_USERS
-        elif not media and users.waiting is not None:
-            waiting = users.waiting  # some answers keep the conversations in the queue's own group
+        own, sums = users.conversations, (waiting, interacting, alerting)
+        over_target = _over_target(queue, media) if queue.wait_targets else None
+        if own is not None and not media:
+            waiting, interacting, alerting = own
+        elif media and self._lacks_a_part(media, own, sums):
+            waiting = interacting = alerting = longest_wait = longest_interaction = None
+            over_target = over_target or None
         if unreadable:
             waiting = None if "oWaiting" in unreadable else waiting
             interacting = None if "oInteracting" in unreadable else interacting
@@ -112,7 +133,7 @@ class Reader:
             alerting=alerting,
             longest_wait_seconds=None if waiting == 0 else longest_wait,
             longest_interaction_seconds=None if interacting == 0 else longest_interaction,
-            over_target=_over_target(queue, media) if queue.wait_targets else None,
+            over_target=over_target,
             agents_on_queue=users.on_queue,
             agents_by_status=users.by_status,
             off_queue_by_presence=users.by_presence,
@@ -120,6 +141,16 @@ class Reader:
             members_joined=users.joined,
             media=media or None,
             observed_at=moment.observed_at,
+        )
+
+    def _lacks_a_part(
+        self, media: Mapping[str, MediaCounts], own: _Conversations | None, sums: _Conversations
+    ) -> bool:
+        """Whether conversations may be in a group of no queue, or of no medium: the queue's `own`, unlike `sums`."""
+        if not self._unowned <= media.keys():
+            return True
+        return own is not None and any(
+            count not in (None, total) for count, total in zip(own, sums, strict=True)
         )
 
     def _users(self, data: Iterable[Datum]) -> _Users:  # noqa: PLR0912 - one pass over all that a group says
@@ -135,6 +166,7 @@ class Reader:
         routing_said = False
         on_queue_absent: int | None = 0
         off_queue_absent: int | None = 0
+        conversations = False
         for datum in data:
             stats = datum.stats or _NO_STATS
             metric, qualifier = datum.metric, datum.qualifier
@@ -160,8 +192,10 @@ class Reader:
                 users.members = stats.count
             elif metric == "oActiveUsers":
                 users.joined = stats.count
-            elif metric == "oWaiting":
-                users.waiting = stats.count
+            elif metric in _CONVERSATIONS:
+                conversations = True
+        if conversations:
+            users.conversations = _conversations(data)
         if self._on_queue_asked:
             by_status = {**dict.fromkeys(_ON_QUEUE_NAMES, on_queue_absent), **by_status}
             known = [count for count in by_status.values() if count is not None]
@@ -234,6 +268,16 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
     if interacting_since is not None and interacting != 0:
         counts.longest_interaction_seconds = _age(interacting_since, arrived)
     return counts
+
+
+def _conversations(data: Iterable[Datum]) -> _Conversations:
+    counts = _medium(data, 0.0, set())
+    return counts.waiting, counts.interacting, counts.alerting
+
+
+def counts_conversations(data: Iterable[Datum]) -> bool:
+    """Whether `data` counts conversations, or may: some value does not say of which metric it is."""
+    return any(datum.metric is None or datum.metric in _CONVERSATIONS for datum in data)
 
 
 def _merged(groups: Iterable[Group]) -> list[Group]:

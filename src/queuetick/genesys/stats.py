@@ -72,27 +72,34 @@ def read(
     """Read an answer that arrived at `arrived` (epoch seconds): one event for each of `queues`.
 
     A queue without a group had no contact: its counts are 0. In an answer without `results`, or with a result that
-    names no queue and so may be of any, they are null. Raises Transient when it is no answer.
+    names no queue and so may be of any, they are null. So are the totals of a queue that may lack the values of such
+    a result, because it has no group of that medium. Raises Transient when it is no answer.
     """
     answer = read_object(data)
-    groups = read_items(answer, "results")
     found: dict[str, dict[str, _Sums]] = {}
-    results = answer.get("results")
-    complete = results is not None and len(results) == len(groups)
-    for group in groups:
+    complete = answer.get("results") is not None
+    unowned = set()
+    for group in read_items(answer, "results"):
         key = group.get("group")
-        if not isinstance(key, dict) or not isinstance(queue_id := key.get("queueId"), str):
-            complete = False
-            continue
-        medium = key.get("mediaType")
+        key = key if isinstance(key, dict) else {}
+        queue_id, medium = key.get("queueId"), key.get("mediaType")
         name = "" if medium is None else media_name(str(medium))
-        found.setdefault(queue_id.lower(), {})[name] = _Sums.of(group.get("data"))
-    none = _Sums({} if complete else None)
+        if isinstance(queue_id, str):
+            found.setdefault(queue_id.lower(), {})[name] = _Sums.of(group.get("data"))
+            continue
+        complete = False
+        if group.get("data"):
+            unowned.add(name)
     start, end, observed_at = utc(window.start), utc(window.end), utc(arrived)
     events = []
     for queue in queues:
         media = found.get(queue.id, {})
-        whole = media.pop("", None) or _Sums.total(list(media.values())) or none
+        known = unowned <= media.keys() if media else complete
+        if "" in media and len(media) > 1:  # the values of a medium that is not named, or of all
+            del media[""]
+            known = False
+        whole = _Sums.total(list(media.values())) if known else _Sums(None)
+        media.pop("", None)
         events.append(
             QueueStats(
                 cycle=cycle,
@@ -135,10 +142,10 @@ class _Sums:
         return sums
 
     @classmethod
-    def total(cls, parts: Sequence[_Sums]) -> _Sums | None:
-        """All parts together; None when there is none. A part without values makes the total unknown."""
-        if len(parts) < 2:
-            return parts[0] if parts else None
+    def total(cls, parts: Sequence[_Sums]) -> _Sums:
+        """All parts together. A part without values makes the total unknown."""
+        if len(parts) == 1:
+            return parts[0]
         total = cls({})
         for part in parts:
             if part.values is None:

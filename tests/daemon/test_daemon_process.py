@@ -245,3 +245,13 @@ def test_one_general_refusal_alone_ends_no_start(tmp_path):
         until(lambda: any(each["outcome"] == "ok" for each in daemon.events("cycle.completed")), 20)
         daemon.stop()
     assert daemon.process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_listing_that_no_cycle_has_time_for_is_read_soon_by_a_refresh(tmp_path):
+    """32 pages of half a second: neither the start, which has 10 s, nor a cycle reads them all."""
+    config = QUICK + "[queues]\nrefresh = 3600\n"
+    with running(tmp_path, queues=64, config=config, listing_page_cap=2, latency=0.5) as (_, daemon):
+        assert "not read to its end" in daemon.await_event("queues.refresh_failed")["reason"]
+        assert 64 == daemon.await_event("queues.refreshed", seconds=40)["total"]
+        until(lambda: daemon.events("cycle.completed")[-1]["queues"] == 64, 10)

@@ -129,19 +129,25 @@ class App:
         first = next_tick(now if room else now + runner.interval, runner.interval)
         self.schedule.start(first, now=now, interval=runner.interval, refresh=self.config.queues.refresh)
         report = runner.first_tick(first)
-        self.schedule.follow(runner.interval)
+        self._follow()
         return report
 
     def tick(self) -> CycleReport | None:
         """Poll for the present place on the grid."""
         report = self.runner.tick(grid_tick(self.clock.now() + 0.01, self.runner.interval))
-        self.schedule.follow(self.runner.interval)
+        self._follow()
         return report
 
     def refresh(self) -> None:
         """A discovery when it is due."""
         self.runner.refresh()
         self.schedule.follow(self.runner.interval)
+
+    def _follow(self) -> None:
+        """Put the next tick, and the next refresh, where the last tick has left them."""
+        self.schedule.follow(self.runner.interval)
+        if self.runner.discovery.needs_more_time:
+            self.schedule.refresh_at(self.clock.now())
 
     def progressing(self) -> bool:
         """Whether cycles make progress. A pause does (its ticks are skipped); a hung cycle or scheduler does not."""

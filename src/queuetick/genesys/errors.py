@@ -10,7 +10,8 @@ ApiError
 ├── NotFound             404: what was asked for does not exist; for a batch, perhaps one queue of it
 ├── RequestRefused       400: for a batch of queues, split it
 │   └── TooLarge         413, or 400 response.entity.too.large: halve the batch, blame no id
-├── ListingContradicted  the listing disagrees with its own `total`, or was not read to its end
+├── ListingContradicted  the listing disagrees with its own `total`
+│   └── ListingUnfinished  it was not read to its end: time or budget ended
 ├── LoginFailed          no token now: the login host is down or is left alone for a while
 │   └── LoginRefused     client id or secret are wrong
 └── Refused              any other answer: trying again will not help
@@ -112,6 +113,9 @@ class NotFound(ApiError):
 
 
 class ListingContradicted(ApiError): ...
+
+
+class ListingUnfinished(ListingContradicted): ...
 
 
 class LoginFailed(ApiError): ...

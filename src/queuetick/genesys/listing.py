@@ -7,7 +7,7 @@ from typing import Any
 
 from queuetick.events import Queue
 from queuetick.genesys.answers import MOST
-from queuetick.genesys.errors import ListingContradicted, Transient
+from queuetick.genesys.errors import ListingContradicted, ListingUnfinished, Transient
 from queuetick.genesys.own_names import media_name
 
 PAGE_SIZE = 500
@@ -92,10 +92,10 @@ class Listing:
             raise self._doubt(f"the listing says no total, and names {found} queues")
         return list(self._found.values())
 
-    def unfinished(self) -> ListingContradicted:
+    def unfinished(self) -> ListingUnfinished:
         """The error where no request is left for the next page."""
         pages = f"{self.pages} of at least {self.expected_pages} pages"
-        return ListingContradicted(f"the listing was not read to its end: time or budget ended after {pages}")
+        return ListingUnfinished(f"the listing was not read to its end: time or budget ended after {pages}")
 
     def _doubt(self, reason: str) -> ListingContradicted:
         counts = {"repeated": self._repeated, "unreadable": self._unreadable}

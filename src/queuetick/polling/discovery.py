@@ -10,7 +10,7 @@ from typing import Protocol
 from queuetick.clock import Clock, Stopped
 from queuetick.config import Queues
 from queuetick.events import Fact, Queue, QueuesNoneSelected, QueuesRefreshFailed
-from queuetick.genesys.errors import ApiError, RateLimited, Transient
+from queuetick.genesys.errors import ApiError, ListingUnfinished, RateLimited, Transient
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.polling import selection
 
@@ -60,6 +60,11 @@ class Discovery:
     def complete(self) -> bool:
         """Whether all that the configuration asks for is known: a listing was believed, or none is needed."""
         return self.believed or not self.settings.name_globs
+
+    @property
+    def needs_more_time(self) -> bool:
+        """Whether nothing is known because a cycle is too short for the listing: a refresh has longer."""
+        return not self.believed and isinstance(self.error, ListingUnfinished)
 
     def close(self) -> None:
         """Believe no listing any more, and emit nothing."""

@@ -88,6 +88,10 @@ class Schedule:
             self._refresh = Grid(seconds, offset=now % seconds)
             self._replace("refresh", self._refresh)
 
+    def refresh_at(self, place: float) -> None:
+        """Begin the next refresh at `place` (epoch seconds), or when one that runs by then has ended."""
+        self._scheduler.modify_job("refresh", next_run_time=datetime.fromtimestamp(place, UTC))
+
     def replace(self) -> None:
         """Put the next tick and refresh where their grids now have them: the clock was set."""
         self._replace("cycle", self._tick)

@@ -152,8 +152,8 @@ release: wheel sbom deb ## wheel, sdist, Debian packages, SBOM and SHA256SUMS in
 	cd dist && sha256sum *.whl *.tar.gz *.deb *.cdx.json > SHA256SUMS
 	@cat dist/SHA256SUMS
 
-test-release: wheel ## the wheel by pip, pipx and uv, and the fast tests, on 3.11 to 3.14 [PYTHONS="3.12 ..."] [TESTS=no]
-	TESTS=$(TESTS) $(TOOLS)/bin/python release/try_wheel.py $(PYTHONS)
+test-release: wheel ## the wheel by pip, pipx and uv, and the fast tests, on 3.11 to 3.14 [PYTHONS="3.12 ..."] [TESTS=no] [JOBS=2]
+	TESTS=$(TESTS) JOBS=$(JOBS) $(TOOLS)/bin/python release/try_wheel.py $(PYTHONS)
 
 test-lowest: $(STAMP) ## the core tests on the lowest declared versions of the core dependencies
 	rm -rf build/lowest && $(PYTHON) -m venv build/lowest

@@ -1,10 +1,11 @@
 """Install the wheel of dist/ as a newcomer would, with pip, pipx and uv on each Python, use it, and run the fast tests.
 
-    python release/try_wheel.py [VERSION ...]     default: 3.11 3.12 3.13 3.14; TESTS=no leaves out the tests
+    python release/try_wheel.py [VERSION ...]     default: 3.11 3.12 3.13 3.14; TESTS=no leaves out the tests,
+                                                  JOBS=2 tries two Pythons at a time
 
 A Python is looked for on PATH, among pyenv's versions, then in the root file system of a release that has it
 (release/rootfs: root only). One that cannot be had is named as skipped, with the reason. Every package is downloaded
-before: the seconds in the table are those of the installation alone.
+before: the seconds in the table are those of the installation alone, on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
@@ -189,23 +192,27 @@ def run_fast_tests(python: Python, wheel: Path) -> None:
     print(f"Python {python.version}: the fast tests: {last.strip('= ')}", flush=True)
 
 
+def try_version(version: str, wheel: Path) -> bool:
+    """Install, use and test on one Python; False where it cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="queuetick-") as work:
+        try:
+            python = Python(version, Path(work))
+        except LookupError as error:
+            print(f"{version}: skipped: {error}", flush=True)
+            return False
+        try_installers(python, wheel)
+        # `make test` has run more of them on the Python that runs this.
+        if os.environ.get("TESTS") != "no" and version != "{}.{}".format(*sys.version_info):
+            run_fast_tests(python, wheel)
+    return True
+
+
 def main() -> None:
     [wheel] = (TREE / "dist").glob("queuetick-*.whl")
     print("| Python | command | seconds | MB |\n|---|---|---|---|", flush=True)
-    tried = 0
-    for version in sys.argv[1:] or VERSIONS:
-        with tempfile.TemporaryDirectory(prefix="queuetick-") as work:
-            try:
-                python = Python(version, Path(work))
-            except LookupError as error:
-                print(f"{version}: skipped: {error}", flush=True)
-                continue
-            try_installers(python, wheel)
-            # `make test` has run more of them on the Python that runs this.
-            if os.environ.get("TESTS") != "no" and version != "{}.{}".format(*sys.version_info):
-                run_fast_tests(python, wheel)
-            tried += 1
-    if not tried:
+    with ThreadPoolExecutor(int(os.environ.get("JOBS") or 1)) as jobs:
+        tried = list(jobs.map(try_version, sys.argv[1:] or VERSIONS, repeat(wheel)))
+    if not any(tried):
         sys.exit("no Python was found")
 
 

@@ -348,7 +348,9 @@ def test_a_queues_names_are_on_its_snapshot_where_they_are_known() -> None:
 
 
 def test_waiting_may_stand_in_the_queues_own_group_where_no_media_group_came() -> None:
-    assert (4, None) == (one(users(datum("oWaiting", 4))).waiting, one(users(datum("oWaiting", 4))).media)
+    alone = one(users(datum("oWaiting", 4)))
+    assert (4, None) == (alone.waiting, alone.media)
+    assert (None, None) == (alone.agents_available, alone.agents_on_queue)  # no group speaks of agents
 
 
 COUNTS = [

@@ -59,6 +59,7 @@ _NO_STATS = Stats()
 """Of a metric that is named without a value: it is not known, which is not zero."""
 
 _CONVERSATIONS = ("oWaiting", "oInteracting", "oAlerting")
+_INSTANTS = ("oLongestWaiting", "oLongestInteracting")
 
 
 class Reader:
@@ -153,7 +154,7 @@ class Reader:
             count not in (None, total) for count, total in zip(own, sums, strict=True)
         )
 
-    def _users(self, data: Iterable[Datum]) -> _Users:  # noqa: PLR0912 - one pass over all that a group says
+    def _users(self, data: Iterable[Datum]) -> _Users:  # noqa: PLR0912, PLR0915 - one pass over all it says
         """Read agents on queue in all, idle among them, by routing status and by presence; members.
 
         A status with nobody in it is left out by the API (facts, 1.3): in a group that came, absent means 0; but not
@@ -196,6 +197,8 @@ class Reader:
                 conversations = True
         if conversations:
             users.conversations = _conversations(data)
+            if all(datum.metric in _CONVERSATIONS or datum.metric in _INSTANTS for datum in data):
+                on_queue_absent = None  # it says nothing of agents
         if self._on_queue_asked:
             by_status = {**dict.fromkeys(_ON_QUEUE_NAMES, on_queue_absent), **by_status}
             known = [count for count in by_status.values() if count is not None]

@@ -40,6 +40,21 @@ def problems(directory: Path, text: str | bytes | None = None, **environ: str) -
     return {problem.key: (problem.problem, problem.fix) for problem in found}
 
 
+@pytest.mark.parametrize("quotes", ['"{}"', '["{}"]'])
+@pytest.mark.parametrize(
+    "key", [f"{name}.{key}" for name, kind in SECTIONS.items() for key in kind.__struct_fields__]
+)
+def test_a_login_in_a_url_is_shown_nowhere_whichever_setting_it_is_written_to(tmp_path, key, quotes) -> None:
+    section, name = key.split(".")
+    url = quotes.format("http://me:hunter2@proxy.example:8080/a?b#c")
+    text = (
+        f"[{section}]\n{name} = {url}\n[poll]\ninterval = 0"
+        if section != "poll"
+        else f"[poll]\n{name} = {url}"
+    )
+    assert "hunter2" not in str(problems(tmp_path, text))
+
+
 # The order of the sources
 
 
@@ -362,6 +377,12 @@ RULES = {
         "output.path",
         "the directory /etc/passwd does not exist",
         "make it, or set another path",
+    ),
+    "a directory for a file": (
+        '[output]\npath = "/"',
+        "output.path",
+        "/ is a directory",
+        "name a file in it",
     ),
     "a NUL in a path": (
         '[output]\npath = "a\\u0000b"',

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from queuetick.background import begin
 from queuetick.config.convert import convert, unknown
@@ -136,7 +136,11 @@ class Loader:
             proxy=parsed,
             no_proxy=no_proxy_patterns(no_proxy),
             proxy_secrets=tuple(
-                dict.fromkeys(secret for url in reading.proxies(genesys) for secret in proxy_secrets(url))
+                dict.fromkeys(
+                    secret
+                    for url in (*reading.proxies(genesys), *_urls(sections.values()))
+                    for secret in proxy_secrets(url)
+                )
             ),
             hints=tuple(region_hint(reading.everything, reading.origins, genesys)),
         )
@@ -145,6 +149,15 @@ class Loader:
         if problems:
             raise ConfigError(_masked(problems, config.secrets()), config.sources, config.origins)
         return config
+
+
+def _urls(sections: Iterable[Struct]) -> Iterator[str]:
+    """The URLs in settings that are no proxy: somebody may have written a login into one."""
+    for section in sections:
+        for value in structs.astuple(section):
+            yield from (
+                text for text in (value if isinstance(value, tuple) else (value,)) if "://" in str(text)
+            )
 
 
 def _files_named(config: Config) -> list[str]:

@@ -247,6 +247,8 @@ def _output(path: str) -> Iterator[Problem]:
     except OSError as error:
         yield Problem("output.path", f"cannot be a path: {error.strerror}", "set another path")
         return
+    if path != "-" and exists and Path(path).is_dir():
+        yield Problem("output.path", f"{path} is a directory", "name a file in it")
     if not exists:
         yield Problem(
             "output.path", f"the directory {Path(path).parent} does not exist", "make it, or set another path"

@@ -18,6 +18,7 @@ from queuetick.genesys.rate_limit import (
     BACKOFF_CAP,
     BACKOFF_FLOOR,
     BELIEVED_AFTER,
+    LONGEST_BELIEF,
     LONGEST_HOLD,
     WINDOW,
     Deferred,
@@ -420,6 +421,20 @@ def test_a_limit_counts_after_it_was_stated_three_times_in_a_row_and_for_its_rou
     subject.update_from_headers(ROUTE, None)
     subject.update_from_headers(ROUTE, RateLimit(60, 5, 60.0))
     assert subject.budget == 60
+
+
+def test_a_limit_that_no_answer_states_any_more_ends_and_one_that_is_confirmed_stays():
+    time = VirtualTime()
+    subject = limiter(time, 300)
+    believe(subject, RateLimit(10, 1, 60.0))
+    time.wait(LONGEST_BELIEF - 1)
+    subject.update_from_headers(ROUTE, RateLimit(10, 1, 60.0))
+    subject.update_from_headers(ROUTE, RateLimit(200, 1, 60.0))  # said once
+    for passed, budget in ((LONGEST_BELIEF - 1, 10), (1, 300)):
+        time.wait(passed)
+        subject.update_from_headers(ROUTE, None)
+        subject.expire()
+        assert budget == subject.budget
 
 
 @given(batches=st.integers(1, 500), stated=st.integers(1, 300), wanted=st.integers(5, 300))

@@ -39,6 +39,9 @@ LONGEST_HOLD = 300.0
 BELIEVED_AFTER = 3
 """Answers of one route in a row that must state the same limit before it counts."""
 
+LONGEST_BELIEF = 900.0
+"""Seconds after which a limit that no answer has stated again counts no more."""
+
 LONGEST_STRETCH = 280.0
 """Seconds within which a cycle's requests may always leave, whatever limit is stated. A stretched interval leaves 5 %
 of the budget free, and so stays under five minutes."""
@@ -62,6 +65,8 @@ class _Limit:
         self.times_stated = 0
         self.allowed: int | None = None
         """The limit that is believed."""
+        self.confirmed_at = 0.0
+        """When an answer last stated it."""
         self.pause: RateLimitPaused | None = None
         self.paused_until = 0.0
         self.held_until = 0.0
@@ -158,7 +163,10 @@ class RateLimiter:
         return max(0.0, until - self._monotonic())
 
     def expire(self, at: float | None = None) -> None:
-        """Emit RateLimitResumed for each pause that is over at `at` (monotonic seconds), by default now."""
+        """Emit RateLimitResumed for each pause that is over at `at` (monotonic seconds), by default now.
+
+        Forget the limits that the API has stopped to state.
+        """
         ended: list[RateLimitPaused] = []
         with self._lock:
             at = self._monotonic() if at is None else at
@@ -166,6 +174,8 @@ class RateLimiter:
                 if limit.pause is not None and limit.paused_until <= at:
                     ended.append(limit.pause)
                     limit.pause = None
+                if limit.confirmed_at + LONGEST_BELIEF <= at:
+                    limit.allowed = None
         for pause in ended:
             self._emit(
                 RateLimitResumed(
@@ -224,6 +234,8 @@ class RateLimiter:
             limit.stated = allowed
             if limit.times_stated >= BELIEVED_AFTER:
                 limit.allowed = allowed
+            if limit.allowed == allowed:
+                limit.confirmed_at = self._monotonic()
             used_up = used is not None and used >= self._allowed(route)
             if limit.allowed == allowed and used_up and reset is not None and 0 < reset <= LONGEST_RESET:
                 limit.held_until = max(limit.held_until, self._monotonic() + reset)

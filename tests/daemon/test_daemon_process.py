@@ -107,6 +107,19 @@ def test_a_signal_that_comes_while_files_are_read_stays_pending(tmp_path):
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_a_hangup_before_the_login_is_answered_tells_systemd_nothing(tmp_path):
+    """READY would end the start, which credentials that are refused must fail."""
+    with busy() as simulator, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        environment = credentials(simulator, tmp_path)
+        environment |= {"GENESYS_CLIENT_SECRET": "wrong", "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with DaemonProcess(QUICK, environment=environment, directory=tmp_path) as daemon:
+            until(lambda: simulator.requests, 20)
+            daemon.process.send_signal(signal.SIGHUP)
+            assert daemon.process.wait(20) == 77
+        assert systemd.recv(65536).startswith(b"STOPPING=1\n")
+
+
 def test_once_ends_with_its_cycle(tmp_path):
     with busy() as simulator:
         process = subprocess.Popen(

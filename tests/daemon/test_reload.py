@@ -155,3 +155,35 @@ def test_a_reload_asked_for_while_another_runs_follows_it_also_where_that_one_wa
     until(lambda: states == ["RELOADING", "READY"] * 2, 10)
     assert started.count("config.rejected") == 1
     assert started.app.config.poll.interval == 32.0
+
+
+def begun(app, load):
+    reloader = reload.Reloader(app, load, began=lambda: None, ended=lambda: None)
+    reloader.ask()
+    return reloader
+
+
+def test_the_end_waits_for_what_is_being_put_in_force(started):
+    with started.app.runner._running:  # a cycle that runs, which the reload waits for
+        reloader = begun(started.app, lambda: changed(poll={"interval": 30.0}))
+        until(reloader._swapping.locked, 10)
+        end = threading.Thread(target=reloader.end, args=(20.0,))
+        end.start()
+        end.join(0.1)
+        assert end.is_alive()
+    end.join(20)
+    assert started.count("config.reloaded") == 1
+
+
+def test_nothing_is_put_in_force_after_the_end(started):
+    ended = threading.Event()
+
+    def load():
+        ended.wait(20)
+        return changed(output={"path": "/dev/null"})
+
+    reloader = begun(started.app, load)
+    reloader.end(20.0)
+    ended.set()
+    reloader._thread.join(20)
+    assert started.app.config is CONFIG and started.count("config.reloaded") == 0

@@ -192,6 +192,9 @@ def test_only_del_c1_and_line_separators_are_spelled_out(text):
         structs.replace(STOPPED, reason=object()),
         structs.replace(EXAMPLES[0], config={("a", "tuple"): 1}),
         structs.replace(EXAMPLES[0], config={"deep": {"path": UNSET, "set": {1}, "bytes": b"\xff"}}),
+        structs.replace(
+            EXAMPLES[0], config={**dict.fromkeys(map(str, range(900)), "v"), "list": ["x" * 99] * 99}
+        ),
     ],
 )
 @pytest.mark.parametrize("profile", sorted(render))

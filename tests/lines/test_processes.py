@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from queuetick.simulator import Faults
+from support.account import breaches
 from support.processes import QUEUETICK, clean_environment, until
 from support.simulators import busy
 
@@ -93,6 +94,49 @@ def test_a_reader_of_100_kb_a_second_slows_no_cycle_and_every_lost_line_is_count
     assert snapshots + dropped == sum(report["snapshots"] for report in reports)
     assert events[-1]["event"] == "daemon.stopped"
     assert "the oldest snapshots are dropped" in (tmp_path / "err").read_text()
+
+
+def fill(descriptor):
+    """Leave no room for a byte."""
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(descriptor, b"x" * 4096)
+    os.set_blocking(descriptor, True)
+
+
+def test_a_stderr_that_nobody_reads_holds_up_neither_polling_nor_the_stop(start):
+    """The full disk gives the output a reason to complain, at its begin and at the end."""
+    reader, writer = os.pipe()
+    fill(writer)
+    with busy() as simulator, open("/dev/full", "wb") as full:  # noqa: PTH123
+        process = start(simulator.url, interval=0.2, **credentials(simulator), stdout=full, stderr=writer)
+        until(lambda: len(simulator.requests) > 8, 20)
+        process.terminate()
+        assert process.wait(10) == 0
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_stop_amid_a_reload_that_moves_the_output_loses_no_line_of_a_stuck_one(start, tmp_path):
+    """The stuck output has a second to take what waits, then the other one gets it. SIGTERM comes in between."""
+    lines = tmp_path / "lines"
+    reader, writer = os.pipe()
+    with busy() as simulator:
+        process = start(simulator.url, interval=0.2, **credentials(simulator), stdout=writer)
+        os.close(writer)
+        until(lambda: len(simulator.requests) > 30, 30)  # more than a pipe holds, and nobody reads
+        config = CONFIG.format(url=simulator.url, interval=0.2, more=f'[output]\npath = "{lines}"')
+        (tmp_path / "config.toml").write_text(config)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: lines.exists() and lines.read_bytes(), 10)
+        process.terminate()
+        process.wait(15)
+    with open(reader, "rb") as pipe:  # noqa: PTH123
+        written = pipe.read() + lines.read_bytes()
+    stopped = json.loads(written.splitlines()[-1])
+    assert stopped["event"] == "daemon.stopped"
+    assert breaches(written, cycles=stopped["cycles"]) == []
 
 
 def test_once_to_a_full_disk_is_a_fault_and_soon_over(start):

@@ -5,11 +5,9 @@ The main thread only waits for signals and feeds the watchdog; cycles run on APS
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 
@@ -26,6 +24,7 @@ from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, LoginRefused
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.lines import Emitter
+from queuetick.lines.descriptors import warn
 from queuetick.metrics.exporter import CannotListen
 from queuetick.polling.cycle import LAST_REQUESTS
 from queuetick.polling.isolation import concerns_single_queues
@@ -93,6 +92,7 @@ class Daemon:
             began=lambda: self._notify(reloading()),
             ended=lambda: self._notify("READY=1"),
         )
+        self._reloader.held = True
 
     @property
     def last_error(self) -> ApiError | None:
@@ -156,6 +156,7 @@ class Daemon:
         # An outage is not a start failure: the daemon waits for the API to come back.
         waiting = f"waiting for the API: {failure.reason}" if failure else "logged in"
         self._notify(f"READY=1\nSTATUS={waiting}")
+        self._reloader.held = False
         if failure is None:
             refused = app.discover()
             if (
@@ -217,12 +218,12 @@ class Daemon:
 
     def _refuse(self, reason: str) -> None:
         self._app.announce()
-        _complain(self._emitter.mask(reason))
+        warn(self._emitter.mask(reason))
         self._end(f"refused: {reason}", ExitCode.NOPERM)
 
     def _cannot_start(self, error: CannotListen) -> ExitCode:
         problem = error.problem
-        _complain(f"{problem.key}: {problem.problem}. Fix: {problem.fix}.")
+        warn(f"{problem.key}: {problem.problem}. Fix: {problem.fix}.")
         self._emitter.close(1.0)
         self._app.close()
         return ExitCode.CONFIG if error.lasting else ExitCode.FAILURE
@@ -293,6 +294,8 @@ class Daemon:
         self.stop.set()
         self._notify(f"STOPPING=1\nSTATUS=stopping: {reason}")
         app.runner.org.transport.abort()
+        self._reloader.end(LAST_CYCLE)
+        app.runner.org.transport.abort()  # of an org that the reload has brought
         app.schedule.stop()
         starting.join(LAST_CYCLE)
         app.runner.wait_idle(LAST_CYCLE)
@@ -306,7 +309,7 @@ class Daemon:
         )
         self.wrote_all = self._emitter.close(max(0.5, GRACE - (monotonic() - began)))
         if self._emitter.output.closed:  # seen perhaps only now, with the last lines
-            _complain("the output was closed: no program reads the lines")
+            warn("the output was closed: no program reads the lines")
         app.close()
         return self.exit
 
@@ -323,8 +326,3 @@ def _missing_permission(error: ApiError, permission: str) -> str:
         f"permission refused ({error.code or error.status}: {error.reason}). Give a role of the OAuth client "
         f"{permission}, in the divisions of the queues: Admin > Integrations > OAuth > Roles"
     )
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # stderr may be closed, or a terminal that is gone
-        sys.stderr.write(f"queuetick: {text}\n")

@@ -164,8 +164,12 @@ class Reloader:
         self._load = load
         self._began = began
         self._ended = ended
+        self.held = False
+        """While true, a reload that was asked for waits: the start has not told systemd READY yet."""
         self._wanted = False
         self._thread: threading.Thread | None = None
+        self._swapping = threading.Lock()
+        self._closed = False
 
     def ask(self) -> None:
         """A SIGHUP came. Main thread only."""
@@ -174,17 +178,33 @@ class Reloader:
 
     def step(self) -> None:
         """Begin a reload that is due. Main thread only."""
-        if not self._wanted or (self._thread is not None and self._thread.is_alive()):
+        if self.held or not self._wanted or (self._thread is not None and self._thread.is_alive()):
             return
         self._wanted = False
         self._began()
         self._thread = threading.Thread(target=self._run, name="queuetick-reload", daemon=True)
         self._thread.start()
 
+    def end(self, timeout: float) -> None:
+        """Put nothing in force any more; what is being put in force has `timeout` seconds.
+
+        An output that is replaced hands its lines over: a stop in between would lose them.
+        """
+        self._closed = True
+        if self._swapping.acquire(timeout=timeout):
+            self._swapping.release()
+
+    def _put_in_force(self, prepared: Prepared) -> None:
+        with self._swapping:
+            if self._closed:
+                prepared.discard(self._app)
+                raise Stopped
+            swap(self._app, prepared)
+
     def _run(self) -> None:
         problems: list[Problem] = []
         try:
-            swap(self._app, prepare(self._app, self._load()))
+            self._put_in_force(prepare(self._app, self._load()))
         except ConfigError as error:
             problems = error.problems
         except Stopped:

@@ -28,6 +28,9 @@ QUIET = 0.3
 """Seconds for which a torn end must stay as it is before it is repaired: another daemon may be writing it just now.
 Linux holds a writer up for 0.2 s at most where too much waits for the disk."""
 
+STDERR_PATIENCE = 0.2
+"""Seconds that a sentence waits for room on stderr."""
+
 _READER_GONE = {errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN}
 
 
@@ -36,8 +39,16 @@ class ReaderGone(Exception):
 
 
 def warn(sentence: str) -> None:
-    """Write `sentence` to stderr: the one place left when lines cannot be written."""
-    with suppress(OSError, ValueError):
+    """Write `sentence` to stderr: the one place left when lines cannot be written.
+
+    Where stderr takes nothing, such as a full pipe that nobody reads, only the sentence is lost: neither polling nor
+    the stop may wait for a reader.
+    """
+    room = select.poll()
+    room.register(2, select.POLLOUT)
+    if not room.poll(STDERR_PATIENCE * 1000):
+        return
+    with suppress(OSError, ValueError):  # stderr may be closed, or a terminal that is gone
         print(f"queuetick: {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is the point
 
 

@@ -190,21 +190,24 @@ def _lines(fact: Fact, timestamp: str, level: str, route: Route) -> list[Line]:
     if data and route.media != "all":
         fact = without_media(fact, route.media)
 
-    def rendered(fact: Fact) -> bytes:
+    def rendered(fact: Fact) -> list[bytes]:
+        line = encoded(fact)
+        return (
+            [line]
+            if len(line) <= LIMIT
+            else [encoded(part) for part in fit(fact, lambda part: len(encoded(part)))]
+        )
+
+    def encoded(fact: Fact) -> bytes:
         return escape(route.renderer(fact, timestamp, level, route.org))
 
     try:
-        line = rendered(fact)
-    except Exception as error:  # noqa: BLE001 - numbers beyond 64 bits, keys that are no strings
+        lines = rendered(fact)
+    except Exception as error:  # noqa: BLE001 - numbers beyond 64 bits, keys that are no strings, nothing that can be cut
         described = cut_text(ascii(fact), 1024)
-        fact = LogMessage(
-            logger="queuetick.lines", message=f"an event could not be written ({error!r}): {described}"
-        )
-        line = rendered(fact)
-    if len(line) <= LIMIT:
-        return [Line(line + b"\n", level, data)]
-    parts = fit(fact, lambda part: len(rendered(part)))
-    return [Line(rendered(part) + b"\n", level, data) for part in parts]
+        message = f"an event could not be written ({error!r}): {described}"
+        lines = rendered(LogMessage(logger="queuetick.lines", message=message))
+    return [Line(line + b"\n", level, data) for line in lines]
 
 
 @lru_cache(maxsize=64)

@@ -50,6 +50,7 @@ BODIES = {
     ("route", "name", "status", "text", "code", "said"),
     [
         ("login", "login", 400, BODIES["OAuth"], 77, "wrong grant type"),
+        ("login", "login", 400, BODIES["API"] % ("bad.request", 400), 77, "login refused"),
         ("login", "login", 302, "", 75, "sign-in page"),
         ("login", "login", 202, "<html>welcome</html>", 75, "sign-in page"),
         ("login", "login", 405, "<html>no</html>", 75, "sign-in page"),

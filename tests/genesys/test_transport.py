@@ -24,6 +24,7 @@ from queuetick.genesys import sdk
 from queuetick.genesys.errors import Transient, Unreachable
 from queuetick.genesys.in_flight import CONNECT_PATIENCE
 from queuetick.genesys.transport import MAX_BODY, Transport
+from support.raw import RawServer, http, say
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -388,6 +389,15 @@ def test_what_strict_x509_refuses_is_named_with_a_fix(tmp_path) -> None:
     ):
         send(strict, f"https://127.0.0.1:{port}/x")
     strict.close()
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Whatever"])
+def test_interim_answers_are_skipped_also_where_the_answer_comes_later(transport, interim):
+    """On a connection that is kept, an answer that came late would be taken for that of the next request."""
+    said = b"HTTP/1.1 " + interim + b"\r\nLink: </x>\r\n\r\n"
+    with RawServer(say(said + said, http(b"1"), keep=True), say(said, http(b"2"))) as server:
+        assert [b"1", b"2"] == [send(transport, f"{server.url}/x").data for _ in range(2)]
+        assert 1 == server.connections
 
 
 PIECES = [

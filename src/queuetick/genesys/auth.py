@@ -48,6 +48,9 @@ ASSUMED_LIFETIME = 300.0
 """Seconds, the shortest that an OAuth client can be given, for an answer without `expires_in`."""
 
 
+_WRONG_GRANT = ("unauthorized_client", "unsupported_grant_type")
+"""RFC 6749, section 5.2."""
+
 MAX_BODY = 256 * 1024
 """Bytes of an answer of the token endpoint; a token has under 4 KB."""
 
@@ -122,14 +125,18 @@ def _refusal(cause: ApiError, place: str) -> LoginRefused:
         title = "wrong client secret"
         problem = f"according to {place} the client secret is wrong ({cause.reason})"
         fix = f"set GENESYS_CLIENT_SECRET to the client's current secret, and {region}"
-    elif cause.status == 400 and cause.code in ("invalid_client", None):
+    elif cause.status == 400 and cause.code == "invalid_client":
         title = "unknown client id"
         problem = f"{place} does not know the client ({cause.reason})"
         fix = f"check GENESYS_CLIENT_ID, and {region}"
-    elif cause.status == 400:
+    elif cause.status == 400 and cause.code in _WRONG_GRANT:
         title = "wrong grant type"
         problem = f"{place} refuses the grant ({cause.reason})"
         fix = "make an OAuth client of grant type Client Credentials in Admin > Integrations > OAuth"
+    elif cause.status == 400:
+        title = "login refused"
+        problem = f"{place} refuses the login ({cause.reason})"
+        fix = f"check that it is Genesys Cloud's login host, check GENESYS_CLIENT_ID, and {region}"
     else:
         title = "login forbidden"
         problem = f"{place} forbids the login ({cause.reason})"

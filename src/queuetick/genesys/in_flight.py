@@ -6,6 +6,7 @@ Also connects to the addresses of a host one after the other, so that a dead one
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import socket
 import threading
@@ -19,6 +20,10 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 CONNECT_PATIENCE = 1.0
 """Seconds for one address of several; the last one has all the time that is left."""
+
+
+INTERIM = range(102, 200)
+"""Status codes after which the answer is still to come. After 101 there would be another protocol."""
 
 
 class InFlight:
@@ -56,8 +61,20 @@ current = threading.local()
 """`.request` is the InFlight of this thread, so that its connection can be found."""
 
 
+class _FinalAnswer(http.client.HTTPResponse):
+    """The answer itself, after any number of interim ones (RFC 9110, 15.2): http.client skips only 100."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status in INTERIM:
+            self.headers = None  # type: ignore[assignment] # so that begin() reads once more
+            super().begin()
+
+
 class _Attached(HTTPConnection):
     """A connection that the request of its thread knows."""
+
+    response_class = _FinalAnswer
 
     def connect(self) -> None:
         current.request.attach(self)

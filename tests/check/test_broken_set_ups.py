@@ -444,9 +444,9 @@ def test_a_host_that_never_answers_is_named_within_its_timeout(check, credential
 
 def test_an_output_path_that_is_a_directory_is_named(check, credentials, tmp_path):
     diagnosis = check(env=credentials, config=f'[output]\npath = "{tmp_path}"\n')
-    assert diagnosis.code == 1
-    assert diagnosis.failed == ["output"]
-    assert diagnosis["output"]["message"].endswith("is a directory")
+    assert diagnosis.code == 78
+    assert diagnosis.failed == ["config"]
+    assert f"output.path {tmp_path} is a directory" in diagnosis["config"]["message"]
 
 
 def test_the_tutorials_endpoint_is_checked_with_its_own_permission(check, credentials):

@@ -16,8 +16,9 @@ from queuetick.check.result import exit_for
 from queuetick.config import Credentials, Genesys
 from queuetick.exit_codes import ExitCode
 from queuetick.genesys import auth
-from queuetick.genesys.auth import Login, Token, TokenSource, TokenState
+from queuetick.genesys.auth import TokenSource, TokenState
 from queuetick.genesys.errors import LoginFailed, LoginRefused, RateLimited, Transient, Unreachable
+from queuetick.genesys.login import Login, Token
 from queuetick.genesys.org import Org
 from queuetick.genesys.transport import Response
 from queuetick.simulator import Faults

@@ -8,7 +8,6 @@ import pytest
 
 from queuetick import __version__
 from queuetick.events import Batch, Queue, RateLimit
-from queuetick.genesys.auth import Token
 from queuetick.genesys.client import Client, Usage
 from queuetick.genesys.errors import (
     Forbidden,
@@ -23,6 +22,7 @@ from queuetick.genesys.errors import (
     Unreachable,
 )
 from queuetick.genesys.hosts import Hosts, hosts
+from queuetick.genesys.login import Token
 from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.transport import Response

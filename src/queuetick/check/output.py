@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,16 +34,14 @@ def output(config: Config, environ: Mapping[str, str], set_up: UnitSetUp | None 
     user = f"user {os.geteuid()}"
     evidence: dict[str, Any] = {"path": str(path), "uid": os.geteuid()}
     try:
-        mode = path.stat().st_mode
+        path.stat()
+        place, needed = path, os.W_OK
     except FileNotFoundError:
-        mode = None
+        place, needed = path.parent, os.W_OK | os.X_OK
     except OSError as error:
         fix = "let the daemon's user enter every directory above it"
         return failed("output", f"{path} cannot be looked at by {user}: {error.strerror}", fix, **evidence)
-    if mode is not None and stat.S_ISDIR(mode):
-        return failed("output", f"{path} is a directory", "set output.path to a file in it", **evidence)
-    place = path if mode is not None else path.parent
-    if not os.access(place, os.W_OK if mode is not None else os.W_OK | os.X_OK, effective_ids=True):
+    if not os.access(place, needed, effective_ids=True):
         fix = f"make {place} writable for the daemon's user (systemd: LogsDirectory=, ReadWritePaths=)"
         return failed("output", f"{place} is not writable for {user}", fix, **evidence)
     free = shutil.disk_usage(path.parent).free

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from queuetick.clock import Clock
 from queuetick.config import Config, Credentials
 from queuetick.genesys import sdk
-from queuetick.genesys.auth import Login, TokenSource, TokenState
+from queuetick.genesys.auth import TokenSource, TokenState
 from queuetick.genesys.client import Client
 from queuetick.genesys.hosts import hosts
+from queuetick.genesys.login import Login
 from queuetick.genesys.metric_set import MetricSet
 from queuetick.genesys.rate_limit import RateLimiter
 from queuetick.genesys.transport import Transport

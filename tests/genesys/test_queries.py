@@ -165,10 +165,23 @@ def test_the_longest_is_not_known_when_the_api_does_not_say(this, other) -> None
 
 
 @both_ages
+@pytest.mark.parametrize("lie", [None, "x", 30, 1787230900, 2**53])
+def test_the_longest_of_all_media_is_not_known_where_one_of_them_says_no_instant(this, other, lie) -> None:
+    metric, longest, field = this
+    said = datum(longest, 1, calculatedMetricValue=1787230900000)
+    for liar in (datum(longest, 1, calculatedMetricValue=lie), {"metric": longest}, {"stats": {"count": 1}}):
+        snapshot = one(media("chat", datum(metric, 1), said), media("voice", datum(metric, 3), liar))
+        assert (None, 41.9) == (getattr(snapshot, field), getattr(snapshot.media["chat"], field))
+        assert 4 == getattr(snapshot, "waiting" if metric == "oWaiting" else "interacting")
+        nobody = one(media("chat", datum(metric, 1), said), media("voice", datum(metric, 0), liar))
+        assert 41.9 == getattr(nobody, field)
+
+
+@both_ages
 @pytest.mark.parametrize(
     ("number", "count", "began", "age"),
     [(1, 1, "1787230900000", 41.9), (1, None, "1787230900000", 41.9), ("x", 1, "1787230858678", 83.2),
-     (1, 1, "1787231001878", 0.0), (1, 1, "1", 1_787_230_941.9), (1, 1, f"{2**53 - 1}", 0.0),
+     (1, 1, "1787231001878", 0.0), (1, 1, "1", None), (1, 1, "1787230900", None), (1, 1, f"{2**53 - 1}", 0.0),
      (1, 0, "1787230900000", None), (0, 1, "1", None), (0, 1, "1787230858678", None), (1, 1, f"{2**53}", None),
      *((1, 1, lie, None) for lie in ("null", "0", "-1", "-5", "NaN", '"7"', '"x"', "true", "[]", "{}", "1e16", "1e308",
                                      "1e999", "1" + 400 * "0"))],
@@ -370,7 +383,7 @@ def test_conversations_in_the_queues_own_group_are_the_sums_or_those_of_a_medium
     assert 5 == both.agents_available
 
 
-@pytest.mark.parametrize("lost", [{}, {"queueId": None}, {"queueId": 7}, None, "x"])
+@pytest.mark.parametrize("lost", [{}, {"queueId": None}, {"queueId": ""}, {"queueId": 7}, None, "x"])
 @pytest.mark.parametrize("medium", ["voice", "email", None])
 def test_a_group_that_names_no_queue_may_be_of_any_that_lacks_its_medium(lost, medium) -> None:
     """Never half a sum: of three media that two queues have, the lost group is the third of one of them."""

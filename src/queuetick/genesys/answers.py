@@ -52,7 +52,7 @@ class Group(Struct, gc=False):
 class Observations(Struct, gc=False):
     results: list[Group] | None = None
     systemToOrganizationMappings: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815 - the API's name
-    """JSON, the same in every answer of an org: `snapshots.presences` reads it once."""
+    """JSON, the same in every answer of an org: `own_names.presences` reads it once."""
 
 
 class Metrics(Struct, gc=False):

@@ -7,7 +7,10 @@ with a hash of `webChat`. So no count takes the place of another.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 _LONGEST = 64
 """Characters; a longer name is cut and gets a hash, so that a line stays short."""
@@ -58,3 +61,21 @@ media_name = OwnNames(KNOWN_MEDIA)
 status_name = OwnNames(KNOWN_STATUSES)
 presence_name = OwnNames({"": UNKNOWN_PRESENCE})
 """The names of this process."""
+
+
+@lru_cache(maxsize=8)
+def presences(mappings: bytes) -> Mapping[str, str]:
+    """The name of each of the org's presence ids, from `systemToOrganizationMappings` (facts, 12)."""
+    try:
+        by_name = json.loads(mappings)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(by_name, dict):
+        return {}
+    return {
+        presence_id.lower(): presence_name(system)
+        for system, ids in by_name.items()
+        if isinstance(ids, list)
+        for presence_id in ids
+        if isinstance(presence_id, str)
+    }

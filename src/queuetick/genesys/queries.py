@@ -13,7 +13,8 @@ from msgspec import Struct
 from queuetick.clock import utc
 from queuetick.events import Batch, Queue, QueueSnapshot
 from queuetick.genesys.answers import read_details, read_observations
-from queuetick.genesys.snapshots import Group, Moment, Reader, counts_conversations, presences
+from queuetick.genesys.own_names import presences
+from queuetick.genesys.snapshots import Group, Moment, Reader, counts_conversations
 
 METRICS: tuple[str, ...] = (
     "oWaiting",
@@ -74,7 +75,7 @@ class Observations:
         unowned: set[str | None] = set()
         for group in observations.results or ():
             key = group.group
-            if key is None or (queue_id := key.queueId) is None:
+            if key is None or not (queue_id := key.queueId):
                 if counts_conversations(group.data or ()):
                     unowned.add(None if key is None else key.mediaType)
                 continue

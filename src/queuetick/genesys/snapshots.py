@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -15,12 +13,11 @@ from queuetick.genesys.own_names import (
     KNOWN_STATUSES,
     UNKNOWN_PRESENCE,
     media_name,
-    presence_name,
     status_name,
 )
 
-LATEST = 2**53
-"""Epoch milliseconds beyond which an instant is not believed."""
+EARLIEST, LATEST = 2**40, 2**53
+"""Epoch milliseconds between which an instant is believed; the first is in 2004, so that seconds are not."""
 
 _ON_QUEUE_STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING")
 _ON_QUEUE_NAMES = tuple(KNOWN_STATUSES[status] for status in _ON_QUEUE_STATUSES)
@@ -122,6 +119,8 @@ class Reader:
             waiting = None if "oWaiting" in unreadable else waiting
             interacting = None if "oInteracting" in unreadable else interacting
             alerting = None if "oAlerting" in unreadable else alerting
+            longest_wait = None if "oLongestWaiting" in unreadable else longest_wait
+            longest_interaction = None if "oLongestInteracting" in unreadable else longest_interaction
         return QueueSnapshot(
             cycle=moment.cycle,
             scheduled_at=moment.scheduled_at,
@@ -226,9 +225,9 @@ class Reader:
         return found
 
 
-def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> MediaCounts:
-    """One media type's values; a metric whose value is no count is added to `unreadable`, and so is an absent one where
-    a value does not say of which metric it is.
+def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> MediaCounts:  # noqa: PLR0912
+    """One media type's values; a metric whose value is no count, or no instant though somebody waits, is added to
+    `unreadable`, and so is an absent one where a value does not say of which metric it is.
 
     The innermost loop of the program (four values, for each media type of each queue, each cycle): no detours.
     """
@@ -236,7 +235,8 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
     interacting: int | UnsetType | None = UNSET
     alerting: int | UnsetType | None = UNSET
     absent: UnsetType | None = UNSET
-    waiting_since = interacting_since = None
+    waiting_since: float | UnsetType | None = UNSET
+    interacting_since: float | UnsetType | None = UNSET
     for datum in data:
         stats = datum.stats or _NO_STATS
         metric = datum.metric
@@ -266,10 +266,20 @@ def _medium(data: Iterable[Datum], arrived: float, unreadable: set[str]) -> Medi
         None if interacting is UNSET else interacting,
         None if alerting is UNSET else alerting,
     )
-    if waiting_since is not None and waiting != 0:
-        counts.longest_wait_seconds = _age(waiting_since, arrived)
-    if interacting_since is not None and interacting != 0:
-        counts.longest_interaction_seconds = _age(interacting_since, arrived)
+    if waiting_since is UNSET:
+        waiting_since = absent
+    if interacting_since is UNSET:
+        interacting_since = absent
+    if waiting_since is not UNSET and waiting != 0:
+        if waiting_since is None:
+            unreadable.add("oLongestWaiting")
+        else:
+            counts.longest_wait_seconds = _age(waiting_since, arrived)
+    if interacting_since is not UNSET and interacting != 0:
+        if interacting_since is None:
+            unreadable.add("oLongestInteracting")
+        else:
+            counts.longest_interaction_seconds = _age(interacting_since, arrived)
     return counts
 
 
@@ -291,10 +301,14 @@ def _merged(groups: Iterable[Group]) -> list[Group]:
     return list(merged.items())
 
 
-def _began(stats: Stats) -> float | None:
-    """Epoch milliseconds when an oLongest* metric began (facts, 1.2: not a duration); None when there is none."""
-    began = None if stats.count == 0 else stats.calculatedMetricValue
-    return began if began is not None and 0 < began < LATEST else None
+def _began(stats: Stats) -> float | UnsetType | None:
+    """Epoch milliseconds when an oLongest* metric began (facts, 1.2: not a duration); UNSET when there is none, None
+    when it is no instant.
+    """
+    if stats.count == 0:
+        return UNSET
+    began = stats.calculatedMetricValue
+    return began if began is not None and EARLIEST < began < LATEST else None
 
 
 def _age(began: float, arrived: float) -> float:
@@ -320,21 +334,3 @@ def _over_target(queue: Queue, media: Mapping[str, MediaCounts]) -> bool | None:
         elif counts.waiting != 0 and known is False:
             known = None
     return known
-
-
-@lru_cache(maxsize=8)
-def presences(mappings: bytes) -> Mapping[str, str]:
-    """The name of each of the org's presence ids, from `systemToOrganizationMappings` (facts, 12)."""
-    try:
-        by_name = json.loads(mappings)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(by_name, dict):
-        return {}
-    return {
-        presence_id.lower(): presence_name(system)
-        for system, ids in by_name.items()
-        if isinstance(ids, list)
-        for presence_id in ids
-        if isinstance(presence_id, str)
-    }

@@ -84,7 +84,7 @@ def read(
         key = key if isinstance(key, dict) else {}
         queue_id, medium = key.get("queueId"), key.get("mediaType")
         name = "" if medium is None else media_name(str(medium))
-        if isinstance(queue_id, str):
+        if isinstance(queue_id, str) and queue_id:
             found.setdefault(queue_id.lower(), {})[name] = _Sums.of(group.get("data"))
             continue
         complete = False

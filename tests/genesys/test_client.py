@@ -312,6 +312,20 @@ def test_a_genuine_refusal_says_what_it_is_about(status, code, kind, single_queu
     assert single_queue == getattr(caught.value, "single_queue", None)
 
 
+@pytest.mark.parametrize(
+    ("message", "single_queue"),
+    [
+        ("permissions assigned in at least one of the following division(s): [Home]", True),
+        ("permissions assigned", False),
+    ],
+)
+def test_a_403_that_names_divisions_may_be_due_to_a_single_queue(message, single_queue) -> None:
+    body = {**error_body(403, "missing.any.permissions"), "message": message}
+    with pytest.raises(Forbidden) as caught:
+        observe(Scripted([answer(body, 403)]))
+    assert single_queue == caught.value.single_queue
+
+
 def test_a_forbidden_answer_names_its_permission() -> None:
     body = {
         **error_body(403),
@@ -322,12 +336,17 @@ def test_a_forbidden_answer_names_its_permission() -> None:
     assert "analytics:queueObservation:view" == caught.value.permission
 
 
-@pytest.mark.parametrize(("seconds", "held"), [("7", 7.0), ("7, 7", 7.0)])
-def test_a_503_with_retry_after_holds_its_route(seconds, held) -> None:
-    budget = Budget()
+@pytest.mark.parametrize("seconds", ["7", "7, 7"])
+def test_a_503_with_retry_after_holds_its_route_but_for_observations_whose_cycle_asks_others_too(
+    seconds,
+) -> None:
+    budget, unavailable = Budget(), [answer(b"", 503, Retry_After=seconds)]
+    with pytest.raises(Transient) as caught:
+        observe(Scripted(unavailable), budget=budget)
+    assert (7.0, "reset_backoff") == (caught.value.retry_after, budget.log[-1])
     with pytest.raises(Transient):
-        observe(Scripted([answer(b"", 503, Retry_After=seconds)]), budget=budget)
-    assert ("hold", "observations", held) == budget.log[-1]
+        client(Scripted(unavailable), budget=budget).queues()
+    assert ("hold", "listing", 7.0) == budget.log[-1]
 
 
 # 401

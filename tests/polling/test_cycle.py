@@ -72,6 +72,7 @@ class Script:
         self.lookups: dict[str, ApiError | None] = {}
         self.lines: list = []
         self.waited: list[float] = []
+        self.held: list[float] = []
         self.jitters: list[tuple[float, float]] = []
         self.progress = 0
         self.time = 100.0
@@ -96,6 +97,9 @@ class Script:
             [snapshot(queue, cycle) for queue in batch.queues if queue.id not in missing],
             [(queue, "left out") for queue in batch.queues if queue.id in missing],
         )
+
+    def hold(self, seconds) -> None:
+        self.held.append(seconds)
 
     def find_refused_metric(self, queue_id, error, *, deadline, usage, requests) -> list:
         return []
@@ -305,7 +309,9 @@ def test_a_queue_that_is_polled_no_more_is_forgotten() -> None:
 def test_a_bad_id_is_told_alone_set_aside_and_told_again_when_it_is_back() -> None:
     refused = RequestRefused("no such queue", status=400, code="bad.request", correlation_id="c-1")
     cycle = Script(lambda batch, _: refused if {"a", "b"} & set(batch.queue_ids) else [])
-    cycle.lookups = {"a": None, "b": Forbidden("not yours", status=403, genuine=True)}
+    not_yours = Forbidden("not yours", status=403, genuine=True)
+    not_yours.single_queue = True
+    cycle.lookups = {"a": None, "b": not_yours}
     report = cycle.run(NAMED, Queue("x"), Queue("y"), BARE)
     named, bare = sorted(cycle.told(QueueInvalid), key=lambda line: line.queue_id)
     assert (1, "a", "Support", "Home") == (named.cycle, named.queue_id, named.queue_name, named.division)
@@ -446,6 +452,26 @@ def test_after_an_answer_that_never_comes_the_attempts_before_are_in_its_line() 
     cycle = Script(lambda _, attempt: errors[attempt - 1])
     cycle.run(NAMED, deadline=1000.0)
     assert [2] == [line.attempts for line in cycle.told(BatchFailed)]
+
+
+@pytest.mark.parametrize(("deferrals", "place"), [(1, 3), (3, 3), (4, 0)])
+def test_of_failing_queues_that_lose_their_turn_one_batch_goes_first_in_the_end(deferrals, place) -> None:
+    memory, polled = Memory(), queues(5)
+    memory.failing, memory.failures = {"q000", "q001"}, 1
+    memory.deferred = {"q000": 0, "q001": deferrals, "q004": 1}
+    order = [queue.id for batch in memory.batches(polled, 1) for queue in batch.queues]
+    assert (place, 4) == (order.index("q001"), order.index("q000"))
+    assert ["q004", "q002", "q003"] == [each for each in order if each not in memory.failing], "longest first"
+
+
+def test_a_503_is_held_as_long_as_it_asks_where_no_batch_was_answered() -> None:
+    later = Transient("503", status=503)
+    later.retry_after = 60.0
+    cycle = Script(lambda batch, _: later if batch.number == 1 or cycle.number == 2 else [])
+    cycle.run(*queues(3), batch_size=1)
+    assert [] == cycle.held
+    cycle.run(*queues(3), batch_size=1)
+    assert [60.0] == cycle.held
 
 
 def test_a_429_is_tried_again_without_a_wait_of_its_own_and_is_no_failure() -> None:

@@ -88,6 +88,69 @@ def test_where_nothing_is_answered_no_id_is_blamed_and_a_cycle_costs_three_reque
     assert breaches(world.text) == []
 
 
+def test_requests_sent_again_after_a_401_count_among_those_of_a_cycle_without_an_answer():
+    world = World(queues=1, queues_refresh=86_400)
+    world.run(1)
+    sent = 0
+
+    def refuse(path, *_):
+        nonlocal sent
+        sent += path == QUERY
+        return refusal(*[(401, "bad.credentials"), (400, "bad.request")][sent > 1]) if path == QUERY else None
+
+    truth = Truth(world, refuse)
+    before = truth.requests
+    world.run(2)
+    assert (3, "failed") == (truth.requests - before, world.reports[-1].outcome)
+
+
+@pytest.mark.parametrize("queues", [1, 45])
+def test_a_role_that_may_look_up_no_queue_says_nothing_of_one(queues):
+    world = World(queues=queues, poll_batch_size=20, queues_refresh=86_400)
+    world.run(1)
+    codes = {True: (400, "bad.request"), False: (403, "missing.permissions")}
+    Truth(world, lambda path, *_: refusal(*codes[path == QUERY]))
+    world.run(20)
+    assert world.events("queue.invalid") == []
+    assert {report.failed for report in world.reports[1:]} == {queues}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("unavailable", [{0}, {4}, {0, 1}, {0, 3, 4}, {0, 1, 2, 3}])
+def test_a_503_of_some_batches_says_nothing_of_the_others_however_long_it_asks_to_wait(
+    unavailable, concurrency
+):
+    world = World(queues=25, poll_batch_size=5, poll_concurrency=concurrency, queues_refresh=86_400)
+    world.run(1)
+    ids = [queue.id for queue in world.cycles.queues]
+    bad = {each for number in unavailable for each in ids[5 * number : 5 * number + 5]}
+    respond = world.api.respond
+
+    def answer(request):
+        outcome = respond(request)
+        if request.target == QUERY and read(request.body)[0] & bad:
+            outcome.answer.status, outcome.answer.body = 503, b""
+            outcome.answer.headers["Retry-After"] = "60"
+        return outcome
+
+    world.api.respond = answer
+    world.run(20)
+    assert {report.snapshots for report in world.reports[1:]} == {len(ids) - len(bad)}
+    assert breaches(world.text) == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_the_good_queues_are_found_behind_any_number_of_batches_that_fail(concurrency):
+    world = World(queues=130, poll_batch_size=5, poll_concurrency=concurrency, queues_refresh=86_400)
+    world.run(1)
+    ids = [queue.id for queue in world.cycles.queues]
+    good = set(ids[100:])
+    Truth(world, lambda path, asked, _: (500, b"") if path == QUERY and not asked <= good else None)
+    world.run(16)
+    assert {report.snapshots for report in world.reports[5:]} == {len(good)}
+    assert breaches(world.text) == []
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [(403, "missing.division.permission"), (404, "not.found"), (400, "bad.request")]
 )

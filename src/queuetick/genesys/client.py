@@ -103,12 +103,15 @@ class Client:
         """Log in again, slowly: a whole cycle got no other answer than 401."""
         self._tokens.drop()
 
+    def hold(self, seconds: float) -> None:
+        """Observe nothing for `seconds`: a 503 asked for it, and no other batch is answered."""
+        self._limits.hold("observations", seconds)
+
     def observe(
         self, batch: Batch, *, cycle: int, scheduled_at: str, deadline: float, usage: Usage
     ) -> Answer:
-        """Ask for one batch, starting before `deadline` (monotonic seconds).
+        """Ask for one batch, starting before `deadline` (monotonic seconds). Raises an ApiError, Deferred or Stopped.
 
-        Raises an ApiError, Stopped, or Deferred when the budget allows no request before the deadline.
         A first attempt may take the whole timeout; a retry ends with the deadline, so that cycles do not pile up.
         """
         timeout = self._timeout
@@ -320,7 +323,7 @@ class Client:
                 self._limits.pause(error.route or route, error.retry_after, error.source)
                 raise error
             self._limits.reset_backoff(route)
-            if isinstance(error, Transient) and error.retry_after is not None:
+            if error.retry_after is not None and route != "observations":
                 self._limits.hold(route, error.retry_after)
             if not isinstance(error, TokenRejected) or not self._tokens.renew(token, about):
                 raise error

@@ -52,9 +52,11 @@ class ApiError(Exception):
 
     `genuine` tells whether the answer had Genesys's own error body; an error without an answer is never genuine.
     `rejected` tells that the answer was 401 to a token that stays in force, because others may be answered with it.
+    `retry_after` is the seconds that a 429 or 503 asks to wait, None when it names none.
     """
 
     rejected: bool = False
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -77,10 +79,7 @@ class ApiError(Exception):
         return {"status": self.status, "code": self.code, "correlation_id": self.correlation_id}
 
 
-class Transient(ApiError):
-    """`retry_after` is the seconds that a 503 asks to wait, None when it names none."""
-
-    retry_after: float | None = None
+class Transient(ApiError): ...
 
 
 class Unreachable(Transient): ...
@@ -133,12 +132,11 @@ class Refused(ApiError): ...
 
 
 class RateLimited(ApiError):
-    """429. `retry_after` is in seconds, None when the answer names no time; then `source` is backoff.
+    """429. `source` is backoff where the answer names no time.
 
     `route` is what the limit holds for: "token" when the body names a limit of the token, else None: the route asked.
     """
 
-    retry_after: float | None = None
     source: PauseSource = "backoff"
     route: Route | None = None
 
@@ -186,7 +184,7 @@ def from_answer(status: int, headers: Mapping[str, str], data: bytes, *, now: fl
         error.retry_after, error.source = _pause(headers, message or "", now=now)
         error.route = "token" if any(limit in text for limit in _TOKEN_LIMITS) else None
     elif isinstance(error, Forbidden):
-        error.single_queue = "division" in (code or "")
+        error.single_queue = "division" in f"{code} {message}"
         named = _PERMISSIONS.search(message or "")
         error.permission = named[1] if named else None
     elif isinstance(error, RequestRefused | NotFound):

@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from queuetick.clock import Clock, Stopped, full_jitter, utc
 from queuetick.config import Output
-from queuetick.events import Batch, BatchFailed, CycleReport, Fact, Queue, QueueMissing, chunk
+from queuetick.events import Batch, BatchFailed, CycleReport, Fact, Queue, QueueMissing
 from queuetick.genesys.client import Usage
 from queuetick.genesys.errors import ApiError, LoginFailed, RateLimited, TooLarge, Transient
 from queuetick.genesys.queries import Answer
 from queuetick.genesys.rate_limit import Deferred
-from queuetick.polling.isolation import Isolation, concerns_single_queues
+from queuetick.polling.isolation import Isolation, ask_parts, concerns_single_queues
 from queuetick.polling.memory import CycleResult, Memory, outcome_of
 from queuetick.polling.plan import Client, Plan
 
@@ -90,7 +90,7 @@ class Cycle:
         self._fruitless = 0
         self._own = 1
         self._extra = 0
-        self._too_large: int | None = None
+        self.too_large: int | None = None
         self._largest_answered = 0
         self._crash: BaseException | None = None
         self._closed = False
@@ -151,9 +151,14 @@ class Cycle:
         if self._crash is not None:
             raise self._crash
 
-    def spend(self) -> bool:
-        """Count one request beyond the cycle's batches; False when it may not be sent, because nothing is answered."""
+    def spend(self, usage: Usage | None = None) -> bool:
+        """Count one request beyond the cycle's batches; False when it may not be sent, because nothing is answered.
+
+        `usage` has requests that were sent again after a 401: those count too.
+        """
         with self.lock:
+            if usage is not None:
+                self._extra, usage.retries = self._extra + usage.retries, 0
             if not self.api_answered and self._extra >= EXTRA_PER_BATCH * self._own:
                 return False
             self._extra += 1
@@ -175,15 +180,11 @@ class Cycle:
                         usage=usage,
                     )
                 except RateLimited:
-                    if not self.spend():
+                    if not self.spend(usage):
                         return None  # else the next attempt waits for the pause, or is deferred
                 except Transient as error:
                     failures += 1
-                    if (
-                        failures >= MAX_ATTEMPTS
-                        or not self.spend()
-                        or not self._retry_in_time(failures, error)
-                    ):
+                    if not self._may_retry(failures, error, usage):
                         self.fail(batch, error, failures)
                         return None
                 else:
@@ -193,7 +194,7 @@ class Cycle:
         except (Deferred, Stopped):
             return None  # without an account, its queues are deferred
         except TooLarge as error:
-            self._ask_parts(batch, error, failures + 1)
+            ask_parts(self, batch, error, failures + 1)
             return None
         except ApiError as error:
             if concerns_single_queues(error):
@@ -201,6 +202,8 @@ class Cycle:
             self.fail(batch, error, failures + 1)
             return None
         finally:
+            with self.lock:
+                self._extra += usage.retries
             usage.retries = max(0, usage.requests - 1)
             self.count(usage)
 
@@ -254,26 +257,12 @@ class Cycle:
         if (error := self.ask(batch)) is not None:
             refused.append((batch, error))
 
-    def _ask_parts(self, batch: Batch, error: ApiError, attempts: int) -> None:
-        """The answer would be too large: ask for parts of at most half the size that is known to be too large."""
-        count = len(batch.queues)
-        if count == 1:
-            return self.fail(batch, error, attempts)
-        with self.lock:
-            self._too_large = min(count, self._too_large or count)
-            size = max(1, self._too_large // 2)
-        for part in chunk(batch.queues, size):
-            piece = Batch(batch.number, part.queues)
-            refusal = self.ask(piece) if self.spend() else error
-            if refusal is not None:
-                self.fail(piece, refusal, attempts)
-        return None
-
-    def _retry_in_time(self, failures: int, error: Transient) -> bool:
-        """Back off; False when the cycle is over before the wait, or what a 503 asks for, would be, or at stop."""
-        delay = full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform)
-        ready = self._clock.monotonic() + max(delay, error.retry_after or 0.0)
-        return ready < self.plan.deadline and not self._clock.wait(delay)
+    def _may_retry(self, failures: int, error: Transient, usage: Usage) -> bool:
+        """Back off, at least as long as a 503 asks; False at the last try, at stop, and at the cycle's end."""
+        if failures >= MAX_ATTEMPTS or not self.spend(usage):
+            return False
+        delay = max(full_jitter(failures, RETRY_BASE, RETRY_CAP, self._uniform), error.retry_after or 0.0)
+        return self._clock.monotonic() + delay < self.plan.deadline and not self._clock.wait(delay)
 
     def _take(self, batch: Batch, answer: Answer) -> None:
         memory, plan, snapshots = self.memory, self.plan, answer.snapshots
@@ -306,8 +295,8 @@ class Cycle:
             self._closed = True
             ids = {queue.id for queue in plan.queues}
             deferred = ids - self.answered - self.missing.keys() - self.invalid.keys() - self.failed.keys()
-            memory.deferred = deferred
-            memory.learn_size(self._too_large, self._largest_answered)
+            memory.deferred = {queue_id: 1 + memory.deferred.get(queue_id, 0) for queue_id in deferred}
+            memory.learn_size(self.too_large, self._largest_answered)
             answered = self.answered | self.missing.keys()
             rejected = any(error.rejected for error in self.failed.values())
             memory.learn_failing(self.failed, answered, apart=bool(answered) or rejected)
@@ -316,6 +305,8 @@ class Cycle:
                 del memory.written[queue_id]  # the first line after an absence is always written
         if rejected and not answered and not deferred:
             self.client.drop_token()
+        if self.last_error is not None and self.last_error.retry_after is not None and not self.api_answered:
+            self.client.hold(self.last_error.retry_after)  # one batch's 503 says nothing of the others
         report = CycleReport(
             cycle=plan.number,
             scheduled_at=self.scheduled_at,

@@ -1,7 +1,8 @@
 """Which ids of a refused batch are at fault.
 
 An id is set aside only on evidence about that id: it is refused alone while a sibling of its batch is answered in the
-same cycle, or a look-up of it is answered 404 or 403. Where nothing is answered, the request or the API is at fault.
+same cycle, or a look-up of it is answered 404, or 403 for its division; a role that may look up no queue at all says
+nothing of one. Where nothing is answered, the request or the API is at fault.
 """
 
 from __future__ import annotations
@@ -40,6 +41,22 @@ def concerns_single_queues(error: ApiError) -> bool:
     if isinstance(error, Forbidden):
         return error.single_queue
     return isinstance(error, RequestRefused | NotFound) and not isinstance(error, TooLarge)
+
+
+def ask_parts(cycle: Cycle, batch: Batch, error: TooLarge, attempts: int) -> None:
+    """The answer would be too large: ask for parts of at most half the size that is known to be too large."""
+    count = len(batch.queues)
+    if count == 1:
+        return cycle.fail(batch, error, attempts)
+    with cycle.lock:
+        cycle.too_large = min(count, cycle.too_large or count)
+        size = max(1, cycle.too_large // 2)
+    for part in chunk(batch.queues, size):
+        piece = Batch(batch.number, part.queues)
+        refusal = cycle.ask(piece) if cycle.spend() else error
+        if refusal is not None:
+            cycle.fail(piece, refusal, attempts)
+    return None
 
 
 class _Refused:
@@ -245,9 +262,9 @@ class Isolation:
             return False
         try:
             return self._cycle.look_up(queue.id) is None
-        except (Forbidden, NotFound):
-            return True
-        except (ApiError, Deferred, Stopped):
+        except ApiError as error:
+            return isinstance(error, NotFound) or (isinstance(error, Forbidden) and error.single_queue)
+        except (Deferred, Stopped):
             return False
 
     def _set_aside(self, queue: Queue, error: ApiError) -> None:

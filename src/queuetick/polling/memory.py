@@ -16,12 +16,16 @@ from queuetick.events import (
     QueueRecovered,
     QueueSnapshot,
     chunk,
-    deferred_first,
 )
 from queuetick.genesys.errors import ApiError
 
 MOST_PARTS = 16
 """Batches into which the queues of failed batches are cut, where more are not needed."""
+
+MOST_DEFERRALS = 4
+"""Cycles in a row without a request after which one batch of failing queues goes first: more would cost the good ones
+their turn.
+"""
 
 LONGEST_DISTANCE = 64
 """Cycles; the longest distance between two questions for an id that is set aside."""
@@ -63,8 +67,8 @@ class Memory:
     missing: dict[str, int] = field(default_factory=dict)
     """Queue ids that the answers leave out, with the cycle since when."""
     invalid: dict[str, SetAside] = field(default_factory=dict)
-    deferred: set[str] = field(default_factory=set)
-    """Queue ids that got no request in the last cycle: they go first in the next."""
+    deferred: dict[str, int] = field(default_factory=dict)
+    """Queue ids that got no request in the last cycle, with the number of such cycles in a row: the most go first."""
     suspects: set[str] = field(default_factory=set)
     """Queue ids of refused batches without a verdict yet: they go last, in batches of their own."""
     suspects_are_few: bool = False
@@ -86,16 +90,15 @@ class Memory:
     def forget_all_but(self, polled: Collection[str]) -> None:
         """Drop what is remembered of queues that are polled no more."""
         remembered: dict[str, Any]
-        for remembered in (self.missing, self.invalid, self.written):
+        for remembered in (self.missing, self.invalid, self.written, self.deferred):
             for queue_id in remembered.keys() - polled:
                 del remembered[queue_id]
-        self.deferred &= set(polled)
         self.suspects &= set(polled)
         self.failing &= set(polled)
 
     def batches(self, queues: Iterable[Queue], batch_size: int) -> list[Batch]:
         """Cut `queues` into batches: deferred ones first, suspects last and apart, none larger than what fits."""
-        polled = deferred_first(queues, self.deferred)
+        polled = sorted(queues, key=lambda queue: -self.deferred.get(queue.id, 0))
         size = min(batch_size, self.largest_batch or batch_size)
         failing = [queue for queue in polled if queue.id in self.failing]
         polled = [queue for queue in polled if queue.id not in self.failing]
@@ -113,7 +116,8 @@ class Memory:
         parts += [batch.queues for batch in chunk(good, size)]
         parts += apart
         last = [batch.queues for batch in chunk(failing, self._failing_size(len(failing), size))]
-        parts = [*last, *parts] if self.failing & self.deferred else [*parts, *last]
+        waited = self.deferred.get(last[0][0].id, 0) if last else 0
+        parts = [*last[:1], *parts, *last[1:]] if waited >= MOST_DEFERRALS else [*parts, *last]
         return [Batch(number, part) for number, part in enumerate(parts, start=1)]
 
     def _failing_size(self, count: int, size: int) -> int:

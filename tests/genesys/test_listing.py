@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from genesys.test_client import REFUSED, Budget, Scripted, answer, client
 from queuetick.events import Queue
 from queuetick.genesys.client import LISTING_ATTEMPTS, Usage
-from queuetick.genesys.errors import ListingContradicted, RequestRefused, Transient
+from queuetick.genesys.errors import (
+    ListingContradicted,
+    ListingUnfinished,
+    RequestRefused,
+    Transient,
+    Unreachable,
+)
 from queuetick.genesys.listing import MAX_PAGES
 from queuetick.genesys.own_names import media_name
 from queuetick.genesys.rate_limit import Deferred
@@ -220,6 +226,17 @@ def test_a_listing_in_doubt_or_half_read_when_its_time_is_over_is_an_error_and_n
 
     with pytest.raises(ListingContradicted, match=reason):
         client(Scripted([answer(page)]), budget=OneWalk()).queues()
+
+
+@pytest.mark.parametrize(
+    ("deadline", "error"), [(99.0, ListingUnfinished), (100.0, ListingUnfinished), (101.0, Unreachable)]
+)
+def test_a_request_for_a_page_that_the_deadline_ends_is_a_listing_that_needs_more_time(
+    deadline, error
+) -> None:
+    for pages in ([answer({"entities": [{"id": "a"}], "pageCount": 5})], []):
+        with pytest.raises(error if pages else Unreachable):
+            client(Scripted([*pages, Unreachable("no answer within 0.5 s")])).queues(deadline=deadline)
 
 
 @pytest.mark.parametrize(

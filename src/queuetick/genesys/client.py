@@ -25,6 +25,7 @@ from queuetick.genesys.errors import (
     TokenRejected,
     TooLarge,
     Transient,
+    Unreachable,
     from_answer,
 )
 from queuetick.genesys.headers import rate_limit
@@ -221,9 +222,9 @@ class Client:
     ) -> list[Queue]:
         """List the org's queues, page by page (facts, section 4), until what was found agrees with `total`.
 
-        Calls `on_page(page, pages)` after each page. Asks `LISTING_ATTEMPTS` times at most, and starts no request at or
-        after `deadline` (monotonic seconds). Raises ListingContradicted when the listing still disagrees with itself or
-        was not read to its end by then, another ApiError, Deferred (nothing was read) or Stopped.
+        Calls `on_page(page, pages)` after each page. Asks `LISTING_ATTEMPTS` times at most, until `deadline` (monotonic
+        seconds). Raises ListingContradicted when the listing still disagrees with itself or was not read to its end by
+        then, another ApiError, Deferred (nothing was read) or Stopped.
         """
         usage = usage if usage is not None else Usage()
         doubt: ListingContradicted | None = None
@@ -239,11 +240,13 @@ class Client:
                 if listing.pages >= MAX_PAGES:
                     raise
                 doubt = error
-            except Deferred:
+            except (Deferred, Unreachable) as error:
+                # The deadline ends a request that is under way, too.
+                if self._monotonic() < deadline and isinstance(error, Unreachable):
+                    raise
                 if doubt is None and not listing.pages:
                     raise
-                doubt = doubt or listing.unfinished()
-                break
+                raise (doubt or listing.unfinished()) from None
         assert doubt is not None  # noqa: S101 - the loop ends only after a doubt
         raise doubt
 
@@ -270,14 +273,9 @@ class Client:
 
     def queue(self, queue_id: str, *, deadline: float = math.inf, usage: Usage | None = None) -> Queue | None:
         """Look one queue up by its id; None when there is none. Raises Forbidden when its division is not granted."""
+        path = f"/api/v2/routing/queues/{queue_id}"
         try:
-            response = self._request(
-                "GET",
-                f"/api/v2/routing/queues/{queue_id}",
-                route="listing",
-                usage=usage or Usage(),
-                deadline=deadline,
-            )
+            response = self._request("GET", path, route="listing", usage=usage or Usage(), deadline=deadline)
         except NotFound:
             return None
         if (queue := read_queue(read_object(response.data))) is None:

@@ -282,7 +282,7 @@ class CycleRunner:
 
     def refresh(self) -> None:
         """A discovery on its turn: also gives the ids that were set aside another try."""
-        deadline = self._clock.monotonic() + max(60.0, self.interval)
+        deadline = self._clock.monotonic() + max(60.0, self.interval, 0.5 * self.config.queues.refresh)
         self.discover(deadline=deadline)
         with contextlib.suppress(ApiError, Deferred, Stopped):
             # An id that is refused itself would be refused with every metric.

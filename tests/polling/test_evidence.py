@@ -104,6 +104,19 @@ def test_requests_sent_again_after_a_401_count_among_those_of_a_cycle_without_an
     assert (3, "failed") == (truth.requests - before, world.reports[-1].outcome)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "not.found"), (403, "not.authorized"), (403, "missing.division.permission")]
+)
+def test_a_look_up_that_is_refused_for_the_id_is_evidence_about_it(status, code):
+    world = World(queues=1, queues_refresh=86_400)
+    world.run(1)
+    Truth(
+        world, lambda path, *_: refusal(*{True: (400, "bad.request"), False: (status, code)}[path == QUERY])
+    )
+    world.run(2)
+    assert 1 == len(world.events("queue.invalid"))
+
+
 @pytest.mark.parametrize("queues", [1, 45])
 def test_a_role_that_may_look_up_no_queue_says_nothing_of_one(queues):
     world = World(queues=queues, poll_batch_size=20, queues_refresh=86_400)

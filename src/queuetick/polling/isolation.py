@@ -1,8 +1,8 @@
 """Which ids of a refused batch are at fault.
 
 An id is set aside only on evidence about that id: it is refused alone while a sibling of its batch is answered in the
-same cycle, or a look-up of it is answered 404, or 403 for its division; a role that may look up no queue at all says
-nothing of one. Where nothing is answered, the request or the API is at fault.
+same cycle, or a look-up of it is answered 404 or 403, but not because the role may look up no queue at all. Where
+nothing is answered, the request or the API is at fault.
 """
 
 from __future__ import annotations
@@ -262,9 +262,12 @@ class Isolation:
             return False
         try:
             return self._cycle.look_up(queue.id) is None
-        except ApiError as error:
-            return isinstance(error, NotFound) or (isinstance(error, Forbidden) and error.single_queue)
-        except (Deferred, Stopped):
+        except NotFound:
+            return True
+        except Forbidden as error:
+            # A permission that the role lacks is missing for every queue.
+            return error.single_queue or not (error.code or "").startswith("missing.")
+        except (ApiError, Deferred, Stopped):
             return False
 
     def _set_aside(self, queue: Queue, error: ApiError) -> None:

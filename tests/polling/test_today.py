@@ -136,6 +136,8 @@ def test_the_size_that_an_answer_has_room_for_is_remembered_until_a_refresh(queu
         (401, "bad.credentials"),
         (403, "missing.division.permission"),
         (404, "not.found"),
+        (409, "conflict"),
+        (504, "request.timeout"),
     ],
 )
 @pytest.mark.parametrize(
@@ -155,3 +157,12 @@ def test_a_queue_whose_stats_are_refused_costs_its_neighbours_no_line_and_no_log
     assert len(world.events("stats.failed")) == 1
     assert len([path for _, path, _ in world.transport.requests if path == "/oauth/token"]) <= 2
     assert {report.outcome for report in world.reports} == {"ok"}
+
+
+@pytest.mark.parametrize(("status", "code"), [(500, "internal.server.error"), (403, "missing.permissions")])
+def test_a_round_that_fails_as_a_whole_is_ended_early_and_told_once(status, code):
+    world = World(queues=900, poll_batch_size=200, stats_enabled=True, stats_every=60, queues_refresh=86_400)
+    Door(world, lambda _: (status, code))
+    world.run(21)
+    assert len(asked(world)) <= 6 * 3
+    assert len(world.events("stats.failed")) == 1

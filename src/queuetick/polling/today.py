@@ -14,7 +14,7 @@ from queuetick.clock import Clock, Stopped, utc
 from queuetick.config import Stats
 from queuetick.events import Queue, QueueStats, StatsFailed, StatsRecovered, deferred_first
 from queuetick.genesys.client import Usage
-from queuetick.genesys.errors import ApiError, RateLimited, TokenRejected, TooLarge
+from queuetick.genesys.errors import ApiError, Forbidden, LoginFailed, RateLimited, TooLarge, Transient
 from queuetick.genesys.rate_limit import Deferred
 from queuetick.genesys.stats import MAX_QUEUES, Window, today
 from queuetick.polling.isolation import concerns_single_queues
@@ -24,8 +24,18 @@ log = logging.getLogger(__name__)
 MOST_PIECES = 16
 """Requests beyond its own that a round may spend on halving what was refused."""
 
+GIVE_UP_AFTER = 3
+"""Failures in a round before any answer that end it: no answer, 5xx, garbage."""
+
 MOST_PROBES = 4
 """Queues that a round in which all was refused asks for alone: an answer shows that single queues are at fault."""
+
+
+def _holds_for_all(error: ApiError) -> bool:
+    """Whether an error holds for the whole route, whatever queues were asked for."""
+    if isinstance(error, Forbidden):
+        return not concerns_single_queues(error)
+    return isinstance(error, RateLimited | LoginFailed) or error.retry_after is not None
 
 
 class Client(Protocol):
@@ -183,19 +193,19 @@ class Today:
     def _ask_all(self, ask: Callable[[Sequence[Queue]], None], todo: Sequence[Queue]) -> ApiError | None:
         """Ask for all queues, as many at a time as an answer has room for.
 
-        A refusal that may be due to one queue costs the others nothing: what was refused is halved, after all else was
-        asked for, and where that, or a queue alone, was answered. Returns the last refusal. Raises what holds for all,
-        as Client.stats.
+        An error that may be due to one queue costs the others nothing: what was refused is halved, after all else was
+        asked for, and where that, or a queue alone, was answered. Returns the last one. Raises what holds for
+        all, as Client.stats, and the failure of `GIVE_UP_AFTER` parts before any was answered.
         """
         good = [queue for queue in todo if queue.id not in self._refused]
         apart = [queue for queue in todo if queue.id in self._refused]
         first: deque[Sequence[Queue]] = deque([good or apart])
         again: deque[Sequence[Queue]] = deque([apart] if good and apart else [])
         error: ApiError | None = None
-        answered, extra = False, MOST_PIECES
+        answered, extra, failures = False, MOST_PIECES, 0
 
         def ask_for(pieces: deque[Sequence[Queue]]) -> None:
-            nonlocal error, answered, extra
+            nonlocal error, answered, extra, failures
             while pieces:
                 piece = [queue for queue in pieces.popleft() if queue.id in self._waiting]
                 part = piece[: self._size]
@@ -213,10 +223,11 @@ class Today:
                     else:
                         error = refusal
                 except ApiError as refusal:
-                    if not concerns_single_queues(refusal) and not isinstance(refusal, TokenRejected):
-                        raise
                     error = refusal
                     self._refused.update(queue.id for queue in part)
+                    failures += isinstance(refusal, Transient)
+                    if _holds_for_all(refusal) or (failures >= GIVE_UP_AFTER and not answered):
+                        raise
                     if len(part) > 1 and extra > 0:
                         extra -= 2
                         again.extend((part[: len(part) // 2], part[len(part) // 2 :]))

@@ -349,6 +349,13 @@ def test_a_503_with_retry_after_holds_its_route_but_for_observations_whose_cycle
     assert ("hold", "listing", 7.0) == budget.log[-1]
 
 
+@pytest.mark.parametrize("status", [201, 202, 204, 205])
+def test_an_empty_answer_is_a_failure_that_passes_and_keeps_its_status(status) -> None:
+    with pytest.raises(Transient, match=f"HTTP {status}: the answer is empty") as caught:
+        observe(Scripted([answer(b"", status)]))
+    assert status == caught.value.status
+
+
 # 401
 
 

@@ -312,7 +312,7 @@ class Client:
             finally:
                 self._limits.release(route)
             self._limits.update_from_headers(route, rate_limit(response.headers))
-            if 200 <= response.status < 300:
+            if response.status == 200 or (200 < response.status < 300 and response.data):
                 self._tokens.accepted(token, about)
                 self._limits.reset_backoff(route)
                 return response

@@ -161,13 +161,18 @@ class _Envelope(msgspec.Struct):
 
 
 def from_answer(status: int, headers: Mapping[str, str], data: bytes, *, now: float) -> ApiError:
-    """Make the error for an answer outside 2xx. `now` is in epoch seconds, for a Retry-After that is a date."""
+    """Make the error for an answer outside 2xx, or one of 2xx without a body.
+
+    `now` is in epoch seconds, for a Retry-After that is a date.
+    """
     body = _envelope(data)
     genuine = body.genuine(status)
     message = _text(body.message) or _text(body.description) or _text(body.error_description)
     code = _text(body.code) or _text(body.error)
     reason = message or f"HTTP {status} without a readable error body"
-    if 300 <= status < 400:
+    if 200 <= status < 300:
+        reason = f"HTTP {status}: the answer is empty"
+    elif 300 <= status < 400:
         reason = f"HTTP {status}: redirected; check api_url and login_url"
     elif status in (400, 401, 403, 404) and not genuine:
         said = f" ({message})" if message else ""
@@ -199,7 +204,7 @@ def _kind(status: int, code: str | None, genuine: bool) -> type[ApiError]:
         return RateLimited
     if status == 413 or (genuine and code in {"response.entity.too.large", "request.entity.too.large"}):
         return TooLarge
-    if status == 408 or status >= 500 or status < 200:
+    if status == 408 or status >= 500 or status < 300:
         return Transient
     kinds: dict[int, type[ApiError]] = {
         400: RequestRefused,

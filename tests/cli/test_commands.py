@@ -30,6 +30,24 @@ def test_help_loads_no_library(arguments, environment) -> None:
     assert HEAVY & set(json.loads(done.stderr)) == set()
 
 
+@pytest.mark.parametrize("name", ["run", "schema", "watch"])
+def test_ctrl_c_while_modules_load_ends_without_a_traceback(name, environment) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'queuetick.cli.check':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from queuetick.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, name], env=environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_help(name, queuetick, environment) -> None:
     done = queuetick(name, "--help", env=environment)

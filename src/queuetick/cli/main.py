@@ -93,14 +93,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The console script: run one command and return its exit code."""
+    """Run one command and return its exit code."""
     streams.prepare()
     streams.mask("stderr")
     try:
         code = _run(argv)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return ExitCode.OK
     except BrokenPipeError:  # `queuetick schema | head`
         streams.abandon()
         return ExitCode.OK

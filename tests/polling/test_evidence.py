@@ -343,3 +343,21 @@ def test_the_neighbours_of_a_queue_whose_batches_fail_for_ever_are_polled(queues
         -(-queues // 20) + (1 if status < 500 and status != 200 else 4)
     ), "with retries"
     assert breaches(world.text, secrets=world.secrets) == []
+
+
+def test_a_token_that_is_rejected_while_no_queue_is_known_is_given_up():
+    """The listing alone is asked then; the token endpoint gives two tokens that the API does not know."""
+    world = World(queues=5, queues_refresh=86_400)
+    respond, dead = world.api.respond, set()
+
+    def answer(request):
+        outcome = respond(request)
+        if request.target.startswith("/oauth") and len(dead) < 2:
+            dead.add("Bearer " + json.loads(outcome.answer.body)["access_token"])
+        elif request.authorization in dead:
+            outcome.answer.status, outcome.answer.body = refusal(401, "bad.credentials")
+        return outcome
+
+    world.api.respond = answer
+    world.run(8)
+    assert (2, 5) == (len(dead), world.reports[-1].snapshots)

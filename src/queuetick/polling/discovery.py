@@ -23,6 +23,8 @@ class Lister(Protocol):
 
     def queues(self, *, deadline: float) -> list[Queue]: ...
 
+    def drop_token(self) -> None: ...
+
 
 class Discovery:
     """The queues that one client can see, selected as one configuration says.
@@ -88,6 +90,8 @@ class Discovery:
             return False
         except ApiError as error:
             first, self.error = self.error is None, error
+            if error.rejected and not self.queues:
+                self._client.drop_token()  # no cycle polls a queue, and so none finds out
             if first:
                 self._emit_if_open(QueuesRefreshFailed(**error.evidence(), reason=error.reason))
             return False

@@ -181,7 +181,7 @@ $(MUTATION)/.installed: requirements/ci.txt requirements/mutation.txt
 	$(MUTATION)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/dev/mutation.md (10 minutes)
+mutation: $(MUTATION)/.installed ## change the core in small ways and see that a test fails: docs/dev/mutation.md (an hour)
 	rm -rf mutants
 	nice -n 15 $(MUTATION)/bin/mutmut run --max-children 2
 	$(MUTATION)/bin/python release/mutants.py

@@ -294,6 +294,8 @@ def test_one_batch_failing_costs_its_own_queues_and_no_others():
     assert (report.outcome, report.snapshots, report.failed, report.batches_failed) == ("partial", 40, 20, 1)
     [failed] = world.events("batch.failed")
     assert (failed["status"], failed["attempts"]) == (500, 4)
+    names = {queue.id: queue.name for queue in world.cycles.queues}
+    assert failed["queue_names"] == [names[queue_id] for queue_id in failed["queue_ids"]]
 
 
 # Clocks

@@ -434,13 +434,13 @@ def test_renewed_tokens_leave_no_memory_behind():
 
     tracemalloc.start()
     try:
-        renew(0, 6)
+        renew(0, 4)
         before = allocated()
-        renew(6, 6)
+        renew(4, 4)
         after = allocated()
     finally:
         tracemalloc.stop()
-    assert after - before < 6 * 25_000, "the pattern of one token takes 50 KB"
+    assert after - before < 4 * 25_000, "the pattern of one token takes 50 KB"
 
 
 def test_of_passing_secrets_the_latest_are_remembered_and_lasting_ones_stay():

@@ -110,7 +110,7 @@ def by_round(world: World) -> list[set[str]]:
     return list(rounds.values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(queues=st.integers(1, 150), limit=st.integers(3, 120))
 def test_the_size_that_an_answer_has_room_for_is_remembered_until_a_refresh(queues, limit):
     world = World(queues=queues, stats_enabled=True, stats_every=60, queues_refresh=86_400)

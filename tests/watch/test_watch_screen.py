@@ -62,11 +62,15 @@ def test_a_frame_has_exactly_the_size_of_the_terminal(width: int, height: int, v
     assert [cell_len(row) for row in text(scene, width, height)] == [width] * height
 
 
-@given(st.text(max_size=40), st.integers(1, 60))
+JOINED = st.text(st.sampled_from("a \u200d\u200c\u0937\u0301\ufe0f\U0001f469\u8acb"), max_size=12)
+
+
+@given(st.text(max_size=40) | JOINED, st.integers(1, 60))
 def test_a_name_of_any_characters_stays_in_its_cell(name: str, width: int) -> None:
-    """Names come from an organisation's settings: escapes, line breaks, wide and combining characters."""
+    """Names come from an organisation's settings: escapes, line breaks, wide, combining and joining characters."""
     cell = styles.fit(clean(name), width)
     assert cell_len(cell) == width
+    assert cell_len(f"{cell} |") == width + 2, "nor does it reach into the next one"
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", cell)
 
 

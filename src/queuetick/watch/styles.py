@@ -36,18 +36,25 @@ BADGE_PLAIN = Style(reverse=True)
 CURSOR = Style(reverse=True)
 
 
+JOINER = "\N{ZERO WIDTH JOINER}"
+
 SEVERE = {Severity.WARN: WARN, Severity.CRIT: CRIT}
 MARKS = {Severity.WARN: "!", Severity.CRIT: "!!"}
 """Of queues that need a look; the others have a style of the place where they are shown, and no mark."""
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Exactly `width` cells: padded, or cut with an ellipsis."""
+    """Exactly `width` cells: padded, or cut with an ellipsis.
+
+    A joiner that would join a letter to the padding or to the ellipsis is left out.
+    """
     if width <= 0:
         return ""
+    text = text.rstrip(JOINER)
     length = len(text) if text.isascii() else cell_len(text)
     if length > width:
-        return set_cell_size(text, width - 1) + "…"
+        fitted = set_cell_size(text, width - 1) + "…"
+        return fitted if cell_len(fitted) == width else fit(text.replace(JOINER, ""), width)
     return " " * (width - length) + text if right else text + " " * (width - length)
 
 

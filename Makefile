@@ -39,7 +39,7 @@ else
 	$(BIN)/python -m pytest --numprocesses auto
 endif
 
-test-fast: $(STAMP) ## the tests that start no process of their own, in under 40 s on two cores
+test-fast: $(STAMP) ## the tests that start no process of their own, in about 40 s on two cores
 	$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) -m 'not slow and not pipelines and not system and not process'
 
 test-slow: $(STAMP) ## what takes longer: long runs in virtual time, a real Prometheus, silent name servers
